@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run directory: the file names of every stage in one place, and the manifest that vouches for them.
+
+Each stage reads files from here and writes files to here; a stage can be rerun alone.
+`manifest.json` records, per stage, the SHA-256 of every artefact it wrote and of every artefact it read,
+the versions of the packages it used, and the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcu_ser import __version__
+from mcu_ser.errors import ConfigError
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 of `data` as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content as 64 lower-case hex digits."""
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def canonical_json(document: Any) -> str:
+    """`document` as JSON text that depends on its content alone (sorted keys, final newline)."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that becomes `path` when the block ends without an error.
+
+    The temporary name keeps the suffix of `path`: some writers choose the format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one."""
+    with replaced_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8 with \\n line ends, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def replaced_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory beside `path` that replaces `path` when the block ends without an error.
+
+    On an error `path` is left as it was and the new directory is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        staging.chmod(0o755)
+        yield staging
+        if path.exists():
+            retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+            path.rename(retired / "old")
+            staging.rename(path)
+            shutil.rmtree(retired)
+        else:
+            staging.rename(path)
+    finally:
+        if staging.exists():
+            shutil.rmtree(staging)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. Constructing it touches no file."""
+
+    root: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe (TOML), written by the train stage."""
+        return self.root / "recipe.toml"
+
+    @property
+    def source_features(self) -> Path:
+        """Log-mel of the source corpus: npz of x, y, ids, speakers, split, labels."""
+        return self.root / "train" / "source_features.npz"
+
+    @property
+    def target_features(self) -> Path:
+        """Log-mel of the target corpus: npz of x, y, ids, speakers, split, labels."""
+        return self.root / "train" / "target_features.npz"
+
+    @property
+    def source_model(self) -> Path:
+        return self.root / "train" / "source_model.keras"
+
+    @property
+    def embeddings(self) -> Path:
+        """Source-model embeddings of the target's training utterances: npz of ids, embeddings."""
+        return self.root / "train" / "embeddings.npz"
+
+    @property
+    def graph(self) -> Path:
+        """Similarity graph as NSL writes it: TSV of source id, target id, weight."""
+        return self.root / "train" / "graph.tsv"
+
+    @property
+    def float_model(self) -> Path:
+        return self.root / "train" / "model.keras"
+
+    @property
+    def pruned_model(self) -> Path:
+        return self.root / "compress" / "pruned.keras"
+
+    @property
+    def qat_weights(self) -> Path:
+        """Weights of the quantisation-aware model (its wrappers are rebuilt from the recipe)."""
+        return self.root / "compress" / "qat.weights.h5"
+
+    @property
+    def tflite(self) -> Path:
+        return self.root / "convert" / "model.tflite"
+
+    @property
+    def samples(self) -> Path:
+        """Test set of the int8 model: npz of x (int8), y, labels, ids."""
+        return self.root / "convert" / "samples.npz"
+
+    def metrics(self, stage: str) -> Path:
+        """Figures of a stage (JSON)."""
+        return self.root / stage / "metrics.json"
+
+    def project(self, board_id: str, engine: str) -> Path:
+        """Firmware project directory of a board and engine."""
+        return self.root / "firmware" / f"{board_id}-{engine}"
+
+    def report(self, board_id: str, engine: str) -> Path:
+        """Report directory of a board and engine."""
+        return self.root / "verify" / f"{board_id}-{engine}"
+
+    def require(self, path: Path, made_by: str) -> Path:
+        """Return `path`, or say which command makes it.
+
+        Raises:
+            ConfigError: The file is absent.
+        """
+        if not path.exists():
+            raise ConfigError(
+                self.root, f"has no {path.relative_to(self.root)}", hint=f"mcu-ser {made_by} {self.root}"
+            )
+        return path
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest, or an empty one for a new run directory.
+
+        Raises:
+            ConfigError: The file is there but is not a manifest.
+        """
+        if not self.manifest_path.exists():
+            return {"mcu_ser": __version__, "stages": {}}
+        try:
+            manifest = json.loads(self.manifest_path.read_text())
+        except ValueError as error:
+            raise ConfigError(
+                self.manifest_path, f"is not JSON ({error})", hint="a new run directory"
+            ) from error
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+            raise ConfigError(self.manifest_path, "is not a run manifest", hint="a new run directory")
+        return manifest
+
+    def record_stage(
+        self,
+        stage: str,
+        *,
+        seed: int,
+        read: Sequence[Path],
+        wrote: Sequence[Path],
+        versions: Mapping[str, str],
+    ) -> None:
+        """Record what a stage read and wrote; paths outside the run directory are named by file name alone."""
+        manifest = self.read_manifest()
+        manifest["mcu_ser"] = __version__
+        manifest["stages"][stage] = {
+            "seed": seed,
+            "versions": dict(versions),
+            "read": self._hashes(read),
+            "wrote": self._hashes(wrote),
+        }
+        write_text(self.manifest_path, canonical_json(manifest))
+
+    def _hashes(self, paths: Sequence[Path]) -> dict[str, str]:
+        def label(path: Path) -> str:
+            return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
+
+        return {label(path): sha256_file(path) for path in paths}

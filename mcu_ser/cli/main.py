@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry point of `mcu-ser`: parses arguments, runs one command, turns errors into one line and an exit code.
+
+Each command module is imported for its parser alone and imports what it needs inside `run`, so `--help`
+is quick and never loads TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mcu_ser import __version__
+from mcu_ser.errors import McuSerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Order of the help text: the whole way first, then the stages in the order of the data.
+COMMANDS = (
+    "run",
+    "train",
+    "compress",
+    "convert",
+    "inspect",
+    "generate",
+    "build",
+    "emulate",
+    "verify",
+    "boards",
+    "doctor",
+)
+
+EPILOG = """exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 a tool is missing, 4 device
+
+start here:
+  mcu-ser run --out demo-run              everything, on the built-in synthetic corpus and an emulated board
+  mcu-ser inspect MODEL.tflite            does my own int8 model fit?
+  mcu-ser COMMAND --help                  the options of one command
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole argument parser."""
+    parser = argparse.ArgumentParser(
+        prog="mcu-ser",
+        description="From speech-emotion corpora to a checked microcontroller.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mcu-ser {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = import_module(f"mcu_ser.cli.{name}")
+        subparser = module.add_parser(commands)
+        subparser.add_argument("--debug", action="store_true", help="log details, show tracebacks")
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process exit code (see `errors`)."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return int(args.run(args))
+    except McuSerError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f"mcu-ser: error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("mcu-ser: interrupted; finished stages are kept\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
