@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Test samples for `verify`: an .npz file, or seeded random bytes, as the int8 rows that go to the device."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser.convert.quantization import quantize
+from mcu_ser.errors import SamplesError
+
+EXPECTED_KEYS = "x (float features or int8 tensors), optional y (class indices), labels (class names), ids"
+
+
+class InputSpec(Protocol):
+    """What is needed of the model's input: see `aot.compile.TensorSpec`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def zero_point(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples as the device gets them.
+
+    Attributes:
+        x: Quantised inputs, int8, shape (n, input bytes).
+        y: True class per sample, int64 shape (n,), or None.
+        labels: Class names, or None.
+        ids: A name per sample, for reports.
+        origin: Where they came from, for reports.
+    """
+
+    x: npt.NDArray[np.int8]
+    y: npt.NDArray[np.int64] | None
+    labels: tuple[str, ...] | None
+    ids: tuple[str, ...]
+    origin: str
+
+
+def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
+    """`count` samples of uniformly random int8 values: they prove equality of bytes, not accuracy."""
+    if count < 1:
+        raise SamplesError("--random", f"{count} samples", limit="at least 1")
+    generator = np.random.default_rng(seed)
+    x = generator.integers(-128, 128, size=(count, math.prod(spec.shape)), dtype=np.int8)
+    ids = tuple(f"random-{index}" for index in range(count))
+    return Samples(x=x, y=None, labels=None, ids=ids, origin=f"{count} random samples, seed {seed}")
+
+
+def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
+    """Read an .npz file of samples.
+
+    Args:
+        path: File with `x` of shape (n, *input shape without batch) or (n, input elements), float or int8;
+            optionally `y` (n,) integers in [0, classes), `labels` (classes,) and `ids` (n,) strings.
+        spec: The model's input; floats are quantised with its scale and zero point.
+        classes: Number of model outputs.
+
+    Raises:
+        SamplesError: The file is absent or not such an .npz, or its content does not fit the model.
+    """
+    arrays = _read_npz(path)
+    if "x" not in arrays:
+        raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=f"an .npz with {EXPECTED_KEYS}")
+    x = _quantized_rows(path, arrays["x"], spec)
+    labels = _strings(path, arrays, "labels", classes)
+    ids = _strings(path, arrays, "ids", len(x))
+    return Samples(
+        x=x,
+        y=_class_indices(path, arrays.get("y"), len(x), classes),
+        labels=labels,
+        ids=ids if ids is not None else tuple(f"sample-{index}" for index in range(len(x))),
+        origin=path.name,
+    )
+
+
+def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    if not path.is_file():
+        raise SamplesError(path, "is not a file", hint=f"an .npz with {EXPECTED_KEYS}")
+    try:
+        # Pickled objects could run code when loaded; plain arrays are all that is needed.
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise SamplesError(path, "is a single .npy array", hint=f"an .npz with {EXPECTED_KEYS}")
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SamplesError(path, f"is not an .npz of plain arrays ({error})", hint=f"an .npz with {EXPECTED_KEYS}") from error
+
+
+def _quantized_rows(path: Path, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:
+    elements = math.prod(spec.shape)
+    fits = x.ndim >= 1 and x.shape[1:] in {tuple(spec.shape[1:]), (elements,)}
+    if not fits:
+        raise SamplesError(path, f"x has shape {x.shape}, the model takes (n, {', '.join(map(str, spec.shape[1:]))})")
+    if len(x) == 0:
+        raise SamplesError(path, "x holds no sample", limit="at least 1")
+    if x.dtype == np.int8:
+        return np.ascontiguousarray(x.reshape(len(x), elements))
+    if not np.issubdtype(x.dtype, np.floating):
+        raise SamplesError(path, f"x has dtype {x.dtype}, the model takes int8 tensors or float features")
+    if not np.isfinite(x).all():
+        raise SamplesError(path, "x holds NaN or infinite values")
+    return quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point)
+
+
+def _class_indices(
+    path: Path, y: npt.NDArray[Any] | None, count: int, classes: int
+) -> npt.NDArray[np.int64] | None:
+    if y is None:
+        return None
+    if y.shape != (count,) or not np.issubdtype(y.dtype, np.integer):
+        raise SamplesError(path, f"y is {y.dtype} of shape {y.shape}, not integers of shape ({count},)")
+    if y.min() < 0 or y.max() >= classes:
+        raise SamplesError(path, f"y holds class {int(y.min())}..{int(y.max())}", limit=f"0..{classes - 1}")
+    return y.astype(np.int64)
+
+
+def _strings(path: Path, arrays: dict[str, npt.NDArray[Any]], key: str, count: int) -> tuple[str, ...] | None:
+    if key not in arrays:
+        return None
+    values = arrays[key]
+    if values.shape != (count,):
+        raise SamplesError(path, f"{key} has shape {values.shape}, not ({count},)")
+    return tuple(str(value) for value in values)

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Prepares a Debian-like machine and a local .venv:  bash tools/setup.sh EXTRA[,EXTRA]
+# Safe to run again: what is there already is not installed twice.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras=${1:?usage: tools/setup.sh EXTRA[,EXTRA], e.g. train,dev}
+
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 3
+}
+
+# --- system packages: cross compiler, C library for it, build tools, emulator -------------------------
+packages=()
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || packages+=("$2")
+}
+need gcc gcc
+need arm-none-eabi-gcc gcc-arm-none-eabi
+need cmake cmake
+need ninja ninja-build
+need qemu-system-arm qemu-system-arm
+# Without the C library the compiler prints the bare file name instead of a path.
+case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
+*/*) ;;
+*) packages+=(libnewlib-arm-none-eabi) ;;
+esac
+
+# --- a Python that TensorFlow has wheels for -----------------------------------------------------------
+python=
+for candidate in python3.11 python3.12 python3.13 python3.10 python3; do
+    if command -v "$candidate" >/dev/null 2>&1 &&
+        "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))'; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || fail "no Python 3.10 to 3.13 found; install one, e.g.: apt-get install python3.11 python3.11-venv"
+# Debian splits venv and pip's bootstrap out of the interpreter.
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
+
+if [ "${#packages[@]}" -gt 0 ]; then
+    command -v apt-get >/dev/null 2>&1 ||
+        fail "missing: ${packages[*]} (Debian package names); install them with this system's package manager"
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            fail "run as root, then start again: apt-get update && apt-get install -y ${packages[*]}"
+        as_root=(sudo)
+    fi
+    printf 'setup: installing %s\n' "${packages[*]}" >&2
+    "${as_root[@]}" apt-get update -q >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# --- Python packages, into .venv; again only when pyproject.toml or the extras change -------------------
+if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    rm -rf .venv
+    "$python" -m venv .venv
+fi
+wanted="$extras $(sha256sum pyproject.toml) $PWD"
+stamp=.venv/mcu-ser-setup
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+    printf 'setup: installing mcu-ser[%s] into .venv\n' "$extras" >&2
+    .venv/bin/python -m pip install -q --disable-pip-version-check --editable ".[$extras]"
+    printf '%s\n' "$wanted" >"$stamp"
+fi

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Sets up, then lint, types and tests.   bash tools/test.sh [PYTEST_ARGUMENT...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash tools/setup.sh train,dev
+.venv/bin/ruff check
+.venv/bin/ruff format --check
+.venv/bin/mypy
+exec .venv/bin/pytest "$@"
