@@ -46,7 +46,9 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     true_index: npt.NDArray[Any] = np.asarray(truth)
     predicted_index: npt.NDArray[Any] = np.asarray(predicted)
     if true_index.ndim != 1 or true_index.shape != predicted_index.shape or true_index.size == 0:
-        raise ValueError(f"shapes {true_index.shape} and {predicted_index.shape} are not two equal (n,), n >= 1")
+        raise ValueError(
+            f"shapes {true_index.shape} and {predicted_index.shape} are not two equal (n,), n >= 1"
+        )
     for index in (true_index, predicted_index):
         if index.min() < 0 or index.max() >= classes:
             raise ValueError(f"class index {index.min()}..{index.max()} outside 0..{classes - 1}")
@@ -54,7 +56,8 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     np.add.at(confusion, (true_index, predicted_index), 1)
     support = confusion.sum(axis=1)
     recalls = tuple(
-        float(confusion[index, index] / support[index]) if support[index] else None for index in range(classes)
+        float(confusion[index, index] / support[index]) if support[index] else None
+        for index in range(classes)
     )
     present = [recall for recall in recalls if recall is not None]
     return Scores(

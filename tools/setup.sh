@@ -61,8 +61,8 @@ if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info <
     rm -rf .venv
     "$python" -m venv .venv
 fi
-wanted="$extras $(sha256sum pyproject.toml) $PWD"
-stamp=.venv/mcu-ser-setup
+wanted="$(sha256sum pyproject.toml) $PWD"
+stamp=.venv/mcu-ser-setup-$extras
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
     printf 'setup: installing mcu-ser[%s] into .venv\n' "$extras" >&2
     .venv/bin/python -m pip install -q --disable-pip-version-check --editable ".[$extras]"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.errors import SamplesError
 
-EXPECTED_KEYS = "x (float features or int8 tensors), optional y (class indices), labels (class names), ids"
+EXPECTED = "an .npz with x (float features or int8 tensors), optional y (classes), labels (class names), ids"
 
 
 class InputSpec(Protocol):
@@ -72,7 +72,7 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
     """
     arrays = _read_npz(path)
     if "x" not in arrays:
-        raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=f"an .npz with {EXPECTED_KEYS}")
+        raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=EXPECTED)
     x = _quantized_rows(path, arrays["x"], spec)
     labels = _strings(path, arrays, "labels", classes)
     ids = _strings(path, arrays, "ids", len(x))
@@ -87,22 +87,25 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     if not path.is_file():
-        raise SamplesError(path, "is not a file", hint=f"an .npz with {EXPECTED_KEYS}")
+        raise SamplesError(path, "is not a file", hint=EXPECTED)
     try:
         # Pickled objects could run code when loaded; plain arrays are all that is needed.
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise SamplesError(path, "is a single .npy array", hint=f"an .npz with {EXPECTED_KEYS}")
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise SamplesError(path, "is a single .npy array", hint=EXPECTED)
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(path, f"is not an .npz of plain arrays ({error})", hint=f"an .npz with {EXPECTED_KEYS}") from error
+        raise SamplesError(path, f"is not an .npz of plain arrays ({error})", hint=EXPECTED) from error
 
 
 def _quantized_rows(path: Path, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:
     elements = math.prod(spec.shape)
     fits = x.ndim >= 1 and x.shape[1:] in {tuple(spec.shape[1:]), (elements,)}
     if not fits:
-        raise SamplesError(path, f"x has shape {x.shape}, the model takes (n, {', '.join(map(str, spec.shape[1:]))})")
+        raise SamplesError(
+            path, f"x has shape {x.shape}, the model takes (n, {', '.join(map(str, spec.shape[1:]))})"
+        )
     if len(x) == 0:
         raise SamplesError(path, "x holds no sample", limit="at least 1")
     if x.dtype == np.int8:

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns what the device answered into a verdict: `report.json` for programs, `junit.xml` for CI systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser import __version__
+from mcu_ser.artifacts import canonical_json, write_bytes, write_text
+from mcu_ser.metrics import Scores, score
+from mcu_ser.verify.samples import Samples
+
+SCHEMA = 1
+# The report names this many differing samples; the counts are always whole.
+NAMED_MISMATCHES = 20
+
+Outputs = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was checked.
+
+    Attributes:
+        board: Board id.
+        engine: `aot` or `tflm`.
+        model_sha256: Hash of the .tflite, hex.
+        build_id: Build id of the firmware, hex.
+        oracle: Name and version of the reference interpreter.
+    """
+
+    board: str
+    engine: str
+    model_sha256: str
+    build_id: str
+    oracle: str
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of the firmware, and the room that the board has for them."""
+
+    flash_bytes: int
+    ram_bytes: int
+    flash_limit_bytes: int
+    ram_limit_bytes: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the device answered.
+
+    Attributes:
+        outputs: Raw output bytes, int8 (n, output bytes).
+        ticks: Counter ticks of each inference, uint64 (n,).
+        tick_source: Name of the counter.
+        tick_hz: Its frequency in Hz; 0 if unknown.
+        ticks_are_instructions: True under instruction-counting emulation.
+        link: Link counters: frames, retries, bytes_per_s and more.
+        stack_high_water_bytes: Most stack ever used, 0 if unknown.
+    """
+
+    outputs: Outputs
+    ticks: npt.NDArray[np.uint64]
+    tick_source: str
+    tick_hz: int
+    ticks_are_instructions: bool
+    link: dict[str, int | float]
+    stack_high_water_bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The document of `report.json`, and what `junit.xml` needs beside it."""
+
+    document: dict[str, Any]
+    sample_ids: tuple[str, ...]
+    differing_bytes: tuple[int, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.document["verdict"] == "pass")
+
+    def write(self, directory: Path) -> tuple[Path, Path]:
+        """Write `report.json` and `junit.xml`; returns their paths."""
+        report, junit = directory / "report.json", directory / "junit.xml"
+        write_bytes(junit, _junit(self))
+        write_text(report, canonical_json(self.document))
+        return report, junit
+
+
+def build_report(
+    *,
+    subject: Subject,
+    samples: Samples,
+    expected: Outputs,
+    measurement: Measurement,
+    footprint: Footprint | None,
+    litert: Outputs | None,
+) -> Report:
+    """Compare every output byte with the oracle's; the verdict is "pass" when all are equal.
+
+    Args:
+        subject: What was checked.
+        samples: The samples that were sent, n of them.
+        expected: The oracle's outputs, int8 (n, output bytes).
+        measurement: The device's answers, one per sample.
+        footprint: Flash and RAM of the firmware, if the platform has such limits.
+        litert: LiteRT's outputs for information, if TensorFlow is installed.
+
+    Raises:
+        ValueError: The numbers of samples and answers differ; the harness guarantees that they do not.
+    """
+    actual = measurement.outputs
+    if not expected.shape == actual.shape == (len(samples.x), expected.shape[1]):
+        raise ValueError(f"{len(samples.x)} samples, expected {expected.shape}, device {actual.shape}")
+    differing = np.count_nonzero(expected != actual, axis=1)
+    identical = int(np.count_nonzero(differing == 0))
+    total = len(samples.x)
+    passed = identical == total
+    reason = (
+        f"all {total} outputs equal the oracle's byte for byte"
+        if passed
+        else f"{total - identical} of {total} outputs differ from the oracle's; "
+        f"first: {samples.ids[int(np.argmax(differing > 0))]}"
+    )
+    document = _head(subject, samples) | {
+        "identical": identical,
+        "mismatches": _mismatches(samples, expected, actual, differing),
+        "host": _scores(samples, expected),
+        "device": _scores(samples, actual),
+        "litert": None if litert is None else _litert(samples, expected, litert),
+        "instructions": _spread(measurement.ticks) if measurement.ticks_are_instructions else None,
+        "ticks": _spread(measurement.ticks) | {"source": measurement.tick_source, "hz": measurement.tick_hz},
+        "flash_bytes": footprint.flash_bytes if footprint else None,
+        "ram_bytes": footprint.ram_bytes if footprint else None,
+        "budget": asdict(footprint) if footprint else None,
+        "stack_high_water_bytes": measurement.stack_high_water_bytes,
+        "link": measurement.link,
+        "verdict": "pass" if passed else "fail",
+        "reason": reason,
+    }
+    return Report(document, samples.ids, tuple(int(count) for count in differing))
+
+
+def build_failure(subject: Subject, samples: Samples, reason: str) -> Report:
+    """The report of a run that did not come to an end: verdict "fail", no figures, the reason."""
+    absent = dict.fromkeys(
+        ("host", "device", "litert", "instructions", "ticks", "flash_bytes", "ram_bytes", "budget", "link")
+    )
+    document = _head(subject, samples) | absent
+    document |= {"identical": None, "mismatches": [], "verdict": "fail", "reason": reason}
+    return Report(document, (), ())
+
+
+def _head(subject: Subject, samples: Samples) -> dict[str, Any]:
+    return asdict(subject) | {
+        "schema": SCHEMA,
+        "mcu_ser": __version__,
+        "samples": len(samples.x),
+        "samples_origin": samples.origin,
+        "labels": None if samples.labels is None else list(samples.labels),
+    }
+
+
+def _mismatches(
+    samples: Samples, expected: Outputs, actual: Outputs, differing: npt.NDArray[Any]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "sample": int(index),
+            "id": samples.ids[index],
+            "differing_bytes": int(differing[index]),
+            "largest_difference": int(
+                np.abs(expected[index].astype(np.int16) - actual[index].astype(np.int16)).max()
+            ),
+            "expected_hex": expected[index][:64].tobytes().hex(),
+            "device_hex": actual[index][:64].tobytes().hex(),
+        }
+        for index in np.flatnonzero(differing)[:NAMED_MISMATCHES]
+    ]
+
+
+def _scores(samples: Samples, outputs: Outputs) -> dict[str, Any]:
+    if samples.y is None:
+        return {"uar": None, "accuracy": None, "recalls": None, "confusion": None}
+    scores: Scores = score(samples.y, outputs.argmax(axis=1), outputs.shape[1])
+    return asdict(scores)
+
+
+def _litert(samples: Samples, expected: Outputs, litert: Outputs) -> dict[str, Any]:
+    differing = int(np.count_nonzero((expected != litert).any(axis=1)))
+    return _scores(samples, litert) | {
+        "samples_differing_from_oracle": differing,
+        "why": "LiteRT's kernels round once where TFLite-Micro rounds twice; the device follows TFLite-Micro",
+    }
+
+
+def _spread(values: npt.NDArray[np.uint64]) -> dict[str, Any]:
+    # The lower median is a value that was measured, an exact integer.
+    ordered = np.sort(values)
+    return {"min": int(ordered[0]), "median": int(ordered[(len(ordered) - 1) // 2]), "max": int(ordered[-1])}
+
+
+def _junit(report: Report) -> bytes:
+    document = report.document
+    name = f"mcu-ser.verify.{document['board']}.{document['engine']}"
+    cases: Sequence[tuple[str, str | None]] = [
+        (sample_id, f"{count} output bytes differ from the oracle's" if count else None)
+        for sample_id, count in zip(report.sample_ids, report.differing_bytes, strict=True)
+    ]
+    # A run without per-sample results still has one case, which fails: an empty suite counts as success.
+    cases = cases or [("verdict", document["reason"])]
+    failures = sum(problem is not None for _, problem in cases)
+    suite = ElementTree.Element(
+        "testsuite", name=name, tests=str(len(cases)), failures=str(failures), errors="0", skipped="0"
+    )
+    for sample_id, problem in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=name, name=_xml_text(sample_id))
+        if problem is not None:
+            ElementTree.SubElement(case, "failure", message=_xml_text(problem))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    encoded: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return encoded + b"\n"
+
+
+def _xml_text(text: str) -> str:
+    # XML 1.0 has no way to write most control characters, not even escaped.
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from mcu_ser.verify.report import Footprint, Measurement, Subject, build_failure, build_report
+from mcu_ser.verify.samples import Samples
+
+SUBJECT = Subject("netduinoplus2", "aot", "ab" * 32, "cd" * 16, "tflite-micro 1")
+EXPECTED = np.array([[10, -10], [-10, 10], [3, 2]], dtype=np.int8)
+FOOTPRINT = Footprint(20_000, 9_000, 1_048_576, 131_072)
+
+
+def samples(ids=("a", "b", "c")):
+    return Samples(np.zeros((3, 4), np.int8), np.array([0, 1, 1]), ("calm", "anger"), ids, "test.npz")
+
+
+def measured(outputs, *, instructions=True):
+    return Measurement(
+        outputs=outputs,
+        ticks=np.array([30, 10, 20], dtype=np.uint64),
+        tick_source="tim2",
+        tick_hz=1_000_000_000,
+        ticks_are_instructions=instructions,
+        link={"frames": 12, "retries": 0, "bytes_per_s": 1000.0},
+        stack_high_water_bytes=512,
+    )
+
+
+def build(outputs, **changes):
+    arguments = {
+        "subject": SUBJECT,
+        "samples": samples(),
+        "expected": EXPECTED,
+        "measurement": measured(outputs),
+        "footprint": FOOTPRINT,
+        "litert": None,
+    } | changes
+    return build_report(**arguments)
+
+
+def test_equal_bytes_pass():
+    document = build(EXPECTED.copy()).document
+    assert document["verdict"] == "pass"
+    assert (document["identical"], document["samples"]) == (3, 3)
+    assert document["host"]["uar"] == document["device"]["uar"] == 0.75
+    assert document["instructions"] == {"min": 10, "median": 20, "max": 30}
+    assert document["flash_bytes"] == 20_000
+    assert document["mismatches"] == []
+
+
+def test_one_wrong_byte_fails_and_is_named():
+    wrong = EXPECTED.copy()
+    wrong[1, 0] += 1
+    report = build(wrong)
+    assert not report.passed
+    assert report.document["identical"] == 2
+    assert report.document["reason"] == "1 of 3 outputs differ from the oracle's; first: b"
+    (mismatch,) = report.document["mismatches"]
+    assert (mismatch["sample"], mismatch["id"], mismatch["differing_bytes"]) == (1, "b", 1)
+    assert (mismatch["expected_hex"], mismatch["device_hex"]) == ("f60a", "f70a")
+
+
+def test_report_has_the_keys_that_others_rely_on():
+    document = build(EXPECTED.copy()).document
+    assert {
+        *("board", "engine", "model_sha256", "samples", "identical", "host", "device", "instructions"),
+        *("flash_bytes", "ram_bytes", "link", "verdict", "reason"),
+    } <= document.keys()
+    assert {"uar", "accuracy"} <= document["host"].keys()
+    assert {"frames", "retries", "bytes_per_s"} <= document["link"].keys()
+
+
+def test_ticks_of_a_real_clock_are_not_called_instructions():
+    document = build(EXPECTED.copy(), measurement=measured(EXPECTED.copy(), instructions=False)).document
+    assert document["instructions"] is None
+    assert document["ticks"]["source"] == "tim2"
+
+
+def test_litert_is_reported_beside_and_never_decides():
+    document = build(EXPECTED.copy(), litert=EXPECTED + np.int8(1)).document
+    assert document["verdict"] == "pass"
+    assert document["litert"]["samples_differing_from_oracle"] == 3
+
+
+def test_missing_answers_are_never_a_report():
+    with pytest.raises(ValueError, match="3 samples"):
+        build(EXPECTED[:2])
+
+
+def test_files(tmp_path):
+    wrong = EXPECTED.copy()
+    wrong[2, 1] = 99
+    report_path, junit_path = build(wrong, samples=samples(ids=("a", 'b<&"', "c\x00"))).write(tmp_path)
+    assert json.loads(report_path.read_text())["verdict"] == "fail"
+    suite = ElementTree.parse(junit_path).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    assert [case.get("name") for case in suite] == ["a", 'b<&"', "c�"]
+    assert suite[2][0].get("message") == "1 output bytes differ from the oracle's"
+
+
+def test_an_aborted_run_is_a_failure_with_one_failing_case(tmp_path):
+    report = build_failure(SUBJECT, samples(), "port went away at sample 2")
+    _, junit_path = report.write(tmp_path)
+    assert report.document["verdict"] == "fail"
+    assert report.document["identical"] is None
+    suite = ElementTree.parse(junit_path).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert suite[0][0].get("message") == "port went away at sample 2"

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mcu_ser.errors import SamplesError
+from mcu_ser.verify.samples import load_samples, random_samples
+
+SPEC = SimpleNamespace(shape=(1, 4, 3, 1), scale=0.5, zero_point=-1)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(**arrays):
+        path = tmp_path / "samples.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3, 1), (5, 12)])
+def test_int8_is_taken_as_it_is(saved, shape):
+    x = np.arange(60, dtype=np.int8).reshape(shape)
+    samples = load_samples(saved(x=x), SPEC, classes=2)
+    assert samples.x.dtype == np.int8
+    assert np.array_equal(samples.x, x.reshape(5, 12))
+    assert samples.y is None
+    assert samples.ids == tuple(f"sample-{index}" for index in range(5))
+
+
+def test_floats_are_quantized_with_the_models_scale(saved):
+    x = np.full((2, 12), 1.0, dtype=np.float32)
+    x[1] = 1000.0
+    samples = load_samples(saved(x=x), SPEC, classes=2)
+    assert samples.x.tolist() == [[1] * 12, [127] * 12]
+
+
+def test_labels_and_ids_are_read(saved):
+    path = saved(x=np.zeros((2, 12), np.int8), y=[1, 0], labels=["calm", "anger"], ids=["a", "b"])
+    samples = load_samples(path, SPEC, classes=2)
+    assert samples.y.tolist() == [1, 0]
+    assert samples.labels == ("calm", "anger")
+    assert samples.ids == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"z": np.zeros(3)}, r"holds \['z'\], not x"),
+        ({"x": np.zeros((5, 11), np.int8)}, r"x has shape \(5, 11\), the model takes \(n, 4, 3, 1\)"),
+        ({"x": np.zeros((5, 3, 4, 1), np.int8)}, r"x has shape \(5, 3, 4, 1\)"),
+        ({"x": np.zeros((0, 12), np.int8)}, "holds no sample"),
+        ({"x": np.int8(3)}, r"x has shape \(\)"),
+        ({"x": np.zeros((5, 12), np.int16)}, "x has dtype int16"),
+        ({"x": np.zeros((5, 12), np.uint8)}, "x has dtype uint8"),
+        ({"x": np.full((5, 12), np.nan)}, "NaN"),
+        ({"x": np.zeros((2, 12), np.int8), "y": [0, 2]}, "y holds class 0..2, limit 0..1"),
+        ({"x": np.zeros((2, 12), np.int8), "y": [0]}, r"y is int64 of shape \(1,\)"),
+        ({"x": np.zeros((2, 12), np.int8), "y": [0.0, 1.0]}, "y is float64"),
+        ({"x": np.zeros((2, 12), np.int8), "labels": ["calm"]}, r"labels has shape \(1,\), not \(2,\)"),
+        ({"x": np.array([object()])}, "plain arrays"),
+    ],
+)
+def test_content_that_does_not_fit_is_refused(saved, arrays, message):
+    with pytest.raises(SamplesError, match=message) as error:
+        load_samples(saved(**arrays), SPEC, classes=2)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut off", b"text"])
+def test_files_that_are_no_npz_are_refused(tmp_path, content):
+    path = tmp_path / "samples.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SamplesError, match="is not a"):
+        load_samples(path, SPEC, classes=2)
+
+
+def test_a_single_array_is_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((5, 12), np.int8))
+    with pytest.raises(SamplesError, match=r"single \.npy array"):
+        load_samples(path, SPEC, classes=2)
+
+
+def test_random_samples_depend_on_the_seed_alone():
+    first, again, other = (random_samples(3, seed, SPEC) for seed in (7, 7, 8))
+    assert first.x.shape == (3, 12)
+    assert np.array_equal(first.x, again.x)
+    assert not np.array_equal(first.x, other.x)
+    with pytest.raises(SamplesError, match="0 samples, limit at least 1"):
+        random_samples(0, 1, SPEC)
