@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
+
+import flatbuffers
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from mcu_ser.convert.oracle import Oracle
+from mcu_ser.convert.quantization import Quantization
+from mcu_ser.errors import ModelError, SamplesError
+
+WEIGHTS = np.array([[1, -2, 3, 0, 5, -6], [0, 0, 0, 0, 0, 4]], np.int8)
+BIAS = np.array([8, -3], np.int32)
+
+
+def tensor(name: bytes, shape: list[int], kind: int, buffer: int, scale: float, zero_point: int):
+    quantization = schema.QuantizationParametersT()
+    quantization.scale, quantization.zeroPoint = [scale], [zero_point]
+    result = schema.TensorT()
+    result.name, result.shape, result.type, result.buffer = name, shape, kind, buffer
+    result.quantization = quantization
+    return result
+
+
+def buffer(data: bytes) -> schema.BufferT:
+    result = schema.BufferT()
+    result.data = np.frombuffer(data, np.uint8) if data else None
+    return result
+
+
+def dense_model(*, io_type: int = schema.TensorType.INT8, inputs: int = 1) -> bytes:
+    """One FULLY_CONNECTED, (1, 2, 3) -> (1, 2): output = (weights @ (x - 5) + bias) / 4 + 1."""
+    graph = schema.SubGraphT()
+    graph.tensors = [
+        tensor(b"x", [1, 2, 3], io_type, 0, 0.5, 5),
+        tensor(b"w", [2, 6], schema.TensorType.INT8, 1, 0.25, 0),
+        tensor(b"b", [2], schema.TensorType.INT32, 2, 0.125, 0),
+        tensor(b"y", [1, 2], io_type, 0, 0.5, 1),
+    ]
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1, 2], [3]
+    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    operator.builtinOptions = schema.FullyConnectedOptionsT()
+    graph.operators, graph.inputs, graph.outputs = [operator], [0] * inputs, [3]
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    code.version = 1
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
+    model.buffers = [buffer(b""), buffer(WEIGHTS.tobytes()), buffer(BIAS.tobytes())]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Oracle:
+    return Oracle(dense_model(), "dense.tflite")
+
+
+def test_reports_shapes_and_quantisation(oracle: Oracle) -> None:
+    assert oracle.input_shape == (1, 2, 3)
+    assert oracle.output_shape == (1, 2)
+    assert (oracle.input_bytes, oracle.output_bytes) == (6, 2)
+    assert oracle.input_quantization == Quantization(0.5, 5)
+    assert oracle.output_quantization == Quantization(0.5, 1)
+
+
+@given(st.lists(st.lists(st.integers(-128, 127), min_size=6, max_size=6), min_size=1, max_size=4))
+def test_runs_the_model(rows: list[list[int]]) -> None:
+    oracle = Oracle(dense_model())
+    x = np.array(rows, np.int8)
+    quarters = (x.astype(np.int64) - 5) @ WEIGHTS.astype(np.int64).T + BIAS
+    # The factor 0.5 * 0.25 / 0.5 = 1/4 is the multiplier 1/2 and a shift by one, each with its own rounding
+    # (this is where LiteRT's single rounding differs): first ties up, then ties away from zero.
+    halves = (quarters + 1) // 2
+    nearest = np.sign(halves) * ((np.abs(halves) + 1) // 2)
+    expected = np.clip(nearest + 1, -128, 127)
+    assert oracle.run(x).tolist() == expected.tolist()
+
+
+def test_takes_shaped_and_flat_samples_and_no_samples(oracle: Oracle) -> None:
+    x = np.arange(12, dtype=np.int8).reshape(2, 2, 3)
+    assert oracle.run(x).tolist() == oracle.run(x.reshape(2, 6)).tolist()
+    assert oracle.run(x[:0]).shape == (0, 2)
+
+
+def test_refuses_samples_of_another_dtype_or_shape(oracle: Oracle) -> None:
+    with pytest.raises(SamplesError, match=r"are float32, dense\.tflite takes int8"):
+        oracle.run(np.zeros((1, 6), np.float32))
+    for shape in [(6,), (1, 5), (1, 3, 2), (1, 2, 3, 1)]:
+        with pytest.raises(SamplesError, match=r"takes \(n, 2, 3\)"):
+            oracle.run(np.zeros(shape, np.int8))
+
+
+def test_refuses_a_float_model() -> None:
+    with pytest.raises(ModelError, match="input: is float32, not int8"):
+        Oracle(float_model())
+
+
+def float_model() -> bytes:
+    """A RESHAPE of float32, which TFLite-Micro runs but no engine here does."""
+    graph = schema.SubGraphT()
+    graph.tensors = [tensor(name, [1, 4], schema.TensorType.FLOAT32, 0, 1.0, 0) for name in (b"x", b"y")]
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    graph.operators, graph.inputs, graph.outputs = [operator], [0], [1]
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.RELU
+    code.version = 1
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [buffer(b"")]
+    builder = flatbuffers.Builder(256)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_refuses_two_inputs() -> None:
+    with pytest.raises(ModelError, match="has 2 inputs, limit 1"):
+        Oracle(dense_model(inputs=2))
+
+
+@given(st.data())
+def test_refuses_truncated_models(data: st.DataObject) -> None:
+    model = dense_model()
+    length = data.draw(st.integers(0, len(model) - 1))
+    # The last bytes may be padding or names that nothing needs; a shorter file must never be run as if whole.
+    try:
+        oracle = Oracle(model[:length])
+    except ModelError:
+        return
+    assert (
+        oracle.run(np.zeros((1, 6), np.int8)).tolist()
+        == Oracle(model).run(np.zeros((1, 6), np.int8)).tolist()
+    )
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", b"\x00" * 64, b"\xff\xff\xff\x7fTFL3" + b"\xff" * 64])
+def test_refuses_bytes_that_are_no_model(junk: bytes) -> None:
+    with pytest.raises(ModelError, match=r"not a \.tflite|truncated or corrupt"):
+        Oracle(junk)
+
+
+def test_imports_no_tensorflow() -> None:
+    program = (
+        "import sys, mcu_ser.convert.oracle, mcu_ser.convert.quantization\n"
+        "sys.exit(any(name.split('.')[0] in {'tensorflow', 'keras', 'tf_keras'} for name in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
