@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+from hypothesis import settings
+
+# No deadline: a shared machine has slow moments, and time is measured in tools/, never asserted in tests.
+# CI draws the same examples in every run; elsewhere each run explores further.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
