@@ -48,8 +48,20 @@ uint32_t port_tick_hz(void); /* ticks per second, 0 if unknown */
 uint32_t port_core_hz(void); /* core clock in Hz as really set up, 0 if unknown */
 
 enum port_reset_cause port_reset_cause(void);
-void port_reset(void); /* restarts the device; does not return */
+void port_reset(void); /* sends what port_write() took, restarts the device; does not return */
 
+/* The fault that ended the previous run, as the fault handler saved it across the reset.
+ * Fills `fault` and returns 1, or returns 0 if the previous run did not end in a fault. A second call
+ * answers the same; the record is gone after the next reset without a fault. */
+struct port_fault {
+  uint32_t pc;   /* stacked program counter: where it happened */
+  uint32_t lr;   /* stacked link register: who called */
+  uint32_t cfsr; /* Configurable Fault Status Register (Armv7-M B3.2.15) */
+  uint32_t hfsr; /* HardFault Status Register (Armv7-M B3.2.16) */
+};
+int port_fault_record(struct port_fault *fault);
+
+uint32_t port_rx_buffer_bytes(void); /* bytes that can wait for port_read() without loss; at least 600 */
 uint32_t port_rx_overruns(void);     /* bytes lost because the receive buffer or the UART was full */
 uint32_t port_stack_bytes(void);     /* stack size, 0 if unknown */
 uint32_t port_stack_high_water(void); /* most stack bytes ever used, 0 if unknown */
