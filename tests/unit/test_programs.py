@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from mcu_ser.cli import doctor
+from mcu_ser.errors import ToolMissingError
+from mcu_ser.programs import ARM_GCC, PROGRAMS, QEMU_ARM, Program, require_module
+
+
+def fake_program(directory, name, first_line):
+    path = directory / name
+    path.write_text(f"#!/bin/sh\necho '{first_line}'\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "version"),
+    [
+        ("arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 20221205", "12.2.1"),
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", "7.2.22"),
+        ("cmake version 3.25.1", "3.25.1"),
+        ("1.11.1", "1.11.1"),
+        ("no number here", None),
+    ],
+)
+def test_version_is_the_programs_own(tmp_path, monkeypatch, first_line, version):
+    fake_program(tmp_path, "tool", first_line)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert Program("tool", "does something", "tool-package").version() == version
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.command)
+def test_a_missing_program_names_its_package(tmp_path, monkeypatch, program):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError) as error:
+        program.require()
+    assert str(error.value).endswith(f"try: apt-get install {program.package}")
+    assert program.version() is None
+
+
+def test_a_missing_python_package_names_its_extra():
+    require_module("numpy", "train")
+    with pytest.raises(ToolMissingError, match=r"try: pip install 'mcu-ser\[train\]'"):
+        require_module("no_such_module_here", "train")
+
+
+def test_doctor_lists_what_is_missing_and_fails(tmp_path, monkeypatch, capsys):
+    fake_program(tmp_path, QEMU_ARM.command, "QEMU emulator version 7.2.22")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.run(SimpleNamespace(json=True)) == 3
+    captured = capsys.readouterr()
+    tools = {row["name"]: row for row in json.loads(captured.out)["tools"]}
+    assert tools[ARM_GCC.command]["found"] is False
+    assert tools[QEMU_ARM.command]["found"] is True
+    assert f"next: {ARM_GCC.install_command}" in captured.err
