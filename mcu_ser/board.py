@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Board files: one YAML per board type, turned into a checked, frozen `Board` for every later stage.
+
+A board file holds facts about a type of board, each with its source; ports and probe serials, which are
+facts about one desk, are never in it. Unknown keys, missing sources and impossible sums are errors.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from mcu_ser.board_stm32 import MAX_BAUD_ERROR_FRACTION, Address, Hertz, Section, Source, Stm32Build
+from mcu_ser.errors import ConfigError
+from mcu_ser.resources import boards_dir as shipped_boards_dir
+
+Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
+UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
+Platform = Literal["arduino", "stm32", "host"]
+
+
+class Mcu(Section):
+    """The microcontroller: order code, core, what the core can do, and its clock once set up."""
+
+    part: Annotated[str, Field(min_length=1)]
+    core: Annotated[str, Field(min_length=1)]
+    features: tuple[Literal["dsp", "fpu", "mve"], ...]
+    clock_hz: Hertz | None
+    source: Source
+
+
+class MemoryRegion(Section):
+    """A range that the firmware may use; a boot loader is already taken off."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+    kind: Literal["flash", "ram"]
+    origin: Address
+    bytes: Annotated[int, Field(gt=0, le=1 << 32)]
+    source: Source
+
+    @property
+    def end(self) -> int:
+        """First address behind the region."""
+        return self.origin + self.bytes
+
+
+class ArduinoBuild(Section):
+    """How an Arduino sketch is compiled: the fully qualified board name."""
+
+    fqbn: Annotated[str, Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+$")]
+
+
+class HostBuild(Section):
+    """A native program; nothing to say."""
+
+
+class Serial(Section):
+    """The serial port: USB ids (vendor, product) by which it is found, and its speed."""
+
+    usb_ids: tuple[tuple[UsbId, UsbId], ...]
+    baud: Annotated[int, Field(ge=9600, le=4_000_000)]
+    touch_1200bps: bool
+    source: Source
+
+
+class FlashTools(Section):
+    """Tools that can flash the board: runner name -> its arguments, and the runner taken by default."""
+
+    default: str
+    runners: dict[str, dict[str, str | int | bool]]
+
+    @model_validator(mode="after")
+    def _default_is_a_runner(self) -> FlashTools:
+        if self.default not in self.runners:
+            raise ValueError(f"default runner {self.default!r} is not among {sorted(self.runners)}")
+        return self
+
+
+class Emulator(Section):
+    """The emulator that models the board: QEMU machine, and which `-serial` carries the protocol."""
+
+    kind: Literal["qemu"]
+    machine: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    serial_index: Annotated[int, Field(ge=0, le=7)]
+    source: Source
+
+
+class Budget(Section):
+    """What a firmware may take of the board.
+
+    Attributes:
+        arena_bytes: Most RAM for activations.
+        stack_bytes: RAM reserved for the stack by the linker script.
+        flash_reserve_bytes: Flash set aside for code when a model alone is judged; a built firmware is
+            measured against the whole flash.
+    """
+
+    arena_bytes: Bytes
+    stack_bytes: Annotated[int, Field(ge=1024, le=1 << 24, multiple_of=8)]
+    flash_reserve_bytes: Bytes
+    source: Source
+
+
+class Microphone(Section):
+    """A microphone on the board."""
+
+    kind: Literal["pdm"]
+    sample_rate_hz: Hertz
+    source: Source
+
+
+class Status(Section):
+    """What was really done with this board: run on hardware, run emulated, native, or compiled only."""
+
+    level: Literal["hardware", "emulated", "native", "compiles"]
+    date: datetime.date
+    note: Annotated[str, Field(min_length=1)]
+
+
+class Board(Section):
+    """A type of board. For the host, which has no limits worth checking, `memory` is empty and `budget` None."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Annotated[str, Field(min_length=1)]
+    vendor: Annotated[str, Field(min_length=1)]
+    platform: Platform
+    mcu: Mcu
+    memory: tuple[MemoryRegion, ...]
+    build: Stm32Build | ArduinoBuild | HostBuild
+    serial: Serial
+    flash: FlashTools | None
+    emulator: Emulator | None
+    budget: Budget | None
+    microphone: Microphone | None
+    status: Status
+
+    _yaml_text: str = PrivateAttr(default="")
+
+    @property
+    def yaml_text(self) -> str:
+        """The board file, as it was read."""
+        return self._yaml_text
+
+    @property
+    def flash_regions(self) -> tuple[MemoryRegion, ...]:
+        return tuple(region for region in self.memory if region.kind == "flash")
+
+    @property
+    def ram_regions(self) -> tuple[MemoryRegion, ...]:
+        """RAM; the first region holds .data, .bss and the stack."""
+        return tuple(region for region in self.memory if region.kind == "ram")
+
+    @property
+    def flash_bytes(self) -> int | None:
+        """Flash for code and constants (the first flash region); None without limit."""
+        return self.flash_regions[0].bytes if self.flash_regions else None
+
+    @property
+    def ram_bytes(self) -> int | None:
+        """RAM for data, buffers and stack (the first RAM region); None without limit."""
+        return self.ram_regions[0].bytes if self.ram_regions else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _build_matches_platform(cls, data: Any) -> Any:
+        """Validate `build` as the section of its platform, so that errors speak of that alone."""
+        sections: dict[str, type[Section]] = {
+            "arduino": ArduinoBuild,
+            "stm32": Stm32Build,
+            "host": HostBuild,
+        }
+        if not isinstance(data, dict) or data.get("platform") not in sections or "build" not in data:
+            return data
+        section = sections[data["platform"]]
+        try:
+            return {**data, "build": section.model_validate(data["build"])}
+        except ValidationError as error:
+            raise _NestedError("build", error) from error
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Board:
+        if self.platform != "host":
+            self._check_memory()
+        elif self.memory or self.budget:
+            raise ValueError("memory and budget of a host board must be empty and null")
+        if isinstance(self.build, Stm32Build):
+            self._check_stm32(self.build)
+        return self
+
+    def _check_memory(self) -> None:
+        if not self.flash_regions or not self.ram_regions:
+            raise ValueError("memory needs a flash and a ram region")
+        if len({region.name for region in self.memory}) != len(self.memory):
+            raise ValueError("memory has two regions of one name")
+        ordered = sorted(self.memory, key=lambda region: region.origin)
+        for region in ordered:
+            if region.end > 1 << 32:
+                raise ValueError(f"memory region {region.name} ends at {region.end:#x}, limit {1 << 32:#x}")
+        for lower, upper in itertools.pairwise(ordered):
+            if lower.end > upper.origin:
+                raise ValueError(f"memory regions {lower.name} and {upper.name} overlap")
+        if self.budget is None:
+            raise ValueError("budget is missing")
+        flash, ram = self.flash_regions[0], self.ram_regions[0]
+        need = self.budget.arena_bytes + self.budget.stack_bytes
+        if need > ram.bytes:
+            raise ValueError(f"budget: arena and stack take {need} B, {ram.name} has {ram.bytes} B")
+        if self.budget.flash_reserve_bytes > flash.bytes:
+            reserve = self.budget.flash_reserve_bytes
+            raise ValueError(f"budget: flash reserve is {reserve} B, {flash.name} has {flash.bytes} B")
+
+    def _check_stm32(self, build: Stm32Build) -> None:
+        if build.clock.sysclk_hz != self.mcu.clock_hz:
+            raise ValueError(
+                f"build.clock gives {build.clock.sysclk_hz} Hz, mcu.clock_hz is {self.mcu.clock_hz} Hz"
+            )
+        error = build.baud_error_fraction(self.serial.baud)
+        if error > MAX_BAUD_ERROR_FRACTION:
+            raise ValueError(
+                f"serial.baud {self.serial.baud} is {error:.1%} off at full or reset clock, "
+                f"limit {MAX_BAUD_ERROR_FRACTION:.0%}"
+            )
+
+
+class _NestedError(ValueError):
+    """Errors of a section that is validated by itself; carried out through pydantic's own error list."""
+
+    def __init__(self, section: str, error: ValidationError) -> None:
+        super().__init__("; ".join(_facts(error, section)))
+
+
+class _BoardYaml(yaml.SafeLoader):
+    """Safe YAML whose lists become tuples and whose repeated keys are errors."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is repeated", node.value[position][0].start_mark
+                )
+        return super().construct_mapping(node, deep=deep)
+
+
+def parse_board(text: str, path: Path) -> Board:
+    """The board that the YAML `text` describes; `path` names it in errors.
+
+    Raises:
+        ConfigError: Not YAML, an unknown or missing key, a wrong value, or sums that cannot be.
+    """
+    try:
+        data = yaml.load(text, Loader=_BoardYaml)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(path, f"is not a board file: {_one_line(error)}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(path, "is not a board file: no mapping of keys at the top")
+    try:
+        board = Board.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise ConfigError(path, "; ".join(_facts(error))) from error
+    board._yaml_text = text
+    return board
+
+
+def load_board(board_id: str, boards_dir: Path | None = None) -> Board:
+    """The board of that id, from `boards_dir` or, without it, from the boards that come with mcu-ser.
+
+    Raises:
+        ConfigError: No such board, or its file is wrong.
+    """
+    directory = boards_dir or shipped_boards_dir()
+    known = _board_ids(directory)
+    if board_id not in known:
+        raise ConfigError(
+            f"board {board_id!r}",
+            f"is not in {directory if boards_dir else 'mcu-ser'}",
+            hint="one of " + ", ".join(known),
+        )
+    path = directory / f"{board_id}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, f"cannot be read ({error})") from error
+    board = parse_board(text, path)
+    if board.id != board_id:
+        raise ConfigError(path, f"id: {board.id!r} is not the name of the file, {board_id!r}")
+    return board
+
+
+def list_boards(boards_dir: Path | None = None) -> tuple[Board, ...]:
+    """Every board of `boards_dir`, or every one that comes with mcu-ser, by id.
+
+    Raises:
+        ConfigError: The directory is absent or empty, or a file in it is wrong.
+    """
+    directory = boards_dir or shipped_boards_dir()
+    return tuple(load_board(board_id, directory) for board_id in _board_ids(directory))
+
+
+def _board_ids(directory: Path) -> list[str]:
+    board_ids = sorted(path.stem for path in directory.glob("*.yaml"))
+    if not board_ids:
+        raise ConfigError(directory, "holds no board files (*.yaml)")
+    return board_ids
+
+
+def _tuples(value: Any) -> Any:
+    """`value` with every list as a tuple: strict frozen models take no lists."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _facts(error: ValidationError, section: str = "") -> list[str]:
+    """One `key: what is wrong with its value` per validation error."""
+    facts = []
+    for detail in error.errors(include_url=False):
+        nested = detail.get("ctx", {}).get("error")
+        if isinstance(nested, _NestedError):
+            facts.append(str(nested))
+            continue
+        key = ".".join(str(part) for part in (section, *detail["loc"]) if part != "")
+        facts.append(f"{key}: {_wording(detail)}" if key else _wording(detail))
+    return facts
+
+
+def _wording(detail: Any) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "unknown key"
+    if detail["type"] == "missing":
+        return "missing"
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return f"{detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
