@@ -123,7 +123,7 @@ class Status(Section):
 
 
 class Board(Section):
-    """A type of board. For the host, which has no limits worth checking, `memory` is empty and `budget` None."""
+    """A type of board. The host has no limits worth checking: its `memory` is empty, its `budget` None."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     name: Annotated[str, Field(min_length=1)]

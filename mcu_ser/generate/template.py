@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Platform templates: `firmware_templates/<platform>/template.yaml` says which files make a project.
+
+    executable: firmware.elf                # what the build leaves in PROJECT/build/
+    files:
+      - {from: uart_v1.c, to: src/port/uart_v1.c}
+      - {from: CMakeLists.txt.j2, to: CMakeLists.txt, render: true}
+      - {from: "{{ stm32.clock_driver }}.c", to: src/port/clock.c}
+
+`from` is relative to the platform's directory, `to` to the project. Both may name values of the context.
+A file is copied byte for byte unless `render` is true; then it is a Jinja template (`jinja_env`).
+
+Besides these files every project gets, without any platform's doing:
+
+    src/runtime/         firmware_templates/runtime/*.[ch], of the engines only engine_<engine>.c
+    src/runtime/kernels/ the kernels that the model needs
+    src/model/           model_info.h and the C of the engine
+    src/tflm/            the TFLite-Micro C arrays; not compiled by the build
+    model.tflite  board.yaml  README.md  project.json
+
+Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `model_sha256`, `sources`
+(every C file to compile, project-relative, sorted), `include_dirs` (likewise), and `stm32` (finished
+register values and linker regions; None on other platforms).
+
+The build runs `cmake --preset firmware` and `cmake --build --preset firmware` in the project, so a template
+brings a CMakePresets.json whose presets of that name build into PROJECT/build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.errors import ConfigError
+from mcu_ser.generate.jinja_env import render
+
+if TYPE_CHECKING:
+    from mcu_ser.board import Board
+    from mcu_ser.generate.stm32 import Stm32Values
+
+
+@dataclass(frozen=True)
+class Context:
+    """The values that templates print."""
+
+    tool_version: str
+    board: Board
+    engine: str
+    model_sha256: str
+    sources: tuple[str, ...]
+    include_dirs: tuple[str, ...]
+    stm32: Stm32Values | None
+
+    def names(self) -> Mapping[str, Any]:
+        """Name -> value, as Jinja takes them."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class TemplateFile:
+    """One file of a template: where it comes from, where it goes (project-relative), rendered or copied."""
+
+    source: Path
+    target: str
+    render: bool
+
+    def content(self, context: Context) -> bytes:
+        """What the project gets.
+
+        Raises:
+            ConfigError: The file is absent, or its template is wrong.
+        """
+        try:
+            data = self.source.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"template {self.source.name}", f"cannot be read ({error.strerror})") from error
+        return render(data.decode(), context.names(), self.source.name).encode() if self.render else data
+
+
+@dataclass(frozen=True)
+class Template:
+    """A platform's template.yaml; `files` is what stands there, with `from` and `to` not yet rendered."""
+
+    directory: Path
+    executable: str
+    files: tuple[Mapping[str, Any], ...]
+
+    def resolve(self, context: Context) -> tuple[TemplateFile, ...]:
+        """The files for one project, with every name in `from` and `to` filled in."""
+        names = context.names()
+        return tuple(
+            TemplateFile(
+                source=self.directory / render(entry["from"], names, "template.yaml"),
+                target=_project_path(render(entry["to"], names, "template.yaml"), self.directory),
+                render=entry.get("render", False),
+            )
+            for entry in self.files
+        )
+
+
+def load_template(directory: Path) -> Template:
+    """The template of a platform.
+
+    Raises:
+        ConfigError: The platform has no template, or template.yaml is wrong.
+    """
+    import yaml
+
+    path = directory / "template.yaml"
+    if not path.is_file():
+        raise ConfigError(f"platform {directory.name!r}", "has no firmware template in this version")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(path, f"is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or set(document) != {"executable", "files"}:
+        raise ConfigError(path, "must have the keys executable and files, and no others")
+    if not isinstance(document["executable"], str) or not isinstance(document["files"], list):
+        raise ConfigError(path, "executable must be a name and files a list")
+    _require_entries(document["files"], path)
+    return Template(directory, document["executable"], tuple(document["files"]))
+
+
+def _require_entries(entries: Sequence[Any], path: Path) -> None:
+    kinds = {"from": str, "to": str, "render": bool}
+    for entry in entries:
+        known = isinstance(entry, dict) and {"from", "to"} <= set(entry) <= set(kinds)
+        if not known or not all(isinstance(value, kinds[key]) for key, value in entry.items()):
+            raise ConfigError(path, f"files: {entry!r} is not {{from, to, render}}")
+
+
+def _project_path(target: str, directory: Path) -> str:
+    path = PurePosixPath(target)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ConfigError(directory / "template.yaml", f"to: {target!r} leaves the project")
+    return path.as_posix()
