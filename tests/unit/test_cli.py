@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+import argparse
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from mcu_ser.cli import main as cli
+from mcu_ser.errors import BudgetError, ConfigError, DeviceFaultError, ToolMissingError
+
+HEAVY = ("tensorflow", "tf_keras", "numpy", "pydantic", "jinja2", "rich", "serial", "tflite", "tflite_micro")
+
+
+def test_the_parser_imports_nothing_heavy():
+    code = (
+        "import sys; from mcu_ser.cli.main import build_parser; build_parser(); "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"    {name} " in text for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: mcu-ser " + command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["verify"], ["run", "--no-such-option"]])
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert "usage: mcu-ser" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BudgetError("board", "too small"), 1),
+        (ConfigError("recipe", "unknown key"), 2),
+        (ToolMissingError("cmake", "not found", hint="apt-get install cmake"), 3),
+        (DeviceFaultError("port", "crashed"), 4),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr("mcu_ser.cli.doctor.run", fail)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
+    assert cli.main(["doctor"]) == code
+    assert capsys.readouterr().err == f"mcu-ser: error: {error}\n"
