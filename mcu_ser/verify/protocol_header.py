@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the tables of `protocol` and `messages` into the C header of the firmware.
+
+`python -m mcu_ser.verify.protocol_header` rewrites firmware_templates/runtime/protocol_messages.h; a test
+refuses a header that is not the one these tables give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mcu_ser.artifacts import write_text
+from mcu_ser.resources import firmware_templates_dir
+from mcu_ser.verify import messages, protocol
+
+_INTRODUCTION = """\
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers and payload layouts of protocol version 1.
+ * Generated from mcu_ser/verify/protocol.py and messages.py by `python -m mcu_ser.verify.protocol_header`.
+ * <MESSAGE>_AT_<FIELD> is the offset of a field in the payload; all integers are little endian.
+ * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them. */
+"""
+
+
+def render() -> str:
+    """The text of protocol_messages.h."""
+    sections = [
+        _INTRODUCTION + "#ifndef MCU_SER_PROTOCOL_MESSAGES_H\n#define MCU_SER_PROTOCOL_MESSAGES_H",
+        "\n".join(
+            (
+                f"#define PROTOCOL_VERSION {protocol.PROTOCOL_VERSION}u",
+                f"#define PROTOCOL_MAX_RANK {messages.MAX_RANK}u",
+                f"#define FRAME_HEADER_BYTES {protocol.HEADER_BYTES}u",
+                f"#define FRAME_CRC_BYTES {protocol.OVERHEAD_BYTES - protocol.HEADER_BYTES}u",
+            )
+        ),
+        _enum(
+            "message_type", ((f"MESSAGE_{kind.name}", f"0x{kind.value:02X}") for kind in protocol.MessageType)
+        ),
+        _enum("error_code", ((f"ERROR_{e.name}", str(e.value)) for e in protocol.ErrorCode)),
+        *(_layout(name, layout) for name, layout in messages.LAYOUTS.items()),
+        "#endif\n",
+    ]
+    return "\n\n".join(sections)
+
+
+def _enum(name: str, members: Iterable[tuple[str, str]]) -> str:
+    body = ",\n".join(f"  {member} = {value}" for member, value in members)
+    return f"enum {name} {{\n{body}\n}};"
+
+
+def _layout(message: str, layout: messages.Layout) -> str:
+    lines = [f"#define {message}_AT_{name.upper()} {at}u" for name, at in layout.offsets().items()]
+    lines += [
+        f"#define {message}_{name.upper()}_BYTES {code[:-1]}u"
+        for name, code in layout.fields
+        if code.endswith("s") and name != "reserved"
+    ]
+    return "\n".join([*lines, f"#define {message}_FIELDS_BYTES {layout.bytes}u"])
+
+
+def header_path() -> Path:
+    """Where the firmware templates keep the header."""
+    return firmware_templates_dir() / "runtime" / "protocol_messages.h"
+
+
+if __name__ == "__main__":
+    write_text(header_path(), render())
