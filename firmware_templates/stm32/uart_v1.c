@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UART with SR and DR registers (STM32F1, F2, F4). Source: RM0090, chapter USART. */
+#include "board_config.h"
+#include "stm32_registers.h"
+#include "uart.h"
+
+#define USART_SR REG32(BOARD_UART_BASE + 0x00u)
+#define USART_SR_ORE (1u << 3)
+#define USART_SR_RXNE (1u << 5)
+#define USART_SR_TC (1u << 6)
+#define USART_SR_TXE (1u << 7)
+#define USART_DR REG32(BOARD_UART_BASE + 0x04u)
+#define USART_BRR REG32(BOARD_UART_BASE + 0x08u)
+#define USART_CR1 REG32(BOARD_UART_BASE + 0x0Cu)
+#define USART_CR1_RE (1u << 2)
+#define USART_CR1_TE (1u << 3)
+#define USART_CR1_RXNEIE (1u << 5)
+#define USART_CR1_UE (1u << 13)
+
+/* The last byte takes ten bit times: at 9600 baud and 216 MHz, 225,000 cycles. */
+#define MAX_FLUSH_POLLS 250000u
+
+#if (BOARD_RX_RING_BYTES & (BOARD_RX_RING_BYTES - 1u)) != 0
+#error "BOARD_RX_RING_BYTES must be a power of two"
+#endif
+
+/* One writer (the interrupt: ring, head), one reader (the main loop: tail). Both counters run freely; their
+ * difference is the number of bytes that wait. Volatile keeps the order of data and counter. */
+static volatile uint8_t ring[BOARD_RX_RING_BYTES];
+static volatile uint32_t head;
+static volatile uint32_t tail;
+static volatile uint32_t overruns;
+
+static void pin_init(uint32_t gpio, uint32_t pin, uint32_t function) {
+  const uint32_t nibble = 4u * (pin % 8u);
+  GPIO_AFR(gpio, pin) = (GPIO_AFR(gpio, pin) & ~(0xFu << nibble)) | function << nibble;
+  /* An open receive line must idle high, or noise reads as bytes. */
+  GPIO_PUPDR(gpio) = (GPIO_PUPDR(gpio) & ~(3u << 2u * pin)) | GPIO_PUPDR_UP << 2u * pin;
+  GPIO_MODER(gpio) = (GPIO_MODER(gpio) & ~(3u << 2u * pin)) | GPIO_MODER_ALTERNATE << 2u * pin;
+}
+
+static void enable_clock(uint32_t reg, uint32_t bit) {
+  REG32(reg) |= 1u << bit;
+  (void)REG32(reg); /* the clock needs two bus cycles before the peripheral answers */
+}
+
+void uart_init(uint32_t bus_hz) {
+  enable_clock(BOARD_GPIO_ENABLE_REGISTER, BOARD_GPIO_ENABLE_BIT);
+  enable_clock(BOARD_UART_ENABLE_REGISTER, BOARD_UART_ENABLE_BIT);
+  pin_init(BOARD_TX_GPIO, BOARD_TX_PIN, BOARD_TX_FUNCTION);
+  pin_init(BOARD_RX_GPIO, BOARD_RX_PIN, BOARD_RX_FUNCTION);
+  USART_BRR = (bus_hz + BOARD_UART_BAUD / 2u) / BOARD_UART_BAUD;
+  USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
+  NVIC_ISER(BOARD_UART_IRQ / 32u) = 1u << BOARD_UART_IRQ % 32u;
+}
+
+void uart_interrupt(void) {
+  const uint32_t status = USART_SR;
+  if ((status & (USART_SR_RXNE | USART_SR_ORE)) == 0u) {
+    return;
+  }
+  const uint8_t byte = (uint8_t)USART_DR; /* reading SR, then DR, also clears ORE */
+  if (status & USART_SR_ORE) {
+    overruns++; /* the byte in DR is good; the one behind it is lost */
+  }
+  if ((status & USART_SR_RXNE) == 0u) {
+    return;
+  }
+  if (head - tail == BOARD_RX_RING_BYTES) {
+    overruns++;
+    return;
+  }
+  ring[head % BOARD_RX_RING_BYTES] = byte;
+  head++;
+}
+
+int uart_has_data(void) { return head != tail; }
+
+size_t uart_read(uint8_t *dst, size_t max) {
+  size_t count = 0;
+  while (count < max && uart_has_data()) {
+    dst[count++] = ring[tail % BOARD_RX_RING_BYTES];
+    tail++;
+  }
+  return count;
+}
+
+void uart_write(const uint8_t *src, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    while ((USART_SR & USART_SR_TXE) == 0u) {
+      /* No flow control: the shift register always empties. */
+    }
+    USART_DR = src[i];
+  }
+}
+
+void uart_flush(void) {
+  for (uint32_t polls = 0; polls < MAX_FLUSH_POLLS && (USART_SR & USART_SR_TC) == 0u; polls++) {
+  }
+}
+
+uint32_t uart_overruns(void) { return overruns; }
