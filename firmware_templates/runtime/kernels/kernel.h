@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all kernels share: how a layer is described, and the arithmetic of TensorFlow Lite's int8 specification.
+ *
+ * Each layer calls its kernel with the address of its own `static const` description. The kernels are inlined
+ * into that one call, so that every size, stride and offset is a constant to the compiler.
+ * The code generator proves before it emits a layer that no accumulator of that layer can leave int32_t.
+ * Tensors are dense, batch 1, channels last; weights are in the order of the .tflite file. */
+#ifndef AOT_KERNEL_H
+#define AOT_KERNEL_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define AOT_INLINE static inline __attribute__((always_inline))
+#define AOT_NOINLINE __attribute__((noinline))
+#define AOT_ALIGN(bytes) __attribute__((aligned(bytes)))
+#else
+#error "the kernels rely on GCC's attributes and on its arithmetic right shift of negative numbers"
+#endif
+
+struct aot_image {
+  int32_t height;
+  int32_t width;
+  int32_t channels;
+};
+
+/* A window that slides over height and width. Taps outside of the image are skipped. */
+struct aot_window {
+  int32_t height;
+  int32_t width;
+  int32_t stride_height;
+  int32_t stride_width;
+  int32_t dilation_height;
+  int32_t dilation_width;
+  int32_t pad_top;
+  int32_t pad_left;
+};
+
+/* From accumulators to int8: output = clamp(zero_point + accumulator * multiplier * 2^(shift - 31), min, max). */
+struct aot_rescale {
+  const int32_t *multiplier; /* one, or one per channel; 0 or 2^30 .. 2^31 - 1 */
+  const int8_t *shift;       /* as many; -31 .. 30, negative shifts right */
+  int32_t per_channel;       /* 1 if there is one multiplier per channel, else 0 */
+  int32_t any_left_shift;    /* 0 if no shift is positive, else 1 */
+  int32_t zero_point;
+  int32_t min;
+  int32_t max;
+};
+
+/* round(a * b / 2^31), ties upwards; a and b not both INT32_MIN. gemmlowp's SaturatingRoundingDoublingHighMul, which rounds its ties
+ * the same way once its sign-dependent nudge and its truncating division are taken together. */
+AOT_INLINE int32_t aot_doubling_high_mul(int32_t a, int32_t b) {
+  return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
+}
+
+/* round(x / 2^exponent), ties away from zero; 0 <= exponent <= 31. gemmlowp's RoundingDivideByPOT. */
+AOT_INLINE int32_t aot_rounding_shift_right(int32_t x, int32_t exponent) {
+  const int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1u);
+  const int32_t remainder = x & mask;
+  const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+  return (x >> exponent) + (remainder > threshold ? 1 : 0);
+}
+
+/* x * 2^exponent; the generator has proven that the result fits. */
+AOT_INLINE int32_t aot_shift_left(int32_t x, int32_t exponent) {
+  return (int32_t)((uint32_t)x << exponent);
+}
+
+/* x * multiplier * 2^(shift - 31), rounded twice as the specification does. */
+AOT_INLINE int32_t aot_scale(int32_t x, int32_t multiplier, int32_t shift) {
+  return shift > 0 ? aot_doubling_high_mul(aot_shift_left(x, shift), multiplier)
+                   : aot_rounding_shift_right(aot_doubling_high_mul(x, multiplier), -shift);
+}
+
+AOT_INLINE int32_t aot_clamp(int32_t x, int32_t min, int32_t max) {
+  return x < min ? min : x > max ? max : x;
+}
+
+AOT_INLINE int32_t aot_min(int32_t a, int32_t b) { return a < b ? a : b; }
+AOT_INLINE int32_t aot_max(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* The output of one accumulator of one channel. */
+AOT_INLINE int8_t aot_rescale(const struct aot_rescale *rescale, int32_t accumulator, int32_t channel) {
+  const int32_t at = rescale->per_channel ? channel : 0;
+  const int32_t multiplier = rescale->multiplier[at];
+  const int32_t shift = rescale->shift[at];
+  const int32_t scaled =
+      rescale->any_left_shift
+          ? aot_scale(accumulator, multiplier, shift)
+          : aot_rounding_shift_right(aot_doubling_high_mul(accumulator, multiplier), -shift);
+  return (int8_t)aot_clamp(scaled + rescale->zero_point, rescale->min, rescale->max);
+}
+
+/* The taps first .. end - 1 of a window whose tap 0 lies at `origin` that fall inside 0 .. size - 1. */
+struct aot_taps {
+  int32_t first;
+  int32_t end;
+};
+
+AOT_INLINE struct aot_taps aot_taps_inside(int32_t origin, int32_t taps, int32_t dilation, int32_t size) {
+  struct aot_taps inside;
+  inside.first = origin < 0 ? (dilation - 1 - origin) / dilation : 0;
+  inside.end = aot_min(taps, (size - origin + dilation - 1) / dilation);
+  return inside;
+}
+
+/* accumulator + sum of weights[i] * (input[i] + input_offset) */
+AOT_INLINE int32_t aot_dot(int32_t accumulator, const int8_t *weights, const int8_t *input, int32_t count,
+                           int32_t input_offset) {
+  for (int32_t i = 0; i < count; ++i) {
+    accumulator += weights[i] * (input[i] + input_offset);
+  }
+  return accumulator;
+}
+
+#endif

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns buffers with lifetimes into offsets within one static arena, and checks such a plan by other means.
+
+Placing is greedy: buffers in some order, each into the smallest gap that its lifetime leaves. Several orders
+are tried, then the best is improved by moving a buffer at the top of the arena forward in the order.
+`verify_plan` shares no code with the placement and runs on every compile.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.errors import ModelError
+
+# Kernels may read four int8 at once; the arena itself is aligned to ARENA_ALIGNMENT.
+BUFFER_ALIGNMENT = 4
+ARENA_ALIGNMENT = 16
+
+# Improvement steps are quadratic in the number of buffers; this keeps the largest models within a second.
+_IMPROVEMENT_BUDGET = 2_000_000
+_MAX_IMPROVEMENT_STEPS = 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each buffer lies.
+
+    `offsets`: tensor index of a buffer -> bytes from the start of the arena. `lower_bound` is what the
+    buffers alive at the worst layer need; no plan can be smaller.
+    """
+
+    offsets: Mapping[int, int]
+    bytes: int
+    lower_bound: int
+
+
+def plan_arena(buffers: Sequence[Buffer]) -> Plan:
+    """Place all buffers; the same buffers always give the same plan."""
+    bound = lower_bound(buffers)
+    best, best_order = min(
+        ((_place(order), order) for order in _orders(buffers)), key=lambda placed: placed[0].bytes
+    )
+    steps = min(_MAX_IMPROVEMENT_STEPS, _IMPROVEMENT_BUDGET // max(1, len(buffers)) ** 2)
+    if best.bytes > bound and steps:
+        best = _improve(best, best_order, bound, steps)
+    return Plan(best.offsets, best.bytes, bound)
+
+
+def live_bytes(buffers: Sequence[Buffer], layer: int) -> int:
+    """Bytes of all buffers that are alive at a layer."""
+    return sum(_padded(b) for b in buffers if b.first <= layer <= b.last)
+
+
+def lower_bound(buffers: Sequence[Buffer]) -> int:
+    """Most bytes alive at any one layer."""
+    return max((live_bytes(buffers, b.first) for b in buffers), default=0)
+
+
+def verify_plan(buffers: Sequence[Buffer], plan: Plan) -> None:
+    """Check that every buffer is inside the arena, aligned, and apart from all that live at the same time.
+
+    Raises:
+        ModelError: The plan is wrong. That is a defect of the planner, not of the model.
+    """
+    for buffer in buffers:
+        offset = plan.offsets.get(buffer.tensor)
+        if offset is None:
+            raise _wrong(f"tensor {buffer.tensor} has no place")
+        if offset % BUFFER_ALIGNMENT:
+            raise _wrong(f"tensor {buffer.tensor} is at {offset}, which is not aligned")
+        if offset < 0 or offset + buffer.bytes > plan.bytes:
+            raise _wrong(
+                f"tensor {buffer.tensor} is at {offset} .. {offset + buffer.bytes}, outside of {plan.bytes} B"
+            )
+    # Two buffers that are ever alive together are so when the later one of them comes to life.
+    for moment in {buffer.first for buffer in buffers}:
+        alive = [b for b in buffers if b.first <= moment <= b.last]
+        alive.sort(key=lambda b: plan.offsets[b.tensor])
+        for below, above in itertools.pairwise(alive):
+            if plan.offsets[below.tensor] + below.bytes > plan.offsets[above.tensor]:
+                raise _wrong(f"tensors {below.tensor} and {above.tensor} overlap at layer {moment}")
+
+
+def _wrong(problem: str) -> ModelError:
+    return ModelError("arena plan", problem, hint="report this model as a defect of mcu-ser")
+
+
+def _padded(buffer: Buffer) -> int:
+    return -(-buffer.bytes // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT
+
+
+def _orders(buffers: Sequence[Buffer]) -> list[list[Buffer]]:
+    def size(b: Buffer) -> tuple[int, ...]:
+        return (-b.bytes, b.first, b.tensor)
+
+    def area(b: Buffer) -> tuple[int, ...]:
+        return (-b.bytes * (b.last - b.first + 1), b.first, b.tensor)
+
+    def lifetime(b: Buffer) -> tuple[int, ...]:
+        return (b.first - b.last, -b.bytes, b.first, b.tensor)
+
+    def birth(b: Buffer) -> tuple[int, ...]:
+        return (b.first, -b.bytes, b.tensor)
+
+    return [sorted(buffers, key=key) for key in (size, area, lifetime, birth)]
+
+
+def _place(order: Sequence[Buffer]) -> Plan:
+    offsets: dict[int, int] = {}
+    placed: list[Buffer] = []
+    total = 0
+    for buffer in order:
+        occupied = sorted(
+            (offsets[other.tensor], offsets[other.tensor] + _padded(other))
+            for other in placed
+            if other.first <= buffer.last and buffer.first <= other.last
+        )
+        offset = _best_gap(occupied, _padded(buffer))
+        offsets[buffer.tensor] = offset
+        placed.append(buffer)
+        total = max(total, offset + _padded(buffer))
+    return Plan(offsets, total, 0)
+
+
+def _best_gap(occupied: Sequence[tuple[int, int]], size: int) -> int:
+    """Offset of the smallest gap of at least `size` bytes, or else the end of all that is occupied."""
+    end = 0
+    best: tuple[int, int] | None = None
+    for start, stop in occupied:
+        if start - end >= size:
+            best = min(best or (start - end, end), (start - end, end))
+        end = max(end, stop)
+    return best[1] if best else end
+
+
+def _improve(best: Plan, order: list[Buffer], bound: int, steps: int) -> Plan:
+    # The seed makes the walk, and so the generated code, the same on every run.
+    rng = random.Random(0)
+    current = list(order)
+    for _ in range(steps):
+        candidate = list(current)
+        top = [i for i, b in enumerate(candidate) if best.offsets[b.tensor] + _padded(b) == best.bytes]
+        chosen = rng.choice(top)
+        if chosen == 0:
+            chosen = rng.randrange(len(candidate))
+        candidate.insert(rng.randrange(chosen + 1), candidate.pop(chosen))
+        plan = _place(candidate)
+        if plan.bytes <= best.bytes:
+            best, current = plan, candidate
+        if best.bytes == bound:
+            break
+    return best

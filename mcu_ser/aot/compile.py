@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ahead-of-time compiler: the bytes of a .tflite in, C files and a memory plan out.
+
+The stages in order; the graph and the plan are verified between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcu_ser.aot import arena, c_emitter, lifetimes, passes, supported
+from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel
+from mcu_ser.aot.ir import Graph, Operator, short_name
+from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
+from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.artifacts import sha256_hex
+
+# Included by every kernel.
+_SHARED_HEADER = "kernel.h"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The model's input or output: real = scale * (int8 - zero_point)."""
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer costs.
+
+    `weight_bytes` counts all constants of the layer as they lie in flash, `sparsity` is the fraction of zeros
+    among its int8 weights (None without weights). `arena_offset` is where its output starts, `live_bytes`
+    what must be kept in the arena while it runs.
+    """
+
+    index: int
+    operator: str
+    name: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    macs: int
+    weight_bytes: int
+    sparsity: float | None
+    arena_offset: int
+    live_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel:
+    """A model as C.
+
+    `sources`: file name -> C text. `kernels`: the headers of firmware_templates/runtime/kernels/ that the C
+    includes. Sizes are in bytes; `macs` counts multiply-accumulates of one inference.
+    """
+
+    name: str
+    sha256: str
+    sources: Mapping[str, str]
+    kernels: tuple[str, ...]
+    graph: Graph
+    plan: arena.Plan
+    layers: tuple[Layer, ...]
+    input: TensorSpec
+    output: TensorSpec
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.plan.bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(layer.weight_bytes for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def peak_layer(self) -> Layer | None:
+        """The layer with the most live bytes; None for a model without layers."""
+        return max(self.layers, key=lambda layer: layer.live_bytes, default=None)
+
+
+def compile_model(model: bytes, name: str = "model") -> CompiledModel:
+    """Compile a .tflite.
+
+    Args:
+        model: Content of the file.
+        name: What to call the model in errors, e.g. its path.
+
+    Raises:
+        ModelError: The file is damaged or the engine does not support the model.
+    """
+    graph = read_model(model, name)
+    supported.check_supported(graph)
+    aliases = passes.find_aliases(graph)
+    buffers = lifetimes.find_buffers(graph, aliases)
+    plan = arena.plan_arena(buffers)
+    arena.verify_plan(buffers, plan)
+    calls = {
+        operator.index: KERNELS[operator.opcode](graph, operator)
+        for operator in graph.operators
+        if operator.opcode in KERNELS
+    }
+    offsets = _Offsets(plan, aliases)
+    emitted = _emitted_model(graph, calls, offsets, sha256_hex(model))
+    return CompiledModel(
+        name=name,
+        sha256=emitted.sha256,
+        sources=c_emitter.emit(emitted),
+        kernels=tuple(sorted({call.header for call in calls.values()} | {_SHARED_HEADER})),
+        graph=graph,
+        plan=plan,
+        layers=tuple(_layer(graph, op, calls.get(op.index), buffers, offsets) for op in graph.operators),
+        input=_spec(graph, graph.inputs[0]),
+        output=_spec(graph, graph.outputs[0]),
+    )
+
+
+@dataclass(frozen=True)
+class _Offsets:
+    """Where the tensors lie, aliases resolved."""
+
+    plan: arena.Plan
+    aliases: Mapping[int, int]
+
+    def __getitem__(self, tensor: int) -> int:
+        return self.plan.offsets[self.aliases.get(tensor, tensor)]
+
+
+def _spec(graph: Graph, index: int) -> TensorSpec:
+    tensor = graph.tensors[index]
+    return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.elements)
+
+
+def _emitted_model(
+    graph: Graph, calls: Mapping[int, KernelCall], offsets: _Offsets, sha256: str
+) -> EmittedModel:
+    input_, output = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    return EmittedModel(
+        sha256=sha256,
+        layers=tuple(_emitted_layer(graph, op, calls.get(op.index), offsets) for op in graph.operators),
+        arena_bytes=offsets.plan.bytes,
+        input_offset=offsets[input_.index],
+        input_bytes=input_.elements,
+        output_offset=offsets[output.index],
+        output_bytes=output.elements,
+    )
+
+
+def _emitted_layer(
+    graph: Graph, operator: Operator, call: KernelCall | None, offsets: _Offsets
+) -> EmittedLayer:
+    output = graph.results(operator)[0]
+    shapes = ", ".join(graph.tensors[i].shape_text for i in (call.inputs if call else operator.inputs[:1]))
+    macs = f", {call.macs} MACs" if call and call.macs else ""
+    name = c_emitter.comment_text(short_name(output.name))
+    return EmittedLayer(
+        index=operator.index,
+        operator=operator.opcode,
+        title=f"Layer {operator.index}: {operator.opcode} {name}: {shapes} to {output.shape_text}{macs}",
+        call=call,
+        inputs=tuple(
+            _source(graph, i, place, offsets) for place, i in enumerate(call.inputs if call else ())
+        ),
+        output_offset=offsets[output.index],
+        output_bytes=output.elements,
+    )
+
+
+def _source(graph: Graph, tensor: int, place: int, offsets: _Offsets) -> int | Table:
+    """Where a kernel reads an input: an offset into the arena, or a constant of the model."""
+    data = graph.tensors[tensor].data
+    return offsets[tensor] if data is None else Table(f"input_{place}", data)
+
+
+def _layer(
+    graph: Graph,
+    operator: Operator,
+    call: KernelCall | None,
+    buffers: tuple[Buffer, ...],
+    offsets: _Offsets,
+) -> Layer:
+    output = graph.results(operator)[0]
+    inputs = [graph.tensors[i] for i in (call.inputs if call else operator.inputs[:1])]
+    constants = sum(t.elements for t in inputs if t.data is not None)
+    tables = list(call.tables()) if call else []
+    weights = [t.values for t in tables if t.name == "weights"]
+    return Layer(
+        index=operator.index,
+        operator=operator.opcode,
+        name=output.name,
+        input_shapes=tuple(t.shape for t in inputs),
+        output_shape=output.shape,
+        macs=call.macs if call else 0,
+        weight_bytes=constants + sum(t.values.nbytes for t in tables),
+        sparsity=float(np.mean(weights[0] == 0)) if weights else None,
+        arena_offset=offsets[output.index],
+        live_bytes=arena.live_bytes(buffers, operator.index),
+    )

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model between reader and emitter: frozen tensors, operators and their graph, for every stage of `aot`.
+
+A `Graph` says what the .tflite says. It may hold operators and types that the engine does not support;
+`supported` decides about those. `verify_graph` checks what every later stage takes for granted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy.typing as npt
+
+from mcu_ser.errors import ModelError
+
+Constant = npt.NDArray[Any]
+
+# Index that a .tflite uses for an optional input that is not given.
+ABSENT = -1
+
+
+class Padding(Enum):
+    """Border rule of convolutions and pools, as in the .tflite schema."""
+
+    SAME = 0
+    VALID = 1
+
+
+class Activation(Enum):
+    """Activation fused into an operator, as in the .tflite schema."""
+
+    NONE = 0
+    RELU = 1
+    RELU_N1_TO_1 = 2
+    RELU6 = 3
+    TANH = 4
+    SIGN_BIT = 5
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Affine quantisation: real = scale * (stored - zero_point).
+
+    `scales` and `zero_points` hold one value, or one per index of dimension `axis`. Scales are the
+    binary32 values of the file.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor; `data` holds the value of a constant and is None for one that is computed.
+
+    `dtype` is the type's name in the .tflite schema, e.g. INT8.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantization: Quantization | None
+    data: Constant | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def scale(self) -> float:
+        """Scale of a per-tensor quantised tensor."""
+        return self._per_tensor().scales[0]
+
+    @property
+    def zero_point(self) -> int:
+        """Zero point of a per-tensor quantised tensor."""
+        return self._per_tensor().zero_points[0]
+
+    @property
+    def shape_text(self) -> str:
+        """Shape as people write it, e.g. 1x49x10x1."""
+        return "x".join(map(str, self.shape)) if self.shape else "scalar"
+
+    def _per_tensor(self) -> Quantization:
+        if self.quantization is None or len(self.quantization.scales) != 1:
+            raise ModelError(f"tensor {self.name}", "has no per-tensor quantisation")
+        return self.quantization
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """Padding, stride and dilation of a window that slides over height and width."""
+
+    padding: Padding
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class DepthwiseOptions(WindowOptions):
+    """`depth_multiplier` output channels are computed from each input channel."""
+
+    depth_multiplier: int
+
+
+@dataclass(frozen=True)
+class PoolOptions(WindowOptions):
+    """`window` is height and width of the pool."""
+
+    window: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FullyConnectedOptions:
+    """`weights_format` 0 is the row-major default; others are shuffled for one processor."""
+
+    activation: Activation
+    weights_format: int
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """Activation fused into an addition."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class SoftmaxOptions:
+    """Softmax of `beta` * input."""
+
+    beta: float
+
+
+Options = WindowOptions | FullyConnectedOptions | AddOptions | SoftmaxOptions
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator; `inputs` and `outputs` are tensor indices, `ABSENT` for an optional input not given.
+
+    `opcode` is the operator's name in the .tflite schema, e.g. CONV_2D. `options` is None for operators
+    without options and for those that the reader does not know.
+    """
+
+    index: int
+    opcode: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Options | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model; operators are in the order in which they run.
+
+    `name` names the model in error messages.
+    """
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def operands(self, operator: Operator) -> tuple[Tensor | None, ...]:
+        """The input tensors of an operator, None for an absent one."""
+        return tuple(None if i == ABSENT else self.tensors[i] for i in operator.inputs)
+
+    def results(self, operator: Operator) -> tuple[Tensor, ...]:
+        """The output tensors of an operator."""
+        return tuple(self.tensors[i] for i in operator.outputs)
+
+    def layer_name(self, operator: Operator) -> str:
+        """Name of a layer: that of its output tensor."""
+        return self.tensors[operator.outputs[0]].name if operator.outputs else "(no output)"
+
+
+def short_name(name: str) -> str:
+    """First part of the name of a fused layer, which a converter builds by joining the names with ';'."""
+    return name.split(";", 1)[0]
+
+
+def verify_graph(graph: Graph) -> None:
+    """Check that indices exist and that every value is computed once and before it is used.
+
+    Raises:
+        ModelError: The graph breaks one of these rules.
+    """
+    for index in (*graph.inputs, *graph.outputs):
+        _require_tensor(graph, index, "the model's inputs and outputs")
+    known = set(graph.inputs) | {t.index for t in graph.tensors if t.data is not None}
+    for operator in graph.operators:
+        where = f"operator {operator.index} ({operator.opcode})"
+        for index in operator.inputs:
+            if index == ABSENT:
+                continue
+            _require_tensor(graph, index, where)
+            if index not in known:
+                raise ModelError(graph.name, f"{where} reads tensor {index} before anything computes it")
+        for index in operator.outputs:
+            _require_tensor(graph, index, where)
+            if index in known:
+                raise ModelError(graph.name, f"{where} writes tensor {index}, which already has a value")
+            known.add(index)
+    for index in graph.outputs:
+        if index not in known:
+            raise ModelError(graph.name, f"nothing computes output tensor {index}")
+
+
+def _require_tensor(graph: Graph, index: int, where: str) -> None:
+    if not 0 <= index < len(graph.tensors):
+        raise ModelError(
+            graph.name,
+            f"{where} names tensor {index}, which does not exist",
+            limit=f"{len(graph.tensors)} tensors",
+        )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One module per operator family; each turns a supported operator into the call of its C kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcu_ser.aot.ir import Graph, Operator
+from mcu_ser.aot.kernels import (
+    add,
+    conv_2d,
+    depthwise_conv_2d,
+    fully_connected,
+    mean,
+    pad,
+    pool_2d,
+    relu,
+    softmax,
+)
+from mcu_ser.aot.kernels.kernel_call import KernelCall
+
+# RESHAPE is not here: its output is an alias of its input.
+KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
+    "ADD": add.call,
+    "AVERAGE_POOL_2D": pool_2d.call,
+    "CONV_2D": conv_2d.call,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d.call,
+    "FULLY_CONNECTED": fully_connected.call,
+    "MAX_POOL_2D": pool_2d.call,
+    "MEAN": mean.call,
+    "PAD": pad.call,
+    "PADV2": pad.call,
+    "RELU": relu.call,
+    "RELU6": relu.call,
+    "SOFTMAX": softmax.call,
+}

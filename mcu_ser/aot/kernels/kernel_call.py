@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The call of one C kernel: what the kernels make for the emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser.aot.requantize import Multiplier
+from mcu_ser.aot.weighted import Weighted
+
+C_TYPES = {"int8": "int8_t", "int32": "int32_t"}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A constant array of the layer, int8 or int32; `name` is its name in the layer's description."""
+
+    name: str
+    values: npt.NDArray[Any]
+
+    @property
+    def c_type(self) -> str:
+        return C_TYPES[self.values.dtype.name]
+
+
+@dataclass(frozen=True)
+class Struct:
+    """Members of a C struct in the order of its declaration."""
+
+    members: tuple[tuple[str, Value], ...]
+
+
+Value = int | tuple[int, ...] | Table | Struct
+
+
+def struct(**members: Value) -> Struct:
+    """A struct of the members given, in the order given."""
+    return Struct(tuple(members.items()))
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCall:
+    """`kernel`(&description, inputs..., output).
+
+    `header` is the file in firmware_templates/runtime/kernels/ that has the kernel; its description is a
+    `struct <struct_name>`. `inputs` and `output` are tensor indices. `macs` counts every tap of the kernel,
+    those in the padding included.
+    """
+
+    header: str
+    kernel: str
+    struct_name: str
+    description: Struct
+    inputs: tuple[int, ...]
+    output: int
+    macs: int = 0
+
+    def tables(self) -> Iterator[Table]:
+        """The constant arrays of the layer."""
+        yield from _tables(self.description)
+
+
+def _tables(value: Struct) -> Iterator[Table]:
+    for _, member in value.members:
+        if isinstance(member, Table):
+            yield member
+        elif isinstance(member, Struct):
+            yield from _tables(member)
+
+
+def rescale(layer: Weighted, minimum: int, maximum: int) -> Struct:
+    """`struct aot_rescale` of a layer with weights; equal multipliers of all channels are stored once."""
+    multipliers: tuple[Multiplier, ...] = layer.multipliers
+    if len(set(multipliers)) == 1:
+        multipliers = multipliers[:1]
+    return struct(
+        multiplier=Table("multiplier", np.array([m.mantissa for m in multipliers], np.int32)),
+        shift=Table("shift", np.array([m.shift for m in multipliers], np.int8)),
+        per_channel=int(len(multipliers) > 1),
+        any_left_shift=int(any(m.shift > 0 for m in multipliers)),
+        zero_point=layer.output.zero_point,
+        min=minimum,
+        max=maximum,
+    )
+
+
+def bias_and_offset(layer: Weighted, *, foldable: bool) -> tuple[Table, int]:
+    """Biases and input offset of a layer with weights.
+
+    Args:
+        layer: The layer.
+        foldable: Every tap lies inside the input, so that the biases may make up for its zero point.
+    """
+    folded = layer.folded_biases if foldable else None
+    if folded is None:
+        return Table("bias", layer.biases.astype(np.int32)), -layer.input.zero_point
+    return Table("bias", folded.astype(np.int32)), 0

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a graph into the buffers of the arena and the layers during which each must keep its content.
+
+A buffer is one computed tensor together with the tensors that alias it (`passes.find_aliases`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcu_ser.aot.ir import Graph
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that must not be overwritten from layer `first` to layer `last`, both included.
+
+    `tensor` is the index of the tensor that the buffer was made for. The model's input lives from layer -1,
+    its output to the number of layers.
+    """
+
+    tensor: int
+    bytes: int
+    first: int
+    last: int
+
+
+def find_buffers(graph: Graph, aliases: Mapping[int, int]) -> tuple[Buffer, ...]:
+    """The buffers of a graph of int8 tensors, in the order in which they come to life.
+
+    Args:
+        graph: The model.
+        aliases: Tensor index -> index of the tensor whose buffer it uses.
+    """
+
+    def buffer_of(tensor: int) -> int:
+        return aliases.get(tensor, tensor)
+
+    first = {buffer_of(index): -1 for index in graph.inputs}
+    last: dict[int, int] = {}
+    for operator in graph.operators:
+        for index in operator.outputs:
+            first.setdefault(buffer_of(index), operator.index)
+        for index in (*operator.inputs, *operator.outputs):
+            if index >= 0 and graph.tensors[index].data is None:
+                last[buffer_of(index)] = operator.index
+    for index in graph.outputs:
+        last[buffer_of(index)] = len(graph.operators)
+    # An input that nothing reads still has to be written to somewhere.
+    return tuple(
+        Buffer(index, graph.tensors[index].elements, start, last.get(index, start))
+        for index, start in sorted(first.items(), key=lambda item: (item[1], item[0]))
+    )

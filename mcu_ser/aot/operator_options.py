@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the options table of a .tflite operator into the options of the IR, for `tflite_reader`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mcu_ser.aot.ir import (
+    Activation,
+    AddOptions,
+    DepthwiseOptions,
+    FullyConnectedOptions,
+    Options,
+    Padding,
+    PoolOptions,
+    SoftmaxOptions,
+    WindowOptions,
+)
+from mcu_ser.errors import ModelError
+
+
+def _window(table: Any) -> WindowOptions:
+    return WindowOptions(
+        padding=Padding(table.Padding()),
+        stride=(table.StrideH(), table.StrideW()),
+        dilation=(table.DilationHFactor(), table.DilationWFactor()),
+        activation=Activation(table.FusedActivationFunction()),
+    )
+
+
+def _depthwise(table: Any) -> DepthwiseOptions:
+    window = _window(table)
+    return DepthwiseOptions(
+        window.padding, window.stride, window.dilation, window.activation, table.DepthMultiplier()
+    )
+
+
+def _pool(table: Any) -> PoolOptions:
+    return PoolOptions(
+        padding=Padding(table.Padding()),
+        stride=(table.StrideH(), table.StrideW()),
+        dilation=(1, 1),
+        activation=Activation(table.FusedActivationFunction()),
+        window=(table.FilterHeight(), table.FilterWidth()),
+    )
+
+
+def _fully_connected(table: Any) -> FullyConnectedOptions:
+    return FullyConnectedOptions(Activation(table.FusedActivationFunction()), table.WeightsFormat())
+
+
+def _add(table: Any) -> AddOptions:
+    return AddOptions(Activation(table.FusedActivationFunction()))
+
+
+def _softmax(table: Any) -> SoftmaxOptions:
+    return SoftmaxOptions(float(table.Beta()))
+
+
+# Operator -> name of its table in the schema, and what to make of it.
+_READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
+    "CONV_2D": ("Conv2DOptions", _window),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _depthwise),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", _fully_connected),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
+    "MAX_POOL_2D": ("Pool2DOptions", _pool),
+    "ADD": ("AddOptions", _add),
+    "SOFTMAX": ("SoftmaxOptions", _softmax),
+}
+
+
+def read_options(opcode: str, operator: Any, where: str, name: str) -> Options | None:
+    """Options of one operator; None for operators that have none or that the engine does not know.
+
+    Args:
+        opcode: Name of the operator, e.g. CONV_2D.
+        operator: The operator's table, an accessor of the `tflite` package.
+        where: Names the operator in errors.
+        name: Names the model in errors.
+
+    Raises:
+        ModelError: The options are missing, of another operator, or hold an unknown value.
+    """
+    if opcode not in _READERS:
+        return None
+    import tflite
+
+    table_name, read = _READERS[opcode]
+    union = operator.BuiltinOptions()
+    if union is None or operator.BuiltinOptionsType() != getattr(tflite.BuiltinOptions, table_name):
+        raise ModelError(name, f"{where} has no {table_name}")
+    table = getattr(tflite, table_name)()
+    table.Init(union.Bytes, union.Pos)
+    try:
+        return read(table)
+    except ValueError as error:
+        raise ModelError(name, f"{where} has an unknown option: {error}") from error

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of the engine on one layer, one function each; the docstring is the text that the user reads.
+
+A rule returns None where it holds, else what breaks it. Rules run in the order of `supported.RULES`; each may
+rely on those before it. Where a limit is the oracle's (the TFLite-Micro interpreter refuses the layer, too),
+a comment says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from mcu_ser.aot.ir import (
+    ABSENT,
+    Activation,
+    AddOptions,
+    FullyConnectedOptions,
+    Graph,
+    Operator,
+    Tensor,
+    WindowOptions,
+)
+from mcu_ser.aot.requantize import INT32_MAX, round_half_away, scale_fits
+from mcu_ser.aot.weighted import CHANNEL_AXIS, weighted
+from mcu_ser.aot.window import depth_multiplier, window_of
+
+# Operands of an operator: fewest, most. The first is data; ADD has two of data.
+OPERANDS = {
+    "ADD": (2, 2),
+    "AVERAGE_POOL_2D": (1, 1),
+    "CONV_2D": (2, 3),
+    "DEPTHWISE_CONV_2D": (2, 3),
+    "FULLY_CONNECTED": (2, 3),
+    "MAX_POOL_2D": (1, 1),
+    "MEAN": (2, 2),
+    "PAD": (2, 3),
+    "PADV2": (3, 3),
+    "RELU": (1, 1),
+    "RELU6": (1, 1),
+    "RESHAPE": (1, 2),
+    "SOFTMAX": (1, 1),
+}
+
+# Types of the operands that are not data.
+_OPERAND_TYPES = {
+    "CONV_2D": ("INT8", "INT32"),
+    "DEPTHWISE_CONV_2D": ("INT8", "INT32"),
+    "FULLY_CONNECTED": ("INT8", "INT32"),
+    "MEAN": ("INT32",),
+    "PAD": ("INT32", "INT8"),
+    "PADV2": ("INT32", "INT8"),
+}
+
+
+def data_tensors(graph: Graph, operator: Operator) -> tuple[Tensor, ...]:
+    """The activations that a layer reads and writes."""
+    count = 2 if operator.opcode == "ADD" else 1
+    return (*(graph.tensors[i] for i in operator.inputs[:count]), *graph.results(operator))
+
+
+def _parameters(graph: Graph, operator: Operator) -> Iterator[tuple[int, Tensor]]:
+    """The operands that are given and are not activations, with their place among the operands."""
+    start = 2 if operator.opcode == "ADD" else 1
+    for place, tensor in enumerate(graph.operands(operator)):
+        if place >= start and tensor is not None:
+            yield place, tensor
+
+
+def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
+    """Its operands must be those that TensorFlow Lite defines, with one output."""
+    fewest, most = OPERANDS[operator.opcode]
+    if not fewest <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+        return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
+    if ABSENT in operator.inputs[:fewest] or ABSENT in operator.outputs:
+        return "a tensor is not given"
+    return None
+
+
+def data_is_int8(graph: Graph, operator: Operator) -> str | None:
+    """Input and output must be INT8."""
+    wrong = [t for t in data_tensors(graph, operator) if t.dtype != "INT8"]
+    return ", ".join(f"{t.name} is {t.dtype}" for t in wrong) or None
+
+
+def data_is_computed(graph: Graph, operator: Operator) -> str | None:
+    """At least one input must be computed from the model's input."""
+    inputs = data_tensors(graph, operator)[:-1]
+    return "it is constant" if all(t.data is not None for t in inputs) else None
+
+
+def parameters_have_their_type(graph: Graph, operator: Operator) -> str | None:
+    """Weights must be INT8; biases, axes and paddings INT32."""
+    types = _OPERAND_TYPES.get(operator.opcode, ())
+    for place, tensor in _parameters(graph, operator):
+        if tensor.dtype != types[place - 1]:
+            return f"{tensor.name} is {tensor.dtype}"
+    return None
+
+
+def parameters_are_constant(graph: Graph, operator: Operator) -> str | None:
+    """Weights, biases, axes, paddings and pad values must be constants."""
+    wrong = [tensor.name for _, tensor in _parameters(graph, operator) if tensor.data is None]
+    return f"{wrong[0]} is computed" if wrong else None
+
+
+def data_is_quantised(graph: Graph, operator: Operator) -> str | None:
+    """Input and output must each have one scale above 0 and one zero point of -128 .. 127."""
+    for tensor in data_tensors(graph, operator):
+        quantization = tensor.quantization
+        if quantization is None:
+            return f"{tensor.name} has none"
+        if len(quantization.scales) != 1:
+            return f"{tensor.name} has {len(quantization.scales)} scales"
+        if not (math.isfinite(tensor.scale) and tensor.scale > 0 and -128 <= tensor.zero_point <= 127):
+            return f"{tensor.name} has scale {tensor.scale:g}, zero point {tensor.zero_point}"
+    return None
+
+
+def weights_are_symmetric(graph: Graph, operator: Operator) -> str | None:
+    """Weights must be quantised with zero point 0 and one scale, or one scale per output channel."""
+    weights = graph.tensors[operator.inputs[1]]
+    axis = CHANNEL_AXIS[operator.opcode]
+    quantization = weights.quantization
+    if quantization is None:
+        return "no quantisation"
+    if any(quantization.zero_points):
+        return "a zero point is not 0"
+    if not all(math.isfinite(s) and s >= 0 for s in quantization.scales):
+        return "a scale is negative or not finite"
+    if len(weights.shape) <= axis:
+        return f"weights have shape {weights.shape_text}"
+    count = len(quantization.scales)
+    if count != 1 and (count != weights.shape[axis] or quantization.axis != axis):
+        return f"{count} scales along dimension {quantization.axis} of {weights.shape_text}"
+    return None
+
+
+def data_is_one_image(graph: Graph, operator: Operator) -> str | None:
+    """Input and output must be 1 x height x width x channels."""
+    for tensor in data_tensors(graph, operator):
+        if len(tensor.shape) != 4 or tensor.shape[0] != 1:
+            return f"{tensor.name} is {tensor.shape_text}"
+    return None
+
+
+def window_is_positive(graph: Graph, operator: Operator) -> str | None:
+    """Window, strides and dilations must be at least 1."""
+    options = operator.options
+    assert isinstance(options, WindowOptions)
+    window = window_sizes(graph, operator)
+    sizes = (*window, *options.stride, *options.dilation)
+    return None if min(sizes) >= 1 and max(sizes) < 1 << 16 else f"they are {sizes}"
+
+
+def window_sizes(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    """Height and width of a layer's window."""
+    pool = getattr(operator.options, "window", None)
+    return pool if pool is not None else graph.tensors[operator.inputs[1]].shape[1:3]
+
+
+def output_follows_padding(graph: Graph, operator: Operator) -> str | None:
+    """Height and width of the output must be those that padding and stride give."""
+    output = graph.results(operator)[0].shape[1:3]
+    expected = window_of(graph, operator).output
+    return None if output == expected else f"they are {output} and should be {expected}"
+
+
+def pool_keeps_channels(graph: Graph, operator: Operator) -> str | None:
+    """Input and output must have the same number of channels."""
+    input_, output = data_tensors(graph, operator)
+    return None if input_.shape[3] == output.shape[3] else f"{input_.shape[3]} and {output.shape[3]}"
+
+
+def pool_keeps_quantisation(graph: Graph, operator: Operator) -> str | None:
+    """Input and output must have the same scale and zero point."""
+    # The oracle's limit; 1e-6 is its tolerance.
+    input_, output = data_tensors(graph, operator)
+    if abs(np.float32(input_.scale) - np.float32(output.scale)) > 1e-6:
+        return f"scales {input_.scale:g} and {output.scale:g}"
+    if input_.zero_point != output.zero_point:
+        return f"zero points {input_.zero_point} and {output.zero_point}"
+    return None
+
+
+def convolution_sees_all_channels(graph: Graph, operator: Operator) -> str | None:
+    """Weights must be output channels x height x width x input channels (no groups)."""
+    input_, output = data_tensors(graph, operator)
+    weights = graph.tensors[operator.inputs[1]].shape
+    if len(weights) != 4 or weights[0] != output.shape[3] or weights[3] != input_.shape[3]:
+        return f"weights {weights} between {input_.shape_text} and {output.shape_text}"
+    return None
+
+
+def depthwise_multiplies_channels(graph: Graph, operator: Operator) -> str | None:
+    """Weights must be 1 x height x width x (input channels * depth multiplier)."""
+    input_, output = data_tensors(graph, operator)
+    weights = graph.tensors[operator.inputs[1]].shape
+    channels = input_.shape[3] * depth_multiplier(operator)
+    if len(weights) != 4 or weights[0] != 1 or not weights[3] == output.shape[3] == channels:
+        return f"weights {weights}, {input_.shape_text} to {output.shape_text}"
+    return None
+
+
+def matrix_fits_data(graph: Graph, operator: Operator) -> str | None:
+    """Weights must be output depth x input depth, and divide input and output into equally many rows."""
+    assert isinstance(operator.options, FullyConnectedOptions)
+    input_, output = data_tensors(graph, operator)
+    weights = graph.tensors[operator.inputs[1]].shape
+    if operator.options.weights_format != 0:
+        return f"weights format {operator.options.weights_format}"
+    if len(weights) != 2 or input_.elements % weights[1] or not output.shape:
+        return f"weights {weights} on {input_.shape_text}"
+    rows = input_.elements // weights[1]
+    if output.shape[-1] != weights[0] or output.elements != rows * weights[0]:
+        return f"weights {weights}, {input_.shape_text} to {output.shape_text}"
+    return None
+
+
+def bias_has_channels(graph: Graph, operator: Operator) -> str | None:
+    """There must be one bias per output channel, or none."""
+    layer = weighted(graph, operator)
+    if layer.bias is None or layer.bias.elements == layer.channels:
+        return None
+    return f"{layer.bias.elements} biases for {layer.channels} channels"
+
+
+def bias_scale_matches(graph: Graph, operator: Operator) -> str | None:
+    """The bias scale must be input scale * weight scale, to 2 % of the output scale."""
+    # The oracle's limit, for layers with one weight scale.
+    layer = weighted(graph, operator)
+    if layer.bias is None or layer.weights.quantization is None or len(layer.weights.quantization.scales) > 1:
+        return None
+    quantization = layer.bias.quantization
+    bias_scale = quantization.scales[0] if quantization else 0.0
+    product = layer.input.scale * layer.weights.quantization.scales[0]
+    difference = abs(product - bias_scale) / layer.output.scale
+    return None if difference <= 0.02 else f"{bias_scale:g} instead of {product:g}"
+
+
+def activation_is_supported(graph: Graph, operator: Operator) -> str | None:
+    """The fused activation must be none, RELU, RELU6 or RELU_N1_TO_1, with bounds in int32."""
+    options = operator.options
+    assert isinstance(options, WindowOptions | FullyConnectedOptions | AddOptions)
+    if options.activation in {Activation.TANH, Activation.SIGN_BIT}:
+        return options.activation.name
+    return _six_is_out_of_range(graph.results(operator)[0])
+
+
+def _six_is_out_of_range(tensor: Tensor) -> str | None:
+    six = float(np.float32(6.0) / np.float32(tensor.scale))
+    if not math.isfinite(six) or round_half_away(six) > INT32_MAX - 128:
+        return f"scale {tensor.scale:g}"
+    return None
+
+
+def accumulator_fits_int32(graph: Graph, operator: Operator) -> str | None:
+    """No int8 input may overflow an int32 accumulator or its rescaling."""
+    layer = weighted(graph, operator)
+    low, high = layer.accumulator_range
+    multipliers = layer.multipliers * (layer.channels if len(layer.multipliers) == 1 else 1)
+    for channel, multiplier in enumerate(multipliers):
+        least, greatest = int(low[channel]), int(high[channel])
+        if not scale_fits(least, greatest, multiplier, layer.output.zero_point):
+            return f"channel {channel} reaches {least} .. {greatest} with shift {multiplier.shift}"
+    return None

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides whether the engine can compile a model: the rules of every operator, and those of the whole model.
+
+The same table of rules is the check, the error message and the operator table of the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mcu_ser.aot import element_rules, rules
+from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
+from mcu_ser.errors import ModelError
+
+Rule = Callable[[Graph, Operator], str | None]
+
+MAX_IO_RANK = 6
+
+_DATA: tuple[Rule, ...] = (
+    rules.operands_are_complete,
+    rules.data_is_int8,
+    rules.data_is_computed,
+    rules.data_is_quantised,
+)
+_PARAMETERS: tuple[Rule, ...] = (rules.parameters_have_their_type, rules.parameters_are_constant)
+_WEIGHTS: tuple[Rule, ...] = (*_DATA, *_PARAMETERS, rules.weights_are_symmetric)
+_POOL: tuple[Rule, ...] = (
+    *_DATA,
+    rules.data_is_one_image,
+    rules.window_is_positive,
+    rules.output_follows_padding,
+    rules.pool_keeps_channels,
+    rules.pool_keeps_quantisation,
+    rules.activation_is_supported,
+)
+_CONVOLUTION: tuple[Rule, ...] = (
+    rules.window_is_positive,
+    rules.output_follows_padding,
+    rules.bias_has_channels,
+    rules.activation_is_supported,
+    rules.accumulator_fits_int32,
+)
+_PAD: tuple[Rule, ...] = (
+    *_DATA,
+    *_PARAMETERS,
+    element_rules.paddings_make_output,
+    element_rules.pad_has_four_loops,
+    element_rules.pad_value_matches,
+)
+
+# Operator -> its rules; each rule may rely on those before it.
+RULES: dict[str, tuple[Rule, ...]] = {
+    "ADD": (
+        *_DATA,
+        element_rules.shapes_broadcast,
+        element_rules.broadcast_has_four_loops,
+        element_rules.add_scales_down,
+        rules.activation_is_supported,
+    ),
+    "AVERAGE_POOL_2D": _POOL,
+    "CONV_2D": (
+        *_WEIGHTS,
+        rules.data_is_one_image,
+        rules.convolution_sees_all_channels,
+        *_CONVOLUTION,
+    ),
+    "DEPTHWISE_CONV_2D": (
+        *_WEIGHTS,
+        rules.data_is_one_image,
+        rules.depthwise_multiplies_channels,
+        *_CONVOLUTION,
+    ),
+    "FULLY_CONNECTED": (
+        *_WEIGHTS,
+        rules.matrix_fits_data,
+        rules.bias_has_channels,
+        rules.bias_scale_matches,
+        rules.activation_is_supported,
+        rules.accumulator_fits_int32,
+    ),
+    "MAX_POOL_2D": _POOL,
+    "MEAN": (
+        *_DATA,
+        *_PARAMETERS,
+        element_rules.axes_exist,
+        element_rules.mean_has_five_loops,
+        element_rules.mean_fits_int32,
+    ),
+    "PAD": _PAD,
+    "PADV2": _PAD,
+    "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),
+    "RELU6": (*_DATA, element_rules.shape_is_kept, element_rules.six_is_in_range),
+    "RESHAPE": (
+        rules.operands_are_complete,
+        rules.data_is_int8,
+        rules.data_is_computed,
+        element_rules.elements_are_kept,
+    ),
+    "SOFTMAX": (
+        *_DATA,
+        element_rules.shape_is_kept,
+        element_rules.softmax_depth_is_limited,
+        element_rules.softmax_output_is_fixed,
+        element_rules.softmax_factor_is_above_one,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A layer that the engine cannot compile, and why."""
+
+    index: int
+    opcode: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"layer {self.index}, {self.opcode} ({short_name(self.name)}): {self.reason}"
+
+
+def find_unsupported(graph: Graph) -> tuple[Unsupported, ...]:
+    """All layers that break a rule, each with the first rule that it breaks."""
+    found = ((operator, _broken_rule(graph, operator)) for operator in graph.operators)
+    return tuple(
+        Unsupported(operator.index, operator.opcode, graph.layer_name(operator), reason)
+        for operator, reason in found
+        if reason is not None
+    )
+
+
+def check_supported(graph: Graph) -> None:
+    """Check the model and every layer.
+
+    Raises:
+        ModelError: It is not int8, has more than one input or output, or has unsupported layers; the error
+            names all of them.
+    """
+    _check_type(graph)
+    unsupported = find_unsupported(graph)
+    if unsupported:
+        count = len(unsupported)
+        lines = "".join(f"\n  {layer}" for layer in unsupported)
+        layers = (
+            "1 layer that the engine does not support"
+            if count == 1
+            else (f"{count} layers that the engine does not support")
+        )
+        raise ModelError(graph.name, f"has {layers}:{lines}")
+    _check_interface(graph)
+
+
+def operator_table() -> str:
+    """Markdown table of the operators and their rules, for the documentation."""
+    shared = {rule for rule in _DATA if all(rule in chain for chain in RULES.values())}
+    lines = ["| operator | limits |", "|---|---|"]
+    lines += [
+        f"| {opcode} | {'; '.join(_text(rule) for rule in chain if rule not in shared)} |"
+        for opcode, chain in sorted(RULES.items())
+    ]
+    lines += [f"| all | {'; '.join(_text(rule) for rule in _DATA if rule in shared)} |"]
+    return "\n".join(lines) + "\n"
+
+
+def _broken_rule(graph: Graph, operator: Operator) -> str | None:
+    if operator.opcode not in RULES:
+        return f"the engine has no such operator; it has {', '.join(sorted(RULES))}"
+    for rule in RULES[operator.opcode]:
+        broken = rule(graph, operator)
+        if broken is not None:
+            return f"{_text(rule)} ({broken})"
+    return None
+
+
+def _text(rule: Rule) -> str:
+    sentence = (rule.__doc__ or "").strip().rstrip(".")
+    return sentence[0].lower() + sentence[1:]
+
+
+def _check_type(graph: Graph) -> None:
+    inputs = [graph.tensors[i] for i in graph.inputs]
+    outputs = [graph.tensors[i] for i in graph.outputs]
+    for kind, tensors in (("input", inputs), ("output", outputs)):
+        if len(tensors) != 1:
+            raise ModelError(graph.name, f"has {len(tensors)} {kind}s", limit=f"1 {kind}")
+    if inputs[0].dtype == "FLOAT32" and not any(t.dtype == "INT8" for t in graph.tensors):
+        raise ModelError(
+            graph.name,
+            f"is a float model (input {short_name(inputs[0].name)} is FLOAT32); the engine runs int8 models",
+            hint="full-integer quantisation with int8 input and output when converting to .tflite",
+        )
+    for kind, tensor in (("input", inputs[0]), ("output", outputs[0])):
+        if tensor.dtype != "INT8":
+            raise ModelError(
+                graph.name,
+                f"{kind} {short_name(tensor.name)} is {tensor.dtype}, not INT8",
+                hint=f"inference_{kind}_type int8 when converting to .tflite",
+            )
+
+
+def _check_interface(graph: Graph) -> None:
+    for kind, index in (("input", graph.inputs[0]), ("output", graph.outputs[0])):
+        tensor = graph.tensors[index]
+        where = f"{kind} {short_name(tensor.name)}"
+        if not 1 <= len(tensor.shape) <= MAX_IO_RANK:
+            raise ModelError(
+                graph.name, f"{where} has {len(tensor.shape)} dimensions", limit=f"1 .. {MAX_IO_RANK}"
+            )
+        if len(tensor.shape) > 1 and tensor.shape[0] != 1:
+            raise ModelError(
+                graph.name,
+                f"{where} has batch size {tensor.shape[0]}",
+                limit="1",
+                hint="converting the model with batch size 1",
+            )
+        _check_quantisation(graph, tensor, where)
+
+
+def _check_quantisation(graph: Graph, tensor: Tensor, where: str) -> None:
+    if tensor.data is not None:
+        raise ModelError(graph.name, f"{where} is a constant")
+    quantization = tensor.quantization
+    if quantization is None or len(quantization.scales) != 1:
+        raise ModelError(graph.name, f"{where} has no per-tensor quantisation")
+    if not (tensor.scale > 0 and -128 <= tensor.zero_point <= 127):
+        raise ModelError(graph.name, f"{where} has scale {tensor.scale:g} and zero point {tensor.zero_point}")
