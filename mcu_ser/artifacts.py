@@ -120,6 +120,11 @@ class RunDir:
         return self.root / "train" / "target_features.npz"
 
     @property
+    def normalization(self) -> Path:
+        """Mean and standard deviation per mel band of the target's training utterances: npz of mean, std."""
+        return self.root / "train" / "normalization.npz"
+
+    @property
     def source_model(self) -> Path:
         return self.root / "train" / "source_model.keras"
 
