@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser build`: compiles a firmware project and shows flash and RAM against the board."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mcu_ser.generate.project import Project
+    from mcu_ser.toolchain.footprint import Footprint
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "build",
+        help="compile a firmware project; flash and RAM against the board",
+        description="Compile a firmware project and show the flash and RAM it takes.",
+    )
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="what `mcu-ser generate` wrote")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0."""
+    from mcu_ser.generate.project import Project
+    from mcu_ser.toolchain.cmake_gcc import build
+
+    output = Output(as_json=args.json)
+    project = Project.load(args.project)
+    changed = project.changed_files()
+    if changed:
+        output.say(f"note: changed since it was generated: {', '.join(changed)}")
+    result = build(project)
+    _print_footprint(output, result.footprint)
+    output.document(
+        {
+            "board": project.board.id,
+            "engine": project.engine,
+            "build_id": project.build_id,
+            "elf": str(result.elf),
+            "changed_files": list(changed),
+            **asdict(result.footprint),
+        }
+    )
+    output.wrote(result.elf, next_command=_next_command(args.project, project))
+    return 0
+
+
+def _next_command(path: Path, project: Project) -> str:
+    runs_here = project.board.emulator is not None or project.board.platform == "host"
+    port = "" if runs_here else " --port PORT"
+    return f"mcu-ser verify {path}{port} --samples SAMPLES.npz --out REPORT"
+
+
+def _print_footprint(output: Output, footprint: Footprint) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("memory", "used", "limit", "used of it"):
+        table.add_column(heading, justify="left" if heading == "memory" else "right")
+    for name, used, limit in (
+        ("flash", footprint.flash_bytes, footprint.flash_limit_bytes),
+        ("RAM", footprint.ram_bytes, footprint.ram_limit_bytes),
+    ):
+        if limit is None:
+            table.add_row(name, f"{used} B", "", "")
+        else:
+            table.add_row(name, f"{used} B", f"{limit} B", f"{100 * used / limit:.1f} %")
+    output.table(table)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser generate`: a .tflite and a board, turned into a firmware project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "generate",
+        help="turn a .tflite into a firmware project for a board",
+        description="Turn an int8 .tflite into a firmware project that builds by itself.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL.tflite", help="int8 model")
+    parser.add_argument("--board", required=True, help="board id; `mcu-ser boards list` shows them")
+    parser.add_argument("--engine", default="aot", help="aot (default): ahead-of-time C")
+    parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
+    parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0."""
+    from mcu_ser.board import load_board
+    from mcu_ser.generate.project import generate
+
+    output = Output(as_json=args.json)
+    board = load_board(args.board, args.boards_dir)
+    project = generate(args.model, board, args.engine, args.out)
+    manifest = project.manifest
+    output.say(
+        f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "
+        f"arena {manifest.arena_bytes} B"
+    )
+    output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
+    output.wrote(args.out, next_command=f"mcu-ser build {args.out}")
+    return 0

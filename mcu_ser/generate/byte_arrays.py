@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A .tflite as the C++ files of a TFLite-Micro project: byte array, exact operator resolver, arena size.
+
+They are part of every project (`src/tflm/`), for users who bring the TFLite-Micro library themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcu_ser.errors import ModelError
+
+if TYPE_CHECKING:
+    from mcu_ser.aot.ir import Graph
+
+# Operator name in the .tflite schema -> method of MicroMutableOpResolver.
+RESOLVER_METHODS = {
+    "ADD": "AddAdd",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "MAX_POOL_2D": "AddMaxPool2D",
+    "MEAN": "AddMean",
+    "PAD": "AddPad",
+    "PADV2": "AddPadV2",
+    "RELU": "AddRelu",
+    "RELU6": "AddRelu6",
+    "RESHAPE": "AddReshape",
+    "SOFTMAX": "AddSoftmax",
+}
+
+# TFLite-Micro keeps, per operator, a node, a registration, tensors and the kernel's data in the arena:
+# 123 to 168 bytes were measured on a Cortex-M4 (kws_ref_model, ic_resnet_int8, ad01_int8).
+OPERATOR_BYTES = 176
+# Per output channel of a per-channel operator: multiplier and shift, 32 bits each.
+CHANNEL_BYTES = 8
+# Temporary allocations during planning, and scratch buffers of optimised kernels.
+MARGIN_BYTES = 2048
+ALIGNMENT = 16
+
+_BYTES_PER_LINE = 16
+
+
+@dataclass(frozen=True)
+class TflmArena:
+    """Estimate of the interpreter's arena on a 32-bit core, by part, in bytes."""
+
+    activation_bytes: int
+    channel_bytes: int
+    operator_bytes: int
+    margin_bytes: int = MARGIN_BYTES
+
+    @property
+    def arena_bytes(self) -> int:
+        """The whole arena, a multiple of 16."""
+        parts = self.activation_bytes + self.channel_bytes + self.operator_bytes + self.margin_bytes
+        return _aligned(parts)
+
+
+@dataclass(frozen=True)
+class TflmValues:
+    """What the templates of `src/tflm/` print."""
+
+    model_lines: tuple[str, ...]
+    model_bytes: int
+    methods: tuple[str, ...]
+    activation_bytes: int
+    channel_bytes: int
+    operator_bytes: int
+    margin_bytes: int
+    arena_bytes: int
+
+
+def tflm_values(model: bytes, graph: Graph) -> TflmValues:
+    """The values for one model; `graph` is what `tflite_reader` reads in it.
+
+    Raises:
+        ModelError: The resolver method of an operator is not known.
+    """
+    arena = estimate_arena(graph)
+    return TflmValues(
+        model_lines=tuple(byte_lines(model)),
+        model_bytes=len(model),
+        methods=resolver_methods(graph),
+        activation_bytes=arena.activation_bytes,
+        channel_bytes=arena.channel_bytes,
+        operator_bytes=arena.operator_bytes,
+        margin_bytes=arena.margin_bytes,
+        arena_bytes=arena.arena_bytes,
+    )
+
+
+def resolver_methods(graph: Graph) -> tuple[str, ...]:
+    """The methods that register exactly the model's operators, sorted.
+
+    Raises:
+        ModelError: The resolver method of an operator is not known.
+    """
+    opcodes = {operator.opcode for operator in graph.operators}
+    unknown = sorted(opcodes - RESOLVER_METHODS.keys())
+    if unknown:
+        raise ModelError(graph.name, f"no TFLite-Micro resolver method is known for {', '.join(unknown)}")
+    return tuple(sorted(RESOLVER_METHODS[opcode] for opcode in opcodes))
+
+
+def estimate_arena(graph: Graph) -> TflmArena:
+    """The arena that the interpreter needs on a 32-bit core.
+
+    Activations are the largest sum of simultaneously live tensors, each rounded up to 16 bytes; unlike the
+    ahead-of-time engine, the interpreter gives every tensor a buffer of its own.
+    """
+    from mcu_ser.aot.lifetimes import find_buffers
+
+    buffers = find_buffers(graph, {})
+    layers = range(-1, len(graph.operators) + 1)
+    live = (sum(_aligned(b.bytes) for b in buffers if b.first <= layer <= b.last) for layer in layers)
+    channels = sum(
+        len(tensor.quantization.scales)
+        for operator in graph.operators
+        # Operand 1 of every operator with weights is its weights.
+        for tensor in graph.operands(operator)[1:2]
+        if tensor is not None and tensor.quantization is not None and len(tensor.quantization.scales) > 1
+    )
+    return TflmArena(
+        activation_bytes=max(live),
+        channel_bytes=CHANNEL_BYTES * channels,
+        operator_bytes=OPERATOR_BYTES * len(graph.operators),
+    )
+
+
+def byte_lines(data: bytes) -> Iterator[str]:
+    """`data` as lines of C initialisers, each ending in a comma."""
+    for start in range(0, len(data), _BYTES_PER_LINE):
+        yield ", ".join(f"0x{byte:02x}" for byte in data[start : start + _BYTES_PER_LINE]) + ","
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

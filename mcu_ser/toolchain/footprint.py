@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A linked ELF, turned into the flash and RAM that it takes, and checked against the board.
+
+Flash is what the loader writes: code, constants and the initial values of data. RAM is data, zeroed data
+and, on a board, the stack that the linker script reserves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.errors import BudgetError, BuildError
+
+if TYPE_CHECKING:
+    from mcu_ser.board import Board
+
+# Symbols named when something does not fit.
+LARGEST_SYMBOLS = 3
+
+# ELF specification, figure 1-11 (section flags) and 2-2 (segment types).
+_SHF_WRITE = 1
+_SHF_ALLOC = 2
+
+
+@dataclass(frozen=True)
+class ElfSection:
+    """A section that takes memory when the program runs."""
+
+    name: str
+    address: int
+    bytes: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A named object or function."""
+
+    name: str
+    bytes: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a firmware takes. The limits are the board's, None for the host."""
+
+    flash_bytes: int
+    ram_bytes: int
+    flash_limit_bytes: int | None
+    ram_limit_bytes: int | None
+    sections: tuple[ElfSection, ...]
+
+
+def measure(elf: Path, board: Board) -> Footprint:
+    """Flash and RAM of a linked firmware.
+
+    Raises:
+        BuildError: The file is no ELF, or a section lies outside of the board's memory.
+        BudgetError: It does not fit the board; says by how much and names the largest symbols.
+    """
+    with _OpenElf(elf) as file:
+        sections = file.sections()
+        loaded = file.loaded_bytes()
+        symbols = file.symbols()
+    footprint = Footprint(
+        flash_bytes=loaded,
+        ram_bytes=sum(section.bytes for section in sections if section.writable),
+        flash_limit_bytes=board.flash_bytes,
+        ram_limit_bytes=board.ram_bytes,
+        sections=sections,
+    )
+    _require_inside_memory(sections, board, elf)
+    for kind, used, limit in (
+        ("flash", footprint.flash_bytes, board.flash_bytes),
+        ("RAM", footprint.ram_bytes, board.ram_bytes),
+    ):
+        if limit is not None and used > limit:
+            raise over_budget(board, kind, used - limit, limit, symbols)
+    return footprint
+
+
+def over_budget(
+    board: Board, kind: str, excess_bytes: int, limit_bytes: int, symbols: Iterable[Symbol]
+) -> BudgetError:
+    """The error for a firmware that is `excess_bytes` too big for the board's "flash" or "RAM"."""
+    mine = [symbol for symbol in symbols if symbol.writable == (kind == "RAM")]
+    largest = sorted(mine, key=lambda symbol: (-symbol.bytes, symbol.name))[:LARGEST_SYMBOLS]
+    named = ", ".join(f"{symbol.name} {symbol.bytes} B" for symbol in largest)
+    return BudgetError(
+        board.id,
+        f"the firmware is {excess_bytes} B too big for the {kind}"
+        + (f" (largest: {named})" if named else ""),
+        limit=f"{limit_bytes} B",
+        hint="a smaller model, or a board with more " + kind,
+    )
+
+
+def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
+    """Symbols of every object file below `build_dir`: what a failed link was made of."""
+    symbols: list[Symbol] = []
+    for path in sorted(build_dir.rglob("*.c.o*")):
+        with _OpenElf(path) as file:
+            symbols += file.symbols()
+    return tuple(symbols)
+
+
+def _require_inside_memory(sections: Iterable[ElfSection], board: Board, elf: Path) -> None:
+    if not board.memory:
+        return
+    for section in sections:
+        end = section.address + section.bytes
+        if not any(region.origin <= section.address and end <= region.end for region in board.memory):
+            raise BuildError(
+                elf,
+                f"section {section.name} at {section.address:#010x} ({section.bytes} B) lies outside of "
+                f"the memory of {board.id}",
+                hint="the linker script",
+            )
+
+
+class _OpenElf:
+    """An ELF file, read with pyelftools."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _OpenElf:
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+
+        try:
+            self._stream = self._path.open("rb")
+        except OSError as error:
+            raise BuildError(
+                self._path, f"cannot be read ({error.strerror})", hint="mcu-ser build"
+            ) from error
+        try:
+            self._elf: Any = ELFFile(self._stream)
+        except ELFError as error:
+            self._stream.close()
+            raise BuildError(self._path, f"is not an ELF file ({error})") from error
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+
+    def sections(self) -> tuple[ElfSection, ...]:
+        return tuple(
+            ElfSection(
+                section.name,
+                section["sh_addr"],
+                section["sh_size"],
+                bool(section["sh_flags"] & _SHF_WRITE),
+            )
+            for section in self._elf.iter_sections()
+            if section["sh_flags"] & _SHF_ALLOC and section["sh_size"]
+        )
+
+    def loaded_bytes(self) -> int:
+        return sum(
+            segment["p_filesz"] for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD"
+        )
+
+    def symbols(self) -> tuple[Symbol, ...]:
+        table = self._elf.get_section_by_name(".symtab")
+        if table is None:
+            return ()
+        found = []
+        for symbol in table.iter_symbols():
+            index = symbol["st_shndx"]
+            if symbol["st_info"]["type"] in {"STT_OBJECT", "STT_FUNC"} and isinstance(index, int):
+                flags = self._elf.get_section(index)["sh_flags"]
+                found.append(Symbol(symbol.name, symbol["st_size"], bool(flags & _SHF_WRITE)))
+        return tuple(found)
