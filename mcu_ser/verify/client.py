@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests of the protocol as calls: what a program on the host says to a board.
+
+Lost, damaged and repeated frames are dealt with here; what comes back is right or an error. The client never
+sends while an inference runs, so no receive interrupt falls into the measured time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mcu_ser.device.link import Link
+from mcu_ser.errors import DeviceError, DeviceFaultError
+from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
+from mcu_ser.verify.messages import LAYOUTS, Boot, DeviceStats, Hello, Inference, PayloadError, Refusal
+from mcu_ser.verify.patience import InferenceTime, Patience, RoundTrip
+from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32
+from mcu_ser.verify.transfer import InputTransfer
+from mcu_ser.verify.window import InputWindow, WindowError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MIN_PAYLOAD = 64
+# An input that arrives wrong although every frame of it was right: once is chance, more is a defect.
+_INPUT_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the board computed.
+
+    Attributes:
+        output: The whole output tensor.
+        ticks: Duration, in the ticks that HELLO describes.
+        undisturbed: Whether nothing was sent to the board while it computed.
+    """
+
+    output: bytes
+    ticks: int
+    undisturbed: bool
+
+
+class Client:
+    """One conversation with one board. Call `hello` first.
+
+    Every method raises LinkError when the board does not answer in time, and DeviceFaultError when it has
+    restarted or died.
+    """
+
+    def __init__(self, link: Link, patience: Patience | None = None) -> None:
+        self._exchange = Exchange(link)
+        self._patience = patience or Patience()
+        self._round_trip = RoundTrip()
+        self._inference_time = InferenceTime()
+        self._hello: Hello | None = None
+        self._chunk_bytes = 0
+
+    @property
+    def url(self) -> str:
+        return self._exchange.url
+
+    @property
+    def last_message(self) -> str:
+        """The message that was sent last, for errors."""
+        return self._exchange.last_message
+
+    def link_stats(self) -> LinkStats:
+        """What passed over the link so far."""
+        return self._exchange.stats()
+
+    def hello(self) -> Hello:
+        """Start a new session; the board forgets any input that it holds.
+
+        Raises:
+            LinkError: Nothing answers, or something that is no such board.
+            MismatchError: The board speaks another version of the protocol.
+        """
+        payload = self._exchange.open_session(self._patience.hello_s)
+        hello = self._unpack(Hello.unpack, payload)
+        if not _MIN_PAYLOAD <= hello.max_payload <= MAX_PAYLOAD or hello.credit < 1:
+            raise self._exchange.broken(f"payload {hello.max_payload}, credit {hello.credit}")
+        self._hello = hello
+        self._chunk_bytes = self._largest_chunk_bytes
+        return hello
+
+    def run(self, sample: int, data: bytes) -> Answer:
+        """Send an input and run the model on it.
+
+        Args:
+            sample: Number of the sample, below 2^32; the board repeats it in its answer.
+            data: The whole input tensor.
+
+        Raises:
+            DeviceFaultError: The engine fails, or the board's data does not have the CRC it claims.
+        """
+        inference, undisturbed = self._infer_until_input_arrives(sample, data)
+        output = inference.output + self._rest_of_output(len(inference.output))
+        if crc32(output) != inference.output_crc:
+            problem = f"output of sample {sample} has not the CRC-32 that the board announced"
+            raise DeviceFaultError(self.url, problem, hint="a reset of the board")
+        return Answer(output, inference.ticks, undisturbed)
+
+    def stats(self) -> DeviceStats:
+        """What the board has counted since it started."""
+        return self._unpack(DeviceStats.unpack, self._ask(MessageType.STATS))
+
+    def echo(self, data: bytes) -> bytes:
+        """What the board sends back; it must equal `data`."""
+        return self._ask(MessageType.ECHO, data)
+
+    def reset(self) -> Boot | None:
+        """Restart the board; returns what it says on starting. The session is over: call `hello`.
+
+        None if its announcement was lost and only its ignorance of the session shows the restart.
+        """
+        try:
+            self._ask(MessageType.RESET)
+        except DeviceFaultError:
+            self._exchange.raise_if_dead()
+            return None  # its answer was lost; our repeated request met a restarted board
+        return self._exchange.await_restart(time.monotonic() + self._patience.hello_s)
+
+    def _infer_until_input_arrives(self, sample: int, data: bytes) -> tuple[Inference, bool]:
+        for attempt in range(_INPUT_TRIES):
+            try:
+                self._write_input(data)
+                return self._infer(sample, crc32(data))
+            except RefusedError as error:
+                repeatable = error.refusal.code in {ErrorCode.BAD_INPUT_CRC, ErrorCode.BAD_STATE}
+                if not repeatable or attempt == _INPUT_TRIES - 1:
+                    raise self._refused(error.refusal) from error
+                logger.debug("sample %d: %s; sending the input again", sample, error)
+        raise AssertionError("every try returns or raises")
+
+    def _write_input(self, data: bytes) -> None:
+        window = InputWindow(
+            total=len(data),
+            first_seq=self._exchange.next_seq,
+            credit=self._said_hello.credit,
+            chunk_bytes=self._chunk_bytes,
+        )
+        transfer = InputTransfer(self._exchange, window, data, self._round_trip, self._patience.answer_s)
+        try:
+            clean = transfer.run()
+        except (WindowError, PayloadError) as error:
+            raise self._exchange.broken(error) from error
+        self._exchange.next_seq = window.next_seq
+        # The length that got through a bad line is kept; a good line earns longer frames again.
+        doubled = min(window.chunk_bytes * 2, self._largest_chunk_bytes)
+        self._chunk_bytes = doubled if clean else window.chunk_bytes
+
+    def _infer(self, sample: int, input_crc: int) -> tuple[Inference, bool]:
+        """The board's answer, and whether the request was sent only once."""
+        started = time.monotonic()
+        frame, repeats = self._exchange.request(
+            MessageType.INFER,
+            LAYOUTS["INFER"].pack({"sample": sample, "input_crc": input_crc}),
+            wait_s=self._inference_time.wait_s,
+            give_up_s=self._patience.inference_s,
+        )
+        if repeats == 0:
+            self._inference_time.measured(time.monotonic() - started)
+        inference = self._unpack(Inference.unpack, frame.payload)
+        if inference.sample != sample:
+            raise self._exchange.broken(f"answer for sample {inference.sample}, expected {sample}")
+        return inference, repeats == 0
+
+    def _rest_of_output(self, at: int) -> bytes:
+        """The output from byte `at` on."""
+        hello = self._said_hello
+        room = hello.max_payload - LAYOUTS["OUTPUT_ANSWER"].bytes
+        rest = bytearray()
+        while at < hello.output_bytes:
+            length = min(room, hello.output_bytes - at)
+            request = LAYOUTS["OUTPUT"].pack({"offset": at, "length": length})
+            values, data = self._unpack(
+                LAYOUTS["OUTPUT_ANSWER"].unpack, self._ask(MessageType.OUTPUT, request)
+            )
+            if values["offset"] != at or len(data) != length:
+                raise self._exchange.broken(f"{len(data)} output bytes at {values['offset']}")
+            rest += data
+            at += length
+        return bytes(rest)
+
+    def _ask(self, kind: MessageType, payload: bytes = b"") -> bytes:
+        started = time.monotonic()
+        try:
+            answer, repeats = self._exchange.request(
+                kind, payload, wait_s=self._round_trip.wait_s, give_up_s=self._patience.answer_s
+            )
+        except RefusedError as error:
+            raise self._refused(error.refusal) from error
+        if repeats == 0:
+            self._round_trip.measured(time.monotonic() - started)
+        return answer.payload
+
+    @property
+    def _said_hello(self) -> Hello:
+        if self._hello is None:
+            raise RuntimeError("Client.hello comes first")
+        return self._hello
+
+    @property
+    def _largest_chunk_bytes(self) -> int:
+        return self._said_hello.max_payload - LAYOUTS["INPUT"].bytes
+
+    def _unpack(self, unpack: Callable[[bytes], T], payload: bytes) -> T:
+        try:
+            return unpack(payload)
+        except PayloadError as error:
+            raise self._exchange.broken(error) from error
+
+    def _refused(self, refusal: Refusal) -> DeviceError:
+        if refusal.code == ErrorCode.ENGINE:
+            problem = f"the inference engine failed with code {_signed(refusal.detail)}"
+            return DeviceFaultError(self.url, problem)
+        return self._exchange.broken(RefusedError(refusal))
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 32) if number >= 1 << 31 else number

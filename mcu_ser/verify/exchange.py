@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests and answers over a link: a session, sequence numbers, repetition, and a clear end to waiting.
+
+A request is sent until its answer comes or time is up. What belongs to another session, is damaged or comes
+twice is dropped here and counted.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mcu_ser.device.link import Link
+from mcu_ser.errors import DeviceFaultError, LinkError, MismatchError
+from mcu_ser.verify.messages import Boot, PayloadError, Refusal
+from mcu_ser.verify.protocol import (
+    ANSWER,
+    PROTOCOL_VERSION,
+    ErrorCode,
+    Frame,
+    FrameDecoder,
+    MessageType,
+    encode_frame,
+)
+
+_HELLO_WAIT_S = 0.25
+_SHOWN_BYTES = 16
+# So much without one good frame is not line noise.
+_GARBAGE_LIMIT_BYTES = 65536
+
+_REBUILD = "rebuilding and flashing the firmware"
+
+
+@dataclass(frozen=True)
+class LinkStats:
+    """What passed over the link so far.
+
+    Attributes:
+        frames: Frames sent.
+        retries: Frames among them that were sent again.
+        answers: Good frames received.
+        bad_frames: Damaged frames received.
+        bytes: Bytes in both directions.
+        seconds: Time since the link was taken into use.
+    """
+
+    frames: int
+    retries: int
+    answers: int
+    bad_frames: int
+    bytes: int
+    seconds: float
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Mean rate over all of the time."""
+        return self.bytes / self.seconds if self.seconds > 0 else 0.0
+
+
+class RefusedError(Exception):
+    """The device answered a request with ERROR; the client turns this into an error for the user."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+    def __str__(self) -> str:
+        names = {code.value: code.name for code in ErrorCode}
+        requests = {kind.value: kind.name for kind in MessageType}
+        code = names.get(self.refusal.code, f"error {self.refusal.code}")
+        request = requests.get(self.refusal.request, f"request 0x{self.refusal.request:02x}")
+        return f"{request} refused with {code} (detail 0x{self.refusal.detail:x})"
+
+
+class Exchange:
+    """The host's end of a link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._decoder = FrameDecoder()
+        self._arrived: deque[Frame] = deque()
+        self._first_bytes = b""
+        self._own_words = 0
+        self._started = time.monotonic()
+        self._frames = 0
+        self._retries = 0
+        self.session: int | None = None
+        self.next_seq = 0
+        self.last_message = "none"
+
+    @property
+    def url(self) -> str:
+        return self._link.url
+
+    def stats(self) -> LinkStats:
+        return LinkStats(
+            frames=self._frames,
+            retries=self._retries,
+            answers=self._decoder.frames_ok,
+            bad_frames=self._decoder.frames_bad,
+            bytes=self._link.bytes_sent + self._link.bytes_received,
+            seconds=time.monotonic() - self._started,
+        )
+
+    def open_session(self, give_up_s: float) -> bytes:
+        """Start a session with a new random number; returns the payload of the answer to HELLO.
+
+        Raises:
+            LinkError: Nothing answers, or what answers is not this protocol.
+            MismatchError: The device speaks another version of it.
+        """
+        deadline = time.monotonic() + give_up_s
+        self.session = None
+        session, attempt = _new_session(), 0
+        while time.monotonic() < deadline:
+            hello = Frame(MessageType.HELLO, session, 0)
+            self.send([hello], repeated=int(attempt > 0))
+            attempt += 1
+            answer = self._await_hello(session, min(deadline, time.monotonic() + _HELLO_WAIT_S))
+            if answer is None:
+                continue
+            if answer.type == MessageType.NACK:
+                # The device is in a session of the same number with somebody before us.
+                session, attempt = _new_session(), 0
+                continue
+            self.session, self.next_seq = session, 1
+            return answer.payload
+        raise self._no_hello(give_up_s)
+
+    def send(self, frames: Sequence[Frame], *, repeated: int = 0) -> None:
+        """Send frames in one piece; `repeated` of them were sent before."""
+        self._frames += len(frames)
+        self._retries += repeated
+        self.last_message = str(frames[-1])
+        self._link.write(b"".join(encode_frame(frame) for frame in frames))
+
+    def receive(self, deadline: float) -> Frame | None:
+        """The next frame of this session, or None at the deadline (of time.monotonic).
+
+        Raises:
+            DeviceFaultError: The device has restarted, or has died.
+        """
+        while True:
+            frame = self._next_frame(deadline)
+            if frame is None:
+                return None
+            if frame.type == MessageType.BOOT:
+                raise self._restarted(frame)
+            if frame.session != self.session or not frame.type & ANSWER:
+                continue
+            if frame.type == MessageType.ERROR and _refusal(frame).code == ErrorCode.NO_SESSION:
+                raise self._lost_session()
+            return frame
+
+    def request(
+        self,
+        kind: MessageType,
+        payload: bytes = b"",
+        *,
+        wait_s: Callable[[int], float],
+        give_up_s: float,
+    ) -> tuple[Frame, int]:
+        """Send a request until it is answered; returns the answer and how often the request was sent again.
+
+        Args:
+            kind: The request.
+            payload: Its payload.
+            wait_s: Seconds to wait after the n-th sending (from 0) before the next.
+            give_up_s: Seconds until the device counts as silent.
+
+        Raises:
+            RefusedError: The device refused it.
+            LinkError: No answer in time.
+            DeviceFaultError: The device has restarted, or has died.
+        """
+        assert self.session is not None
+        frame = Frame(kind, self.session, self.next_seq, payload)
+        deadline = time.monotonic() + give_up_s
+        attempt = 0
+        while True:
+            self.send([frame], repeated=int(attempt > 0))
+            answer = self._await_answer(frame, min(deadline, time.monotonic() + wait_s(attempt)))
+            if answer is not None:
+                self.next_seq = (self.next_seq + 1) & 0xFFFF
+                if answer.type == MessageType.ERROR:
+                    raise RefusedError(_refusal(answer))
+                return answer, attempt
+            if time.monotonic() >= deadline:
+                raise self.silence(str(frame), give_up_s)
+            self._link.raise_if_dead()
+            attempt += 1
+
+    def await_restart(self, deadline: float) -> Boot | None:
+        """Wait for the device to announce its start; ends the session. None if it only has lost the session.
+
+        Raises:
+            LinkError: It does neither until the deadline.
+        """
+        session, self.session = self.session, None
+        while (frame := self._next_frame(deadline)) is not None:
+            if frame.type == MessageType.BOOT:
+                return _boot(frame)
+            if (
+                frame.session == session
+                and frame.type == MessageType.ERROR
+                and _refusal(frame).code == ErrorCode.NO_SESSION
+            ):
+                return None
+        raise LinkError(self.url, "the board does not come back after a reset", hint="its reset button")
+
+    def raise_if_dead(self) -> None:
+        """Raise DeviceFaultError if the device is known to have died."""
+        self._link.raise_if_dead()
+
+    def silence(self, what: str, seconds: float) -> LinkError:
+        """The error for a request that was not answered in `seconds`."""
+        self._link.raise_if_dead()
+        problem = f"no answer to {what} in {seconds:g} s: the firmware hangs, or the line is cut"
+        return LinkError(self.url, problem, hint="a reset of the board")
+
+    def broken(self, what: object) -> LinkError:
+        """The error for an answer that has the right CRC and cannot be."""
+        return LinkError(self.url, f"the board breaks the protocol: {what}", hint=_REBUILD)
+
+    def _next_frame(self, deadline: float) -> Frame | None:
+        while not self._arrived:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            data = self._link.read(left)
+            if len(self._first_bytes) < _SHOWN_BYTES:
+                self._first_bytes += data[: _SHOWN_BYTES - len(self._first_bytes)]
+            self._arrived.extend(self._decoder.feed(data))
+            if self._decoder.frames_ok == 0 and self._link.bytes_received > _GARBAGE_LIMIT_BYTES:
+                return None
+        frame = self._arrived.popleft()
+        if frame.version != PROTOCOL_VERSION:
+            problem = f"the board speaks protocol version {frame.version}, expected {PROTOCOL_VERSION}"
+            raise MismatchError(self.url, problem, hint=_REBUILD)
+        return frame
+
+    def _await_hello(self, session: int, deadline: float) -> Frame | None:
+        while (frame := self._next_frame(deadline)) is not None:
+            if frame.session == session and frame.type in {MessageType.HELLO_ANSWER, MessageType.NACK}:
+                return frame
+            if frame.session == session and frame.type == MessageType.HELLO:
+                self._own_words += 1
+        return None
+
+    def _await_answer(self, request: Frame, deadline: float) -> Frame | None:
+        wanted = {request.type | ANSWER, int(MessageType.ERROR)}
+        while (frame := self.receive(deadline)) is not None:
+            if frame.seq == request.seq and frame.type in wanted:
+                return frame
+        return None
+
+    def _no_hello(self, seconds: float) -> LinkError:
+        self._link.raise_if_dead()
+        hint = "another port, or flashing the firmware"
+        received = self._link.bytes_received
+        if self._own_words:
+            problem = "sends back what it receives: a loop, no board"
+        elif self._decoder.frames_ok:
+            problem = f"speaks the protocol, but does not answer HELLO in {seconds:g} s"
+        elif received:
+            first = self._first_bytes.hex(" ")
+            problem = f"answers with something else than protocol frames ({received} bytes, first {first})"
+        else:
+            problem = f"is silent: nothing received in {seconds:g} s"
+        return LinkError(self.url, problem, hint=hint)
+
+    def _restarted(self, frame: Frame) -> DeviceFaultError:
+        boot = _boot(frame)
+        if boot is None:
+            return DeviceFaultError(self.url, "the board restarted in the middle of the run")
+        why = boot.reset_cause.name.lower().replace("_", " ")
+        fault = f", after a fault at {boot.fault}" if boot.fault else ""
+        return DeviceFaultError(self.url, f"the board restarted in the middle of the run ({why}{fault})")
+
+    def _lost_session(self) -> DeviceFaultError:
+        problem = "the board has forgotten the session: it restarted, or another program uses the port"
+        return DeviceFaultError(self.url, problem)
+
+
+def _new_session() -> int:
+    return secrets.randbelow(0xFFFF) + 1
+
+
+def _boot(frame: Frame) -> Boot | None:
+    try:
+        return Boot.unpack(frame.payload)
+    except PayloadError:
+        return None
+
+
+def _refusal(frame: Frame) -> Refusal:
+    try:
+        return Refusal.unpack(frame.payload)
+    except PayloadError:
+        return Refusal(request=0, code=0, detail=0)

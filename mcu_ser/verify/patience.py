@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long the client waits before it sends again, and before it gives up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_FLOOR_S = 0.1
+_CEILING_S = 2.0
+_FIRST_S = 0.5
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Time limits in seconds. Each counts from the last sign of progress.
+
+    Attributes:
+        hello_s: For the first answer of a device.
+        answer_s: For anything that the device does at once.
+        inference_s: For one inference.
+    """
+
+    hello_s: float = 6.0
+    answer_s: float = 15.0
+    inference_s: float = 60.0
+
+
+class RoundTrip:
+    """Estimates the time to wait for an answer (RFC 6298, section 2, with a floor for busy hosts)."""
+
+    def __init__(self) -> None:
+        self._smoothed: float | None = None
+        self._variation = 0.0
+
+    def measured(self, seconds: float) -> None:
+        """Take a round trip of a message that was sent once (RFC 6298, section 3: of no other)."""
+        if self._smoothed is None:
+            self._smoothed, self._variation = seconds, seconds / 2
+            return
+        self._variation += (abs(self._smoothed - seconds) - self._variation) / 4
+        self._smoothed += (seconds - self._smoothed) / 8
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds to wait for the answer to the `attempt`-th sending (from 0): doubled each time."""
+        base = _FIRST_S if self._smoothed is None else self._smoothed + 4 * self._variation
+        return min(max(base, _FLOOR_S) * 2.0 ** min(attempt, 16), max(_CEILING_S, base))
+
+
+class InferenceTime:
+    """Estimates the time to wait for an inference.
+
+    A request that is repeated while the device computes costs it receive interrupts inside the measured
+    time, so the estimate is generous: the slowest inference so far, eight times.
+    """
+
+    _FIRST_S = 5.0
+    _FLOOR_S = 0.25
+
+    def __init__(self) -> None:
+        self._slowest: float | None = None
+
+    def measured(self, seconds: float) -> None:
+        """Take the time from request to answer of an inference."""
+        self._slowest = max(seconds, self._slowest or 0.0)
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds to wait for the answer to the `attempt`-th sending (from 0)."""
+        base = self._FIRST_S if self._slowest is None else max(self._FLOOR_S, 8 * self._slowest)
+        return base * 2.0 ** min(attempt, 3)

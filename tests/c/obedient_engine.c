@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An engine for protocol tests. Output byte i is a hash of the input, seeded with i.
+ * An input that starts with '!' and a letter makes it misbehave. */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "engine.h"
+#include "model_info.h"
+#include "port.h"
+
+#ifndef ENGINE_INIT_STATUS
+#define ENGINE_INIT_STATUS 0
+#endif
+
+static int8_t input[MODEL_INPUT_BYTES];
+static int8_t output[MODEL_OUTPUT_BYTES];
+
+int engine_init(void) { return ENGINE_INIT_STATUS; }
+
+int8_t *engine_input(void) { return input; }
+
+static void compute(void) {
+  for (size_t i = 0; i < MODEL_OUTPUT_BYTES; ++i) {
+    uint32_t hash = (uint32_t)i;
+    for (size_t k = 0; k < MODEL_INPUT_BYTES; ++k) {
+      hash = hash * 31u + (uint8_t)input[k];
+    }
+    output[i] = (int8_t)(uint8_t)(hash >> 24);
+  }
+}
+
+int engine_invoke(void) {
+  if (input[0] == '!') {
+    switch (input[1]) {
+      case 'c': abort();
+      case 'h': for (;;) { }
+      case 'r': port_reset(); break;
+      case 'f': return -7;
+      default: break;
+    }
+  }
+  compute();
+  for (size_t k = 0; k < MODEL_INPUT_BYTES; ++k) {
+    input[k] = 0x55; /* the interface allows an engine to destroy its input */
+  }
+  return 0;
+}
+
+const int8_t *engine_output(void) { return output; }
+
+uint32_t engine_arena_bytes(void) { return 4096; }
+
+uint32_t engine_arena_used(void) { return 4000; }

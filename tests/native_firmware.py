@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the real server and host port around the obedient test engine, for tests of the protocol."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mcu_ser.resources import firmware_templates_dir
+
+ENGINE = Path(__file__).parent / "c" / "obedient_engine.c"
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic")
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+@dataclass(frozen=True)
+class TestModel:
+    """What model_info.h says. The obedient engine takes any sizes."""
+
+    __test__ = False
+
+    input_bytes: int = 1000
+    output_bytes: int = 7
+    board: str = "host"
+    engine: str = "aot"
+    model_sha256: str = "ab" * 32
+    build_id: str = "cd" * 16
+    scale: float = 0.5
+    zero_point: int = -3
+
+    def header(self) -> str:
+        bits = struct.unpack("<I", struct.pack("<f", self.scale))[0]
+        values = {
+            "MODEL_SHA256": _initialiser(bytes.fromhex(self.model_sha256)),
+            "BUILD_ID": _initialiser(bytes.fromhex(self.build_id)),
+            "BOARD_ID": f'"{self.board}"',
+            "ENGINE_NAME": f'"{self.engine}"',
+        }
+        for side, size in (("INPUT", self.input_bytes), ("OUTPUT", self.output_bytes)):
+            values |= {
+                f"MODEL_{side}_BYTES": f"{size}u",
+                f"MODEL_{side}_RANK": "2",
+                f"MODEL_{side}_SHAPE": f"{{1, {size}}}",
+                f"MODEL_{side}_SCALE_BITS": f"{bits}u",
+                f"MODEL_{side}_ZERO_POINT": str(self.zero_point),
+            }
+        return "".join(f"#define {name} {value}\n" for name, value in values.items())
+
+    def expected_output(self, data: bytes) -> bytes:
+        """What the obedient engine computes."""
+        return bytes(self._hash(data, i) >> 24 for i in range(self.output_bytes))
+
+    @staticmethod
+    def _hash(data: bytes, seed: int) -> int:
+        value = seed
+        for byte in data:
+            value = (value * 31 + byte) & 0xFFFFFFFF
+        return value
+
+    def samples(self, count: int, seed: int = 0) -> np.ndarray:
+        """Random int8 inputs that do not start with the letter of disobedience."""
+        x = np.random.default_rng(seed).integers(-128, 128, (count, self.input_bytes)).astype(np.int8)
+        x[x[:, 0] == ord("!"), 0] = 0
+        return x
+
+
+def _initialiser(data: bytes) -> str:
+    return "{" + ", ".join(str(byte) for byte in data) + "}"
+
+
+def require_gcc() -> str:
+    """The host compiler; the test is skipped without one."""
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("gcc is not installed")
+    return gcc
+
+
+def build_native_firmware(
+    directory: Path, model: TestModel, *, defines: tuple[str, ...] = (), sanitize: bool = True
+) -> Path:
+    """Compile server, frames, host port and test engine; returns the program."""
+    templates = firmware_templates_dir()
+    (directory / "model_info.h").write_text(model.header())
+    runtime = [templates / "runtime" / f"{name}.c" for name in ("main", "server", "frame", "crc32")]
+    program = directory / "firmware"
+    command = [
+        require_gcc(),
+        *STRICT,
+        *(SANITIZED if sanitize else ("-O2",)),
+        *(f"-D{define}" for define in defines),
+        f"-I{directory}",
+        f"-I{templates / 'runtime'}",
+        *map(str, runtime),
+        str(templates / "host" / "port_host.c"),
+        str(ENGINE),
+        *("-o", str(program)),
+    ]
+    subprocess.run(command, check=True, timeout=120)
+    return program
