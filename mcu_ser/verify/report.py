@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mcu_ser import __version__
 from mcu_ser.artifacts import canonical_json, write_bytes, write_text
 from mcu_ser.metrics import Scores, score
+from mcu_ser.toolchain.footprint import Footprint
 from mcu_ser.verify.samples import Samples
 
 SCHEMA = 1
@@ -41,16 +42,6 @@ class Subject:
     model_sha256: str
     build_id: str
     oracle: str
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """Bytes of the firmware, and the room that the board has for them."""
-
-    flash_bytes: int
-    ram_bytes: int
-    flash_limit_bytes: int
-    ram_limit_bytes: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ def build_report(
     samples: Samples,
     expected: Outputs,
     measurement: Measurement,
-    footprint: Footprint | None,
+    footprint: Footprint,
     litert: Outputs | None,
 ) -> Report:
     """Compare every output byte with the oracle's; the verdict is "pass" when all are equal.
@@ -112,7 +103,7 @@ def build_report(
         samples: The samples that were sent, n of them.
         expected: The oracle's outputs, int8 (n, output bytes).
         measurement: The device's answers, one per sample.
-        footprint: Flash and RAM of the firmware, if the platform has such limits.
+        footprint: Flash and RAM of the firmware.
         litert: LiteRT's outputs for information, if TensorFlow is installed.
 
     Raises:
@@ -139,9 +130,10 @@ def build_report(
         "litert": None if litert is None else _litert(samples, expected, litert),
         "instructions": _spread(measurement.ticks) if measurement.ticks_are_instructions else None,
         "ticks": _spread(measurement.ticks) | {"source": measurement.tick_source, "hz": measurement.tick_hz},
-        "flash_bytes": footprint.flash_bytes if footprint else None,
-        "ram_bytes": footprint.ram_bytes if footprint else None,
-        "budget": asdict(footprint) if footprint else None,
+        "flash_bytes": footprint.flash_bytes,
+        "ram_bytes": footprint.ram_bytes,
+        "flash_limit_bytes": footprint.flash_limit_bytes,
+        "ram_limit_bytes": footprint.ram_limit_bytes,
         "stack_high_water_bytes": measurement.stack_high_water_bytes,
         "link": measurement.link,
         "verdict": "pass" if passed else "fail",
@@ -153,7 +145,7 @@ def build_report(
 def build_failure(subject: Subject, samples: Samples, reason: str) -> Report:
     """The report of a run that did not come to an end: verdict "fail", no figures, the reason."""
     absent = dict.fromkeys(
-        ("host", "device", "litert", "instructions", "ticks", "flash_bytes", "ram_bytes", "budget", "link")
+        ("host", "device", "litert", "instructions", "ticks", "flash_bytes", "ram_bytes", "link")
     )
     document = _head(subject, samples) | absent
     document |= {"identical": None, "mismatches": [], "verdict": "fail", "reason": reason}

@@ -5,12 +5,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mcu_ser.verify.report import Footprint, Measurement, Subject, build_failure, build_report
+from mcu_ser.toolchain.footprint import Footprint
+from mcu_ser.verify.report import Measurement, Subject, build_failure, build_report
 from mcu_ser.verify.samples import Samples
 
 SUBJECT = Subject("netduinoplus2", "aot", "ab" * 32, "cd" * 16, "tflite-micro 1")
 EXPECTED = np.array([[10, -10], [-10, 10], [3, 2]], dtype=np.int8)
-FOOTPRINT = Footprint(20_000, 9_000, 1_048_576, 131_072)
+FOOTPRINT = Footprint(20_000, 9_000, 1_048_576, 131_072, sections=())
 
 
 def samples(ids=("a", "b", "c")):
