@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses the device that a firmware project runs on: a given port, an emulator, or this computer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcu_ser.device.device import AttachedPort, Device
+from mcu_ser.device.emulator import QemuEmulator
+from mcu_ser.device.host_process import HostProcess
+from mcu_ser.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mcu_ser.generate.project import Project
+
+
+def open_device(project: Project, port: str | None = None) -> Device:
+    """The device of a project; enter it to start it.
+
+    Args:
+        project: A firmware project.
+        port: URL of a board that is already running, flashed with this project; then nothing is started.
+
+    Raises:
+        ConfigError: The firmware has not been built, or the board is neither emulated nor native and no port
+            was given.
+    """
+    board = project.board
+    if port is not None:
+        return AttachedPort(port, board.serial.baud)
+    if board.platform != "host" and board.emulator is None:
+        problem = f"board {board.id} is a real board, and its port is not given"
+        raise ConfigError(project.root, problem, hint="--port /dev/ttyACM0, or whatever its port is")
+    return open_emulated(project)
+
+
+def open_emulated(project: Project) -> Device:
+    """The emulated board of a project, or the project as a native program; enter it to start it.
+
+    Raises:
+        ConfigError: The firmware has not been built, or the board has no emulator.
+    """
+    board = project.board
+    if board.platform != "host" and board.emulator is None:
+        raise ConfigError(board.id, "has no emulator", hint="mcu-ser boards list")
+    if not project.elf_path.is_file():
+        raise ConfigError(project.root, "has no firmware yet", hint=f"mcu-ser build {project.root}")
+    if board.emulator is None:
+        return HostProcess(project.elf_path)
+    return QemuEmulator(project.elf_path, board.emulator.machine, serial_index=board.emulator.serial_index)
