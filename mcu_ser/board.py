@@ -235,7 +235,12 @@ class _NestedError(ValueError):
 
 
 class _BoardYaml(yaml.SafeLoader):
-    """Safe YAML whose lists become tuples and whose repeated keys are errors."""
+    """Safe YAML in which repeated keys are errors, and aliases too: they can make a short file endless."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", None)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -254,13 +259,13 @@ def parse_board(text: str, path: Path) -> Board:
         ConfigError: Not YAML, an unknown or missing key, a wrong value, or sums that cannot be.
     """
     try:
-        data = yaml.load(text, Loader=_BoardYaml)
+        data = _tuples(yaml.load(text, Loader=_BoardYaml))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(path, f"is not a board file: {_one_line(error)}") from error
     if not isinstance(data, dict):
         raise ConfigError(path, "is not a board file: no mapping of keys at the top")
     try:
-        board = Board.model_validate(_tuples(data))
+        board = Board.model_validate(data)
     except ValidationError as error:
         raise ConfigError(path, "; ".join(_facts(error))) from error
     board._yaml_text = text

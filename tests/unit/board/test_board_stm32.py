@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Register values of the STM32F4 clock tree, against values that were decoded from running start-up code."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcu_ser.board import load_board, parse_board
+from mcu_ser.board_stm32 import ClockF4, Pll, Stm32Build
+from mcu_ser.resources import firmware_templates_dir
+
+
+def clock(pll: Pll, apb1: int, apb2: int, wait_states: int, vos: int, core_hz: int) -> ClockF4:
+    return ClockF4.model_validate(
+        {
+            "driver": "clock_f4",
+            "reset_hz": 16_000_000,
+            "pll": pll,
+            "ahb_divider": 1,
+            "apb1_divider": apb1,
+            "apb2_divider": apb2,
+            "flash_wait_states": wait_states,
+            "voltage_scale": vos,
+            "over_drive": False,
+            "max_sysclk_hz": core_hz,
+            "max_apb1_hz": core_hz // apb1,
+            "max_apb2_hz": core_hz // apb2,
+            "source": "reference manual",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "tree", "pllcfgr", "cfgr", "acr", "mhz"),
+    [
+        ("F401RE", clock(Pll(m=16, n=336, p=4, q=7), 2, 1, 2, 2, 84_000_000), 0x07015410, 0x1000, 0x702, 84),
+        (
+            "F411RE",
+            clock(Pll(m=16, n=200, p=2, q=4), 2, 1, 3, 3, 100_000_000),
+            0x04003210,
+            0x1000,
+            0x703,
+            100,
+        ),
+        (
+            "F446RE",
+            clock(Pll(m=8, n=180, p=2, q=8, r=2), 4, 2, 5, 3, 180_000_000),
+            0x28002D08,
+            0x9400,
+            0x705,
+            180,
+        ),
+        ("F405RG", clock(Pll(m=8, n=168, p=2, q=7), 4, 2, 5, 1, 168_000_000), 0x07002A08, 0x9400, 0x705, 168),
+    ],
+)
+def test_register_values_of_real_parts(
+    part: str, tree: ClockF4, pllcfgr: int, cfgr: int, acr: int, mhz: int
+) -> None:
+    assert (tree.pllcfgr, tree.cfgr_dividers, tree.flash_acr) == (pllcfgr, cfgr, acr), part
+    assert tree.sysclk_hz == mhz * 1_000_000
+
+
+def test_shipped_board_runs_at_the_clock_it_names() -> None:
+    board = load_board("netduinoplus2")
+    assert isinstance(board.build, Stm32Build)
+    assert board.build.clock.pllcfgr == 0x07002A08
+    assert (board.build.clock.apb1_hz, board.build.clock.apb2_hz) == (42_000_000, 84_000_000)
+    assert board.build.clock.pwr_cr_vos == 1 << 14
+
+
+@given(
+    m=st.integers(8, 16),
+    n=st.integers(50, 432),
+    p=st.sampled_from([2, 4, 6, 8]),
+    q=st.integers(2, 15),
+    r=st.integers(2, 7),
+)
+def test_pllcfgr_holds_each_field_in_its_place(m: int, n: int, p: int, q: int, r: int) -> None:
+    """Decoded as RM0390 lays the register out, by shifts that the encoder does not share."""
+    word = ClockF4.pllcfgr.fget(ClockF4.model_construct(pll=Pll(m=m, n=n, p=p, q=q, r=r)))  # type: ignore[attr-defined]
+    assert word & 0x3F == m
+    assert word >> 6 & 0x1FF == n
+    assert (word >> 16 & 3) * 2 + 2 == p
+    assert word >> 24 & 0xF == q
+    assert word >> 28 & 7 == r
+    assert word & ~(0x3F | 0x1FF << 6 | 3 << 16 | 0xF << 24 | 7 << 28) == 0
+
+
+@pytest.mark.parametrize(
+    ("baud", "worst"), [(115200, 0.0010), (9600, 0.0005), (460800, 0.0080), (921600, 0.0213)]
+)
+def test_baud_error_covers_full_and_reset_clock(baud: int, worst: float) -> None:
+    board = load_board("netduinoplus2")
+    assert isinstance(board.build, Stm32Build)
+    errors = [abs(hz / round(hz / baud) - baud) / baud for hz in (84_000_000, 16_000_000)]
+    assert board.build.baud_error_fraction(baud) == max(errors)
+    assert max(errors) == pytest.approx(worst, abs=0.0005)
+
+
+def test_every_driver_a_board_may_name_exists_in_the_template() -> None:
+    schema = Stm32Build.model_json_schema()
+    drivers = [
+        schema["$defs"]["ClockF4"]["properties"]["driver"]["const"],
+        schema["$defs"]["UartV1"]["properties"]["driver"]["const"],
+    ]
+    for driver in drivers:
+        assert (firmware_templates_dir() / "stm32" / f"{driver}.c").is_file()
+    family = schema["properties"]["family"]["const"]
+    assert (firmware_templates_dir() / "stm32" / f"registers_{family}.h").is_file()
+
+
+def test_addresses_of_the_board_lie_where_the_register_header_has_the_peripherals() -> None:
+    """The YAML and registers_stm32f4.h state facts of one chip; they must not contradict each other."""
+    board = load_board("netduinoplus2")
+    assert isinstance(board.build, Stm32Build)
+    header = (firmware_templates_dir() / "stm32" / "registers_stm32f4.h").read_text()
+    rcc_cr = int(re.findall(r"#define RCC_CR REG32\((0x[0-9A-F]+)u\)", header)[0], 16)
+    # RM0090: RCC_AHB1ENR at offset 0x30, RCC_APB2ENR at 0x44 of RCC, which starts with RCC_CR.
+    assert board.build.uart.gpio_clock_enable.register_address == rcc_cr + 0x30
+    assert board.build.uart.clock_enable.register_address == rcc_cr + 0x44
+    # GPIOA is bit 0 of AHB1ENR and the ports follow each other by 0x400.
+    port = (board.build.uart.tx.gpio - 0x40020000) // 0x400
+    assert board.build.uart.gpio_clock_enable.bit == port
+
+
+def test_uart_on_the_slow_bus_is_checked_at_that_clock() -> None:
+    text = load_board("netduinoplus2").yaml_text.replace("bus: apb2", "bus: apb1")
+    board = parse_board(text.replace("baud: 115200", "baud: 460800"), Path("x.yaml"))
+    assert isinstance(board.build, Stm32Build)
+    assert board.build.baud_error_fraction(460800) == max(
+        abs(hz / round(hz / 460800) - 460800) / 460800 for hz in (42_000_000, 16_000_000)
+    )
