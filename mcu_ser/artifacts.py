@@ -172,6 +172,21 @@ class RunDir:
         """Report directory of a board and engine."""
         return self.root / "verify" / f"{board_id}-{engine}"
 
+    def claim(self) -> None:
+        """Make the directory, or take one that an earlier run made.
+
+        Raises:
+            ConfigError: It exists and holds something else.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise ConfigError(self.root, "is not a directory", hint="another run directory")
+        if self.root.exists() and any(self.root.iterdir()) and not self.manifest_path.exists():
+            raise ConfigError(
+                self.root, "is not empty and has no manifest.json of a run", hint="another run directory"
+            )
+        self.read_manifest()  # a damaged one is found before hours of work, not after
+        self.root.mkdir(parents=True, exist_ok=True)
+
     def require(self, path: Path, made_by: str) -> Path:
         """Return `path`, or say which command makes it.
 

@@ -72,3 +72,18 @@ def test_a_missing_artefact_names_the_command_that_makes_it(tmp_path):
     with pytest.raises(ConfigError) as error:
         run.require(run.tflite, made_by="convert")
     assert str(error.value) == f"{tmp_path}: has no convert/model.tflite; try: mcu-ser convert {tmp_path}"
+
+
+def test_only_a_run_directory_is_taken(tmp_path):
+    run = RunDir(tmp_path / "new" / "run")
+    run.claim()
+    run.claim()
+    run.record_stage("train", seed=1, read=[], wrote=[], versions={})
+    write_text(run.recipe, "")
+    run.claim()
+    other = tmp_path / "photos"
+    write_text(other / "holiday.jpg", "")
+    with pytest.raises(ConfigError, match="is not empty and has no manifest"):
+        RunDir(other).claim()
+    with pytest.raises(ConfigError, match="is not a directory"):
+        RunDir(other / "holiday.jpg").claim()
