@@ -67,7 +67,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8 with \\n line ends, whole or not at all."""
+    """Write `text` to `path` as UTF-8 with Unix line ends, whole or not at all."""
     write_bytes(path, text.encode())
 
 
@@ -226,7 +226,7 @@ class RunDir:
         wrote: Sequence[Path],
         versions: Mapping[str, str],
     ) -> None:
-        """Record what a stage read and wrote; paths outside the run directory are named by file name alone."""
+        """Record what a stage read and wrote; a path outside the run directory goes by its file name."""
         manifest = self.read_manifest()
         manifest["mcu_ser"] = __version__
         manifest["stages"][stage] = {

@@ -50,7 +50,7 @@ class Measurement:
 
     Attributes:
         outputs: Raw output bytes, int8 (n, output bytes).
-        ticks: Counter ticks of each inference, uint64 (n,).
+        ticks: Counter ticks of the inferences that nothing disturbed, uint64 of shape (at most n,).
         tick_source: Name of the counter.
         tick_hz: Its frequency in Hz; 0 if unknown.
         ticks_are_instructions: True under instruction-counting emulation.
@@ -195,7 +195,9 @@ def _litert(samples: Samples, expected: Outputs, litert: Outputs) -> dict[str, A
     }
 
 
-def _spread(values: npt.NDArray[np.uint64]) -> dict[str, Any]:
+def _spread(values: npt.NDArray[np.uint64]) -> dict[str, Any] | None:
+    if not len(values):
+        return None
     # The lower median is a value that was measured, an exact integer.
     ordered = np.sort(values)
     return {"min": int(ordered[0]), "median": int(ordered[(len(ordered) - 1) // 2]), "max": int(ordered[-1])}
