@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.board import load_board
+from mcu_ser.errors import ModelError
+from mcu_ser.generate.byte_arrays import (
+    RESOLVER_METHODS,
+    byte_lines,
+    estimate_arena,
+    resolver_methods,
+)
+from mcu_ser.generate.project import generate
+from tests.tiny_model import tiny_classifier
+
+SHARED_MODELS = Path(__file__).parents[4] / "shared" / "models"
+
+# Smallest arena with which the interpreter starts on a Cortex-M4, reference and CMSIS-NN kernels, found by
+# bisection on the device (TFLite-Micro 90b983c2b).
+MEASURED_ARENAS = {
+    "kws_ref_model": (22784, 22832),
+    "ic_resnet_int8": (54352, 55008),
+    "ad01_int8": (2704, 3024),
+}
+
+
+@given(st.binary(max_size=100))
+def test_byte_lines_are_the_bytes(data: bytes) -> None:
+    text = "\n".join(byte_lines(data))
+    assert bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2}),", text)) == data
+    assert all(len(line) <= 16 * 6 for line in text.splitlines())
+
+
+def test_resolver_registers_each_operator_once() -> None:
+    graph = read_model(tiny_classifier())
+    assert resolver_methods(graph) == ("AddConv2D", "AddFullyConnected", "AddReshape", "AddSoftmax")
+    doubled = replace(graph, operators=graph.operators * 2)
+    assert resolver_methods(doubled) == resolver_methods(graph)
+
+
+def test_every_operator_of_the_engine_has_a_resolver_method() -> None:
+    assert KERNELS.keys() | {"RESHAPE"} <= RESOLVER_METHODS.keys()
+
+
+def test_unknown_operator_is_named() -> None:
+    graph = read_model(tiny_classifier())
+    odd = replace(graph, operators=(replace(graph.operators[0], opcode="LSTM"), *graph.operators[1:]))
+    with pytest.raises(ModelError, match="no TFLite-Micro resolver method is known for LSTM"):
+        resolver_methods(odd)
+
+
+def test_arena_estimate_by_part() -> None:
+    arena = estimate_arena(read_model(tiny_classifier()))
+    # RESHAPE copies in the interpreter: 120 bytes in and out, each rounded up to 128, live together.
+    assert arena.activation_bytes == 256
+    assert arena.channel_bytes == 4 * 8
+    assert arena.operator_bytes == 4 * 176
+    assert arena.arena_bytes == 256 + 32 + 704 + 2048
+    assert arena.arena_bytes % 16 == 0
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED_ARENAS))
+def test_arena_estimate_holds_what_was_measured_on_a_cortex_m4(name: str) -> None:
+    path = SHARED_MODELS / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    estimate = estimate_arena(read_model(path.read_bytes())).arena_bytes
+    assert max(MEASURED_ARENAS[name]) <= estimate <= max(MEASURED_ARENAS[name]) + 3072
+
+
+def test_array_is_the_model_16_byte_aligned(tmp_path: Path) -> None:
+    """Compiled, not read: what the C++ compiler makes of the file is what the interpreter gets."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    model = tiny_classifier()
+    (tmp_path / "model.tflite").write_bytes(model)
+    generate(tmp_path / "model.tflite", load_board("host"), "aot", tmp_path / "project")
+    (tmp_path / "dump.cc").write_text(
+        """
+        #include <cstdint>
+        #include <cstdio>
+        #include "model_data.h"
+        #include "op_resolver.h"
+        static_assert(kTensorArenaSize % 16 == 0, "whole alignment units");
+        int main() {
+          ModelOpResolver resolver;
+          if (RegisterModelOps(resolver) != kTfLiteOk) return 1;
+          if (resolver.registered != ModelOpResolver::kOps) return 4;
+          if (reinterpret_cast<std::uintptr_t>(g_model_data) % 16 != 0) return 2;
+          return std::fwrite(g_model_data, 1, g_model_data_len, stdout) == g_model_data_len ? 0 : 3;
+        }
+        """
+    )
+    header = tmp_path / "tensorflow" / "lite" / "micro" / "micro_mutable_op_resolver.h"
+    header.parent.mkdir(parents=True)
+    header.write_text(
+        """
+        enum TfLiteStatus { kTfLiteOk, kTfLiteError };
+        namespace tflite {
+        template <unsigned int N> class MicroMutableOpResolver {
+         public:
+          static constexpr unsigned int kOps = N;
+          unsigned int registered = 0;
+          TfLiteStatus Add() { return registered++ < N ? kTfLiteOk : kTfLiteError; }
+          TfLiteStatus AddConv2D() { return Add(); }
+          TfLiteStatus AddFullyConnected() { return Add(); }
+          TfLiteStatus AddReshape() { return Add(); }
+          TfLiteStatus AddSoftmax() { return Add(); }
+        };
+        }
+        """
+    )
+    tflm = tmp_path / "project" / "src" / "tflm"
+    program = tmp_path / "dump"
+    subprocess.run(
+        [
+            *(compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}", f"-I{tflm}"),
+            *(tmp_path / "dump.cc", tflm / "model_data.cc", "-o", program),
+        ],
+        check=True,
+        timeout=60,
+    )
+    assert subprocess.run([program], check=True, capture_output=True, timeout=10).stdout == model

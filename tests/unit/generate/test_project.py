@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcu_ser import __version__
+from mcu_ser.artifacts import sha256_hex
+from mcu_ser.board import load_board, parse_board
+from mcu_ser.errors import BudgetError, ConfigError, ModelError
+from mcu_ser.generate.project import Project, generate
+from mcu_ser.resources import boards_dir, firmware_templates_dir
+from tests.tiny_model import tiny_classifier
+
+BOARDS = ("host", "netduinoplus2")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "my model.tflite"
+    path.write_bytes(tiny_classifier())
+    return path
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+
+
+def macros(header: str) -> dict[str, str]:
+    joined = header.replace("\\\n", " ")
+    return {name: value.strip() for name, value in re.findall(r"^#define (\w+) (.+)$", joined, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_same_input_gives_the_same_bytes_and_no_path(tmp_path: Path, model: Path, board: str) -> None:
+    other = tmp_path / "elsewhere" / "renamed.tflite"
+    other.parent.mkdir()
+    other.write_bytes(model.read_bytes())
+    generate(model, load_board(board), "aot", tmp_path / "one")
+    generate(other, load_board(board), "aot", tmp_path / "elsewhere" / "two")
+    first = tree(tmp_path / "one")
+    assert first == tree(tmp_path / "elsewhere" / "two")
+    for name, content in first.items():
+        assert str(tmp_path).encode() not in content, name
+        assert b"my model" not in content, name
+        assert str(firmware_templates_dir().parent).encode() not in content, name
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_project_holds_the_runtime_as_it_is(tmp_path: Path, model: Path, board: str) -> None:
+    project = generate(model, load_board(board), "aot", tmp_path / "project")
+    runtime = firmware_templates_dir() / "runtime"
+    copied = {
+        name: content for name, content in tree(project.root).items() if name.startswith("src/runtime/")
+    }
+    for name, content in copied.items():
+        assert content == (runtime / name.removeprefix("src/runtime/")).read_bytes()
+    assert {"src/runtime/server.c", "src/runtime/engine_aot.c", "src/runtime/port.h"} <= copied.keys()
+    assert "src/runtime/kernels/softmax.h" in copied
+    assert "src/runtime/kernels/mean.h" not in copied, "only kernels that the model needs"
+
+
+def test_project_carries_model_and_board(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("netduinoplus2"), "aot", tmp_path / "project")
+    assert project.model_path.read_bytes() == model.read_bytes()
+    assert (project.root / "board.yaml").read_bytes() == (boards_dir() / "netduinoplus2.yaml").read_bytes()
+    assert project.elf_path == tmp_path / "project" / "build" / "firmware.elf"
+
+
+def test_load_gives_what_generate_gave(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("host"), "aot", tmp_path / "project")
+    loaded = Project.load(tmp_path / "project")
+    assert loaded == project
+    assert (loaded.input.shape, loaded.input.scale, loaded.input.zero_point, loaded.input.bytes) == (
+        (1, 6, 5, 2),
+        0.5,
+        -3,
+        60,
+    )
+    assert (loaded.output.name, loaded.output.shape) == ("emotion", (1, 3))
+    assert (loaded.engine, loaded.model_sha256) == ("aot", sha256_hex(model.read_bytes()))
+    assert loaded.arena_bytes > 0
+    assert loaded.changed_files() == ()
+
+
+def test_model_info_says_what_hello_must_say(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("netduinoplus2"), "aot", tmp_path / "project")
+    info = macros((project.root / "src" / "model" / "model_info.h").read_text())
+
+    def initialiser(name: str) -> bytes:
+        return bytes(int(byte, 16) for byte in re.findall(r"0x(..)", info[name]))
+
+    assert initialiser("MODEL_SHA256").hex() == project.model_sha256
+    assert initialiser("BUILD_ID").hex() == project.build_id
+    assert (info["BOARD_ID"], info["ENGINE_NAME"]) == ('"netduinoplus2"', '"aot"')
+    assert (info["MODEL_INPUT_BYTES"], info["MODEL_OUTPUT_BYTES"]) == ("60u", "3u")
+    assert (info["MODEL_INPUT_RANK"], info["MODEL_INPUT_SHAPE"]) == ("4u", "{1, 6, 5, 2}")
+    assert (info["MODEL_OUTPUT_RANK"], info["MODEL_OUTPUT_SHAPE"]) == ("2u", "{1, 3}")
+    assert (info["MODEL_INPUT_ZERO_POINT"], info["MODEL_OUTPUT_ZERO_POINT"]) == ("-3", "-128")
+    for side, scale in (("INPUT", 0.5), ("OUTPUT", 1 / 256)):
+        bits = int(info[f"MODEL_{side}_SCALE_BITS"].rstrip("u"), 16)
+        assert struct.unpack("<f", struct.pack("<I", bits)) == (scale,)
+
+
+def test_manifest_names_every_file_with_its_hash(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("netduinoplus2"), "aot", tmp_path / "project")
+    files = tree(project.root)
+    del files["project.json"]
+    assert project.manifest.files == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def test_build_id_covers_every_file_and_the_version(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("netduinoplus2"), "aot", tmp_path / "project")
+    files = tree(project.root)
+    del files["project.json"]
+    info = "src/model/model_info.h"
+    lines = files[info].decode().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if line.startswith("#define BUILD_ID")) + 2
+    lines[at] = "    " + "0x00, " * 16 + "\\\n"
+    files[info] = "".join(lines).encode()
+    digest = hashlib.sha256()
+    for part in (__version__.encode(), *(p for name in sorted(files) for p in (name.encode(), files[name]))):
+        digest.update(struct.pack("<Q", len(part)) + part)
+    assert digest.hexdigest()[:32] == project.build_id
+
+
+def test_build_id_tells_projects_apart(tmp_path: Path, model: Path) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(tiny_classifier(seed=2))
+    changed = load_board("host").yaml_text.replace("vendor: any", "vendor: some")
+    ids = {
+        generate(model, load_board("host"), "aot", tmp_path / "a").build_id,
+        generate(model, load_board("netduinoplus2"), "aot", tmp_path / "b").build_id,
+        generate(other, load_board("host"), "aot", tmp_path / "c").build_id,
+        generate(model, parse_board(changed, Path("host.yaml")), "aot", tmp_path / "d").build_id,
+    }
+    assert len(ids) == 4
+
+
+def test_linker_script_and_header_state_the_numbers_of_the_board(tmp_path: Path, model: Path) -> None:
+    board = load_board("netduinoplus2")
+    project = generate(model, board, "aot", tmp_path / "project")
+    script = (project.root / "firmware.ld").read_text()
+    regions = re.findall(
+        r"^  (\w+) \((\w+)\) : ORIGIN = (0x[0-9A-F]+), LENGTH = (\d+)$", script, re.MULTILINE
+    )
+    assert [(name, int(origin, 16), int(length)) for name, _, origin, length in regions] == [
+        (region.name, region.origin, region.bytes) for region in board.memory
+    ]
+    assert board.budget is not None
+    assert f". = . + {board.budget.stack_bytes};" in script
+    config = macros((project.root / "src" / "port" / "board_config.h").read_text())
+    build: Any = board.build
+    assert int(config["BOARD_CORE_HZ"].rstrip("u")) == board.mcu.clock_hz
+    assert int(config["BOARD_UART_BASE"].rstrip("u"), 16) == build.uart.base
+    assert int(config["BOARD_UART_IRQ"].rstrip("u")) == build.uart.irq
+    assert int(config["BOARD_RCC_PLLCFGR"].rstrip("u"), 16) == build.clock.pllcfgr
+    assert int(config["BOARD_UART_BAUD"].rstrip("u")) == board.serial.baud
+    assert int(config["BOARD_TIM2_HZ"].rstrip("u")) == 2 * build.clock.apb1_hz
+    assert config["BOARD_UART_APB"] == "2"
+    ring = int(config["BOARD_RX_RING_BYTES"].rstrip("u"))
+    assert ring & (ring - 1) == 0
+
+
+def test_engine_tflm_says_where_its_files_are(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        generate(model, load_board("host"), "tflm", tmp_path / "project")
+    assert "src/tflm/ of every project" in str(caught.value)
+    with pytest.raises(ConfigError, match="engine 'turbo': is unknown"):
+        generate(model, load_board("host"), "turbo", tmp_path / "project")
+    assert not (tmp_path / "project").exists()
+
+
+def test_platform_without_template_is_refused(tmp_path: Path, model: Path) -> None:
+    text = load_board("netduinoplus2").yaml_text
+    build = text[text.index("build:") : text.index("serial:")]
+    arduino = text.replace(build, "build: {fqbn: a:b:c}\n").replace("platform: stm32", "platform: arduino")
+    with pytest.raises(ConfigError, match="platform 'arduino': has no firmware template"):
+        generate(model, parse_board(arduino, Path("x.yaml")), "aot", tmp_path / "project")
+
+
+def test_unreadable_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        generate(tmp_path / "gone.tflite", load_board("host"), "aot", tmp_path / "project")
+    (tmp_path / "bad.tflite").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"bad\.tflite"):
+        generate(tmp_path / "bad.tflite", load_board("host"), "aot", tmp_path / "project")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tflite"]
+
+
+def test_model_that_does_not_fit_leaves_nothing(tmp_path: Path, model: Path) -> None:
+    text = load_board("netduinoplus2").yaml_text.replace("arena_bytes: 114688", "arena_bytes: 128")
+    with pytest.raises(BudgetError, match="netduinoplus2: arena needs"):
+        generate(model, parse_board(text, Path("x.yaml")), "aot", tmp_path / "out" / "project")
+    assert not (tmp_path / "out").exists()
+
+
+def test_project_is_replaced_by_a_new_one(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "project"
+    generate(model, load_board("host"), "aot", out)
+    (out / "build").mkdir()
+    (out / "build" / "firmware").write_text("old")
+    generate(model, load_board("netduinoplus2"), "aot", out)
+    assert Project.load(out).board.id == "netduinoplus2"
+    assert not (out / "build").exists()
+
+
+def test_empty_directory_is_used(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "project").mkdir()
+    generate(model, load_board("host"), "aot", tmp_path / "project")
+    assert Project.load(tmp_path / "project").board.id == "host"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("src/runtime/server.c", r"src/runtime/server\.c was changed since it was generated"),
+        ("src/mine.c", r"src/mine\.c was not generated"),
+        (".vscode/settings.json", r"\.vscode/settings\.json was not generated"),
+        ("buildings.txt", r"buildings\.txt was not generated"),
+    ],
+)
+def test_files_of_the_user_are_never_lost(tmp_path: Path, model: Path, name: str, message: str) -> None:
+    out = tmp_path / "project"
+    generate(model, load_board("host"), "aot", out)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    with pytest.raises(ConfigError, match=message):
+        generate(model, load_board("host"), "aot", out)
+    assert (out / name).read_text() == "mine"
+
+
+def test_other_directories_and_files_are_never_overwritten(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("years of work")
+    with pytest.raises(ConfigError, match="is not empty and not a firmware project"):
+        generate(model, load_board("host"), "aot", tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter").read_text() == "years of work"
+    with pytest.raises(ConfigError, match="is a file, not a directory"):
+        generate(model, load_board("host"), "aot", model)
+
+
+def test_working_directory_can_be_the_project(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    generate(model, load_board("host"), "aot", Path())
+    assert Project.load(tmp_path / "here").board.id == "host"
+
+
+def test_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be written \(File exists\)"):
+        generate(model, load_board("host"), "aot", model / "project")
+
+
+def test_directory_without_manifest_is_no_project(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is not a firmware project \(no project\.json\)"):
+        Project.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: d.update(format=2), "format: input should be 1"),
+        (lambda d: d.pop("build_id"), "build_id: field required"),
+        (lambda d: d.update(build_id="xyz"), "build_id: string should match"),
+        (lambda d: d.update(speed=1), "speed: extra inputs are not permitted"),
+        (lambda d: d["input"].update(scale=0), "input.scale: "),
+        (lambda d: d["input"].update(zero_point=1.5), "input.zero_point: "),
+    ],
+)
+def test_damaged_manifest_is_a_clear_error(tmp_path: Path, model: Path, damage: Any, message: str) -> None:
+    generate(model, load_board("host"), "aot", tmp_path / "project")
+    path = tmp_path / "project" / "project.json"
+    document = json.loads(path.read_text())
+    damage(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(ConfigError) as caught:
+        Project.load(tmp_path / "project")
+    assert message in str(caught.value)
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="content: "):
+        Project.load(tmp_path / "project")
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "board.yaml"])
+def test_model_and_board_of_a_project_cannot_be_swapped(tmp_path: Path, model: Path, name: str) -> None:
+    generate(model, load_board("host"), "aot", tmp_path / "project")
+    path = tmp_path / "project" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(ConfigError, match="is not the file that the project was generated from"):
+        Project.load(tmp_path / "project")
+    path.unlink()
+    with pytest.raises(ConfigError, match="is not the file that the project was generated from"):
+        Project.load(tmp_path / "project")
+
+
+def test_changed_files_are_named(tmp_path: Path, model: Path) -> None:
+    project = generate(model, load_board("host"), "aot", tmp_path / "project")
+    (project.root / "README.md").write_text("mine")
+    (project.root / "src" / "runtime" / "crc32.c").unlink()
+    assert project.changed_files() == ("README.md", "src/runtime/crc32.c")
