@@ -111,6 +111,7 @@ def find_qemu() -> str:
 
 def qemu_argv(qemu: str, elf: Path, machine: str, listener: int, serial_index: int) -> list[str]:
     """The command line; `listener` is the descriptor of a listening socket that QEMU inherits."""
+    # nodelay: QEMU sends the UART's bytes one by one, and TCP would hold back all but the first for 40 ms.
     unused: Sequence[str] = ["-serial", "null"] * serial_index
     return [
         qemu,
@@ -118,7 +119,7 @@ def qemu_argv(qemu: str, elf: Path, machine: str, listener: int, serial_index: i
         *("-kernel", str(elf)),
         *("-display", "none"),
         *("-monitor", "none"),
-        *("-chardev", f"socket,id=protocol,fd={listener},server=on,wait=on"),
+        *("-chardev", f"socket,id=protocol,fd={listener},server=on,wait=on,nodelay=on"),
         *unused,
         *("-serial", "chardev:protocol"),
         *("-icount", "shift=0,sleep=off"),

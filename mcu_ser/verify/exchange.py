@@ -93,9 +93,11 @@ class Exchange:
 
     @property
     def url(self) -> str:
+        """The port, for errors."""
         return self._link.url
 
     def stats(self) -> LinkStats:
+        """What passed so far."""
         return LinkStats(
             frames=self._frames,
             retries=self._retries,
@@ -115,12 +117,15 @@ class Exchange:
         deadline = time.monotonic() + give_up_s
         self.session = None
         session, attempt = _new_session(), 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._only_garbage:
             hello = Frame(MessageType.HELLO, session, 0)
             self.send([hello], repeated=int(attempt > 0))
             attempt += 1
             answer = self._await_hello(session, min(deadline, time.monotonic() + _HELLO_WAIT_S))
             if answer is None:
+                continue
+            if answer.type == MessageType.BOOT:
+                attempt = 0  # it had no chance to hear us before
                 continue
             if answer.type == MessageType.NACK:
                 # The device is in a session of the same number with somebody before us.
@@ -225,6 +230,10 @@ class Exchange:
         """The error for an answer that has the right CRC and cannot be."""
         return LinkError(self.url, f"the board breaks the protocol: {what}", hint=_REBUILD)
 
+    @property
+    def _only_garbage(self) -> bool:
+        return self._decoder.frames_ok == 0 and self._link.bytes_received > _GARBAGE_LIMIT_BYTES
+
     def _next_frame(self, deadline: float) -> Frame | None:
         while not self._arrived:
             left = deadline - time.monotonic()
@@ -234,7 +243,7 @@ class Exchange:
             if len(self._first_bytes) < _SHOWN_BYTES:
                 self._first_bytes += data[: _SHOWN_BYTES - len(self._first_bytes)]
             self._arrived.extend(self._decoder.feed(data))
-            if self._decoder.frames_ok == 0 and self._link.bytes_received > _GARBAGE_LIMIT_BYTES:
+            if self._only_garbage:
                 return None
         frame = self._arrived.popleft()
         if frame.version != PROTOCOL_VERSION:
@@ -244,6 +253,8 @@ class Exchange:
 
     def _await_hello(self, session: int, deadline: float) -> Frame | None:
         while (frame := self._next_frame(deadline)) is not None:
+            if frame.type == MessageType.BOOT:
+                return frame
             if frame.session == session and frame.type in {MessageType.HELLO_ANSWER, MessageType.NACK}:
                 return frame
             if frame.session == session and frame.type == MessageType.HELLO:
