@@ -63,10 +63,6 @@ class Weighted:
         """One multiplier for the layer, or one per output channel."""
         assert self.weights.quantization is not None
         scales = self.weights.quantization.scales
-        if self.opcode == "FULLY_CONNECTED" and len(scales) == 1:
-            # TFLite multiplies these two scales in binary32, for this operator alone.
-            product = float(np.float32(self.input.scale) * np.float32(scales[0]))
-            return (quantize_multiplier(product / self.output.scale),)
         return tuple(quantize_multiplier(self.input.scale * s / self.output.scale) for s in scales)
 
     @cached_property

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mcu_ser.aot.ir import Activation, Graph, Operator
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
 from mcu_ser.aot.requantize import (
@@ -18,9 +16,9 @@ from mcu_ser.aot.requantize import (
 
 
 def relu_multiplier(graph: Graph, operator: Operator) -> Multiplier:
-    """Input scale over output scale of a RELU; the oracle divides in binary32."""
+    """Input scale over output scale of a RELU."""
     input_, output = graph.tensors[operator.inputs[0]], graph.results(operator)[0]
-    return quantize_multiplier(float(np.float32(input_.scale) / np.float32(output.scale)))
+    return quantize_multiplier(input_.scale / output.scale)
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:

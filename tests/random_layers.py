@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypothesis strategies that draw models of one random layer, one strategy per operator.
+
+Sizes, windows, paddings, strides, scales, zero points and activations are drawn; weights come from a drawn
+seed. Scales are chosen so that most outputs lie inside the int8 range, and now and then far from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from tests.tflite_builder import TfliteBuilder
+
+ZERO_POINTS = st.one_of(st.sampled_from([-128, -1, 0, 127]), st.integers(-128, 127))
+EXPONENTS = st.floats(-9, 1)
+ACTIVATIONS = st.sampled_from([0, 1, 2, 3])
+SAME, VALID = 0, 1
+
+
+@dataclass(frozen=True)
+class LayerModel:
+    """A .tflite file of one layer; its repr is short, because hypothesis prints what it drew."""
+
+    file: bytes
+
+    def __repr__(self) -> str:
+        return f"LayerModel({len(self.file)} bytes)"
+
+
+class Drawer:
+    """What every layer draws, on top of a hypothesis `draw`."""
+
+    def __init__(self, draw: DrawFn) -> None:
+        self.draw = draw
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.model = TfliteBuilder()
+
+    def integer(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def scale(self) -> float:
+        return float(np.float32(2.0 ** self.draw(EXPONENTS)))
+
+    def activation(self, shape: tuple[int, ...], scale: float | None = None) -> int:
+        """A tensor of activations with drawn quantisation."""
+        return self.model.tensor(shape, scale=scale or self.scale(), zero_point=self.draw(ZERO_POINTS))
+
+    def output_scale(self, typical: float) -> float:
+        """A scale at which values of a typical size fill the int8 range, a little, or not at all."""
+        spread = self.draw(st.sampled_from([1, 1, 1, 1, 1 / 16, 64, 2.0**12, 2.0**20]))
+        return float(np.float32(typical / 40 * spread))
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int8]]:
+        kind = self.draw(st.sampled_from(["any", "any", "sparse", "least", "greatest"]))
+        values = self.rng.integers(-128, 128, shape)
+        if kind == "sparse":
+            values *= self.rng.random(shape) < 0.2
+        elif kind in {"least", "greatest"}:
+            values = np.full(shape, -128 if kind == "least" else 127)
+        return values.astype(np.int8)
+
+    def weighted(
+        self,
+        opcode: str,
+        shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+        axis: int,
+        **options: Any,
+    ) -> bytes:
+        """A model of one layer with weights; `shapes` are those of input, weights and output."""
+        input_shape, weight_shape, output_shape = shapes
+        input_scale, weight_scale = self.scale(), self.scale()
+        channels = weight_shape[axis]
+        taps = int(np.prod(weight_shape)) // channels
+        typical = input_scale * weight_scale * 74 * 74 * taps**0.5
+        per_channel = self.draw(st.booleans())
+        scales = [weight_scale]
+        if per_channel:
+            scales = (weight_scale * 2.0 ** self.rng.uniform(-3, 1, channels)).astype(np.float32).tolist()
+            if self.draw(st.booleans()):
+                # A channel that pruning has left dead: its multiplier becomes 0.
+                scales[self.integer(0, channels - 1)] = 1e-14
+        x = self.model.tensor(input_shape, scale=input_scale, zero_point=self.draw(ZERO_POINTS))
+        w = self.model.tensor(weight_shape, scale=scales, axis=axis, data=self.weights(weight_shape))
+        operands = [x, w]
+        if self.draw(st.booleans()):
+            reach = self.draw(st.sampled_from([10, 1000, 74 * 74 * taps]))
+            bias = self.rng.integers(-reach, reach + 1, channels)
+            bias_scale = (np.float32(input_scale) * np.asarray(scales, np.float32)).tolist()
+            operands.append(self.model.tensor((channels,), "INT32", scale=bias_scale, data=bias))
+        y = self.activation(output_shape, self.output_scale(typical))
+        self.model.operator(opcode, operands, [y], FusedActivationFunction=self.draw(ACTIVATIONS), **options)
+        return self.model.build([x], [y])
+
+
+def windowed(
+    d: Drawer, *, dilated: bool
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], dict[str, int]]:
+    """Image, window and output sizes of a drawn window that fits, and its options."""
+    padding = d.draw(st.sampled_from([SAME, VALID]))
+    window = (d.integer(1, 5), d.integer(1, 5))
+    stride = (d.integer(1, 3), d.integer(1, 3))
+    dilation = (d.integer(1, 3), d.integer(1, 3)) if dilated and d.draw(st.booleans()) else (1, 1)
+    extent = [(window[i] - 1) * dilation[i] + 1 for i in (0, 1)]
+    least = extent if padding == VALID else [1, 1]
+    image = (d.integer(least[0], least[0] + 7), d.integer(least[1], least[1] + 7))
+    if padding == SAME:
+        output = [-(-image[i] // stride[i]) for i in (0, 1)]
+    else:
+        output = [(image[i] - extent[i]) // stride[i] + 1 for i in (0, 1)]
+    options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+    if dilated:
+        options |= {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+    return image, window, (output[0], output[1]), options
+
+
+def _layer(function: Callable[[Drawer], bytes]) -> SearchStrategy[LayerModel]:
+    @st.composite
+    def strategy(draw: DrawFn) -> LayerModel:
+        return LayerModel(function(Drawer(draw)))
+
+    return strategy()
+
+
+def _conv_2d(d: Drawer) -> bytes:
+    image, window, output, options = windowed(d, dilated=True)
+    inputs, outputs = d.integer(1, 9), d.integer(1, 9)
+    shapes = (1, *image, inputs), (outputs, *window, inputs), (1, *output, outputs)
+    return d.weighted("CONV_2D", shapes, 0, **options)
+
+
+def _depthwise_conv_2d(d: Drawer) -> bytes:
+    image, window, output, options = windowed(d, dilated=True)
+    inputs, multiplier = d.integer(1, 9), d.draw(st.sampled_from([1, 1, 2, 3]))
+    outputs = inputs * multiplier
+    shapes = (1, *image, inputs), (1, *window, outputs), (1, *output, outputs)
+    return d.weighted("DEPTHWISE_CONV_2D", shapes, 3, DepthMultiplier=multiplier, **options)
+
+
+def _fully_connected(d: Drawer) -> bytes:
+    rows, inputs, outputs = d.draw(st.sampled_from([1, 1, 3])), d.integer(1, 40), d.integer(1, 20)
+    shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
+    return d.weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True)
+
+
+def _pool(opcode: str) -> Callable[[Drawer], bytes]:
+    def pool(d: Drawer) -> bytes:
+        image, window, output, options = windowed(d, dilated=False)
+        channels, scale, zero_point = d.integer(1, 9), d.scale(), d.draw(ZERO_POINTS)
+        x = d.model.tensor((1, *image, channels), scale=scale, zero_point=zero_point)
+        y = d.model.tensor((1, *output, channels), scale=scale, zero_point=zero_point)
+        options |= {"FilterHeight": window[0], "FilterWidth": window[1]}
+        d.model.operator(opcode, [x], [y], FusedActivationFunction=d.draw(ACTIVATIONS), **options)
+        return d.model.build([x], [y])
+
+    return pool
+
+
+def _shape(d: Drawer, low: int, high: int) -> tuple[int, ...]:
+    return (1, *d.draw(st.lists(st.integers(1, 6), min_size=low - 1, max_size=high - 1)))
+
+
+def _add(d: Drawer) -> bytes:
+    shape = _shape(d, 1, 5)
+    computed = d.activation(shape)
+    kind = d.draw(st.sampled_from(["same", "same", "constant", "itself", "reshaped"]))
+    other = computed
+    if kind == "same":
+        other = d.activation(shape)
+        d.model.operator("RELU", [computed], [other])
+    elif kind == "constant":
+        # Dropped leading dimensions and dimensions of 1 broadcast.
+        kept = d.draw(st.integers(0, len(shape)))
+        small = tuple(size if d.draw(st.booleans()) else 1 for size in shape[kept:])
+        data = d.rng.integers(-128, 128, small)
+        other = d.model.tensor(small, scale=d.scale(), zero_point=d.draw(ZERO_POINTS), data=data)
+    elif kind == "reshaped":
+        other = d.activation((1, *shape))
+        d.model.operator("RESHAPE", [computed], [other])
+    inputs = [computed, other] if d.draw(st.booleans()) else [other, computed]
+    out_shape = (1, *shape) if kind == "reshaped" else shape
+    y = d.activation(out_shape, d.output_scale(40 * d.scale()))
+    d.model.operator("ADD", inputs, [y], FusedActivationFunction=d.draw(ACTIVATIONS))
+    return d.model.build([computed], [y])
+
+
+def _mean(d: Drawer) -> bytes:
+    shape = _shape(d, 2, 4)
+    axes = d.draw(st.lists(st.integers(-len(shape), len(shape) - 1), min_size=1, max_size=len(shape)))
+    reduced = {axis % len(shape) for axis in axes}
+    keep = d.draw(st.booleans())
+    kept = tuple(1 if i in reduced else size for i, size in enumerate(shape))
+    output = kept if keep else tuple(size for i, size in enumerate(shape) if i not in reduced) or (1,)
+    scale = d.scale()
+    x = d.activation(shape, scale)
+    axis = d.model.tensor((len(axes),), "INT32", data=axes)
+    y = d.activation((1, *output), d.draw(st.sampled_from([scale, scale / 3, scale * 5])))
+    d.model.operator("MEAN", [x, axis], [y], KeepDims=keep)
+    return d.model.build([x], [y])
+
+
+def _pad(d: Drawer) -> bytes:
+    shape = _shape(d, 2, 4)
+    paddings = [(0, 0)] + [(d.integer(0, 3), d.integer(0, 3)) for _ in shape[1:]]
+    output = tuple(size + sum(pair) for size, pair in zip(shape, paddings, strict=True))
+    scale, zero_point = d.scale(), d.draw(ZERO_POINTS)
+    x = d.model.tensor(shape, scale=scale, zero_point=zero_point)
+    operands = [x, d.model.tensor((len(shape), 2), "INT32", data=paddings)]
+    explicit = d.draw(st.booleans())
+    if explicit:
+        value = d.integer(-128, 127)
+        operands.append(d.model.tensor((1,), scale=scale, zero_point=zero_point, data=[value]))
+    y = d.model.tensor(output, scale=scale, zero_point=zero_point)
+    d.model.operator("PADV2" if explicit else "PAD", operands, [y])
+    return d.model.build([x], [y])
+
+
+def _relu(opcode: str) -> Callable[[Drawer], bytes]:
+    def relu(d: Drawer) -> bytes:
+        shape, scale = _shape(d, 2, 4), d.scale()
+        x = d.activation(shape, scale)
+        y = d.activation(shape, d.draw(st.sampled_from([scale, scale / 7, scale * 3, scale / 300])))
+        d.model.operator(opcode, [x], [y])
+        return d.model.build([x], [y])
+
+    return relu
+
+
+def _reshape(d: Drawer) -> bytes:
+    shape, scale, zero_point = _shape(d, 2, 4), d.scale(), d.draw(ZERO_POINTS)
+    flat = (1, int(np.prod(shape)))
+    x = d.model.tensor(shape, scale=scale, zero_point=zero_point)
+    y = d.model.tensor(flat, scale=scale, zero_point=zero_point)
+    target = d.model.tensor((2,), "INT32", data=flat)
+    d.model.operator("RESHAPE", [x, target], [y])
+    return d.model.build([x], [y])
+
+
+def _softmax(d: Drawer) -> bytes:
+    rows, depth = d.draw(st.sampled_from([1, 1, 4])), d.integer(1, 40)
+    x = d.activation((1, rows, depth), float(np.float32(2.0 ** d.draw(st.floats(-18, 6)))))
+    y = d.model.tensor((1, rows, depth), scale=1 / 256, zero_point=-128)
+    d.model.operator("SOFTMAX", [x], [y], Beta=d.draw(st.sampled_from([1.0, 1.0, 0.5, 3.0])))
+    return d.model.build([x], [y])
+
+
+LAYERS: dict[str, SearchStrategy[LayerModel]] = {
+    "ADD": _layer(_add),
+    "AVERAGE_POOL_2D": _layer(_pool("AVERAGE_POOL_2D")),
+    "CONV_2D": _layer(_conv_2d),
+    "DEPTHWISE_CONV_2D": _layer(_depthwise_conv_2d),
+    "FULLY_CONNECTED": _layer(_fully_connected),
+    "MAX_POOL_2D": _layer(_pool("MAX_POOL_2D")),
+    "MEAN": _layer(_mean),
+    "PAD": _layer(_pad),
+    "RELU": _layer(_relu("RELU")),
+    "RELU6": _layer(_relu("RELU6")),
+    "RESHAPE": _layer(_reshape),
+    "SOFTMAX": _layer(_softmax),
+}

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds .tflite models in memory, for tests: tensors, operators and options, straight to the flatbuffer.
+
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), scale=0.5)
+    y = model.tensor((1, 4), scale=0.5)
+    model.operator("RELU", [x], [y])
+    content = model.build([x], [y])
+
+Nothing is checked here: tests of the reader build models that are wrong on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+DTYPES = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
+
+OPTION_TABLES = {
+    "ADD": "AddOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MEAN": "ReducerOptions",
+    "PAD": "PadOptions",
+    "PADV2": "PadV2Options",
+    "RESHAPE": "ReshapeOptions",
+    "SOFTMAX": "SoftmaxOptions",
+}
+
+
+@dataclass
+class _Tensor:
+    shape: tuple[int, ...]
+    dtype: str
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    data: bytes | None
+    name: str
+    variable: bool
+
+
+@dataclass
+class _Operator:
+    opcode: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: dict[str, Any]
+    table: str | None
+
+
+@dataclass
+class TfliteBuilder:
+    """A model that grows tensor by tensor; `build` gives the file."""
+
+    version: int = 3
+    subgraphs: int = 1
+    _tensors: list[_Tensor] = field(default_factory=list)
+    _operators: list[_Operator] = field(default_factory=list)
+
+    def tensor(
+        self,
+        shape: Sequence[int],
+        dtype: str = "INT8",
+        *,
+        scale: float | Sequence[float] | None = None,
+        zero_point: int | Sequence[int] = 0,
+        axis: int = 0,
+        data: npt.ArrayLike | bytes | None = None,
+        name: str | None = None,
+        variable: bool = False,
+    ) -> int:
+        """Add a tensor; returns its index. `data` makes it a constant."""
+        scales = () if scale is None else tuple(np.atleast_1d(np.asarray(scale, np.float32)).tolist())
+        zero_points = tuple(np.broadcast_to(np.asarray(zero_point, np.int64), len(scales)).tolist())
+        if data is not None and not isinstance(data, bytes):
+            data = np.asarray(data, DTYPES[dtype]).tobytes()
+        index = len(self._tensors)
+        label = f"t{index}" if name is None else name
+        self._tensors.append(_Tensor(tuple(shape), dtype, scales, zero_points, axis, data, label, variable))
+        return index
+
+    def operator(
+        self,
+        opcode: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        table: str | None = "",
+        **options: Any,
+    ) -> None:
+        """Add an operator. Options have the names of the schema's accessors, e.g. StrideH=2.
+
+        `table` overrides the options table of the operator; None leaves the options out.
+        """
+        name = OPTION_TABLES.get(opcode) if table == "" else table
+        self._operators.append(_Operator(opcode, tuple(inputs), tuple(outputs), options, name))
+
+    def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The model as a .tflite file with these tensors as input and output."""
+        builder = flatbuffers.Builder(4096)
+        buffers = self._buffers(builder)
+        opcodes = sorted({operator.opcode for operator in self._operators})
+        codes = _offsets(builder, [_operator_code(builder, opcode) for opcode in opcodes])
+        subgraphs = _offsets(
+            builder, [self._subgraph(builder, opcodes, inputs, outputs) for _ in range(self.subgraphs)]
+        )
+        tflite.ModelStart(builder)
+        tflite.ModelAddVersion(builder, self.version)
+        tflite.ModelAddOperatorCodes(builder, codes)
+        tflite.ModelAddSubgraphs(builder, subgraphs)
+        tflite.ModelAddBuffers(builder, buffers)
+        builder.Finish(tflite.ModelEnd(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _buffers(self, builder: Any) -> int:
+        contents = [b"", *(tensor.data or b"" for tensor in self._tensors)]
+        offsets = []
+        for content in contents:
+            data = builder.CreateByteVector(content) if content else None
+            tflite.BufferStart(builder)
+            if data is not None:
+                tflite.BufferAddData(builder, data)
+            offsets.append(tflite.BufferEnd(builder))
+        return _offsets(builder, offsets)
+
+    def _subgraph(
+        self, builder: Any, opcodes: list[str], inputs: Sequence[int], outputs: Sequence[int]
+    ) -> int:
+        tensors = _offsets(builder, [_tensor(builder, t, i + 1) for i, t in enumerate(self._tensors)])
+        operators = _offsets(builder, [_operator(builder, op, opcodes) for op in self._operators])
+        input_vector, output_vector = _integers(builder, inputs), _integers(builder, outputs)
+        tflite.SubGraphStart(builder)
+        tflite.SubGraphAddTensors(builder, tensors)
+        tflite.SubGraphAddOperators(builder, operators)
+        tflite.SubGraphAddInputs(builder, input_vector)
+        tflite.SubGraphAddOutputs(builder, output_vector)
+        return int(tflite.SubGraphEnd(builder))
+
+
+def _offsets(builder: Any, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _integers(builder: Any, values: Sequence[int]) -> int:
+    return int(builder.CreateNumpyVector(np.asarray(values, np.int32)))
+
+
+def _operator_code(builder: Any, opcode: str) -> int:
+    number = getattr(tflite.BuiltinOperator, opcode)
+    tflite.OperatorCodeStart(builder)
+    tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, min(number, 127))
+    tflite.OperatorCodeAddBuiltinCode(builder, number)
+    tflite.OperatorCodeAddVersion(builder, 1)
+    return int(tflite.OperatorCodeEnd(builder))
+
+
+def _tensor(builder: Any, tensor: _Tensor, buffer: int) -> int:
+    name = builder.CreateString(tensor.name)
+    shape = _integers(builder, tensor.shape)
+    quantization = _quantization(builder, tensor) if tensor.scales else None
+    tflite.TensorStart(builder)
+    tflite.TensorAddShape(builder, shape)
+    tflite.TensorAddType(builder, getattr(tflite.TensorType, tensor.dtype))
+    tflite.TensorAddBuffer(builder, buffer)
+    tflite.TensorAddName(builder, name)
+    tflite.TensorAddIsVariable(builder, tensor.variable)
+    if quantization is not None:
+        tflite.TensorAddQuantization(builder, quantization)
+    return int(tflite.TensorEnd(builder))
+
+
+def _quantization(builder: Any, tensor: _Tensor) -> int:
+    scale = builder.CreateNumpyVector(np.asarray(tensor.scales, np.float32))
+    zero_point = builder.CreateNumpyVector(np.asarray(tensor.zero_points, np.int64))
+    tflite.QuantizationParametersStart(builder)
+    tflite.QuantizationParametersAddScale(builder, scale)
+    tflite.QuantizationParametersAddZeroPoint(builder, zero_point)
+    tflite.QuantizationParametersAddQuantizedDimension(builder, tensor.axis)
+    return int(tflite.QuantizationParametersEnd(builder))
+
+
+def _operator(builder: Any, operator: _Operator, opcodes: list[str]) -> int:
+    inputs, outputs = _integers(builder, operator.inputs), _integers(builder, operator.outputs)
+    options = _options(builder, operator) if operator.table else None
+    tflite.OperatorStart(builder)
+    tflite.OperatorAddOpcodeIndex(builder, opcodes.index(operator.opcode))
+    tflite.OperatorAddInputs(builder, inputs)
+    tflite.OperatorAddOutputs(builder, outputs)
+    if options is not None:
+        tflite.OperatorAddBuiltinOptionsType(builder, getattr(tflite.BuiltinOptions, str(operator.table)))
+        tflite.OperatorAddBuiltinOptions(builder, options)
+    return int(tflite.OperatorEnd(builder))
+
+
+def _options(builder: Any, operator: _Operator) -> int:
+    table = str(operator.table)
+    getattr(tflite, f"{table}Start")(builder)
+    for name, value in operator.options.items():
+        getattr(tflite, f"{table}Add{name}")(builder, value)
+    return int(getattr(tflite, f"{table}End")(builder))
