@@ -20,6 +20,9 @@ from mcu_ser.errors import ConfigError
 from mcu_ser.resources import boards_dir as shipped_boards_dir
 
 Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
+# Names are printed into C comments, CMake and Markdown.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+()-]*$")]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
 Platform = Literal["arduino", "stm32", "host"]
 
@@ -27,8 +30,8 @@ Platform = Literal["arduino", "stm32", "host"]
 class Mcu(Section):
     """The microcontroller: order code, core, what the core can do, and its clock once set up."""
 
-    part: Annotated[str, Field(min_length=1)]
-    core: Annotated[str, Field(min_length=1)]
+    part: Identifier
+    core: Identifier
     features: tuple[Literal["dsp", "fpu", "mve"], ...]
     clock_hz: Hertz | None
     source: Source
@@ -126,8 +129,8 @@ class Board(Section):
     """A type of board. The host has no limits worth checking: its `memory` is empty, its `budget` None."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    name: Annotated[str, Field(min_length=1)]
-    vendor: Annotated[str, Field(min_length=1)]
+    name: Name
+    vendor: Name
     platform: Platform
     mcu: Mcu
     memory: tuple[MemoryRegion, ...]

@@ -33,7 +33,7 @@ TIMEOUT_S = 600.0
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes?")
 _ERROR_LINE = re.compile(r"\berror:|^CMake Error|undefined reference to")
 # The cross compiler without its C library.
-_NO_NEWLIB = re.compile(r"nano\.specs: No such file|fatal error: (string|stdint|stddef)\.h: No such file")
+_NO_NEWLIB = re.compile(r"nano\.specs'?: No such file|fatal error: (string|stdint|stddef)\.h: No such file")
 
 _log = logging.getLogger(__name__)
 
@@ -143,8 +143,9 @@ def _process_group(argv: Sequence[str], cwd: Path, output: int) -> Iterator[subp
 def _refuse(project: Project, log: Path) -> NoReturn:
     """Raise the error that the log of a failed build tells of."""
     text = log.read_text(errors="replace")
-    if project.board.memory and (overflow := _OVERFLOW.search(text)):
-        regions = {region.name: region for region in project.board.memory}
+    regions = {region.name: region for region in project.board.memory}
+    overflow = _OVERFLOW.search(text)
+    if overflow and overflow[1] in regions:
         region = regions[overflow[1]]
         kind = "flash" if region.kind == "flash" else "RAM"
         raise over_budget(

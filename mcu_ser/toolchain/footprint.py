@@ -62,24 +62,21 @@ def measure(elf: Path, board: Board) -> Footprint:
         BuildError: The file is no ELF, or a section lies outside of the board's memory.
         BudgetError: It does not fit the board; says by how much and names the largest symbols.
     """
-    with _OpenElf(elf) as file:
-        sections = file.sections()
-        loaded = file.loaded_bytes()
-        symbols = file.symbols()
+    facts = _read_elf(elf)
     footprint = Footprint(
-        flash_bytes=loaded,
-        ram_bytes=sum(section.bytes for section in sections if section.writable),
+        flash_bytes=facts.loaded_bytes,
+        ram_bytes=sum(section.bytes for section in facts.sections if section.writable),
         flash_limit_bytes=board.flash_bytes,
         ram_limit_bytes=board.ram_bytes,
-        sections=sections,
+        sections=facts.sections,
     )
-    _require_inside_memory(sections, board, elf)
+    _require_inside_memory(facts.sections, board, elf)
     for kind, used, limit in (
         ("flash", footprint.flash_bytes, board.flash_bytes),
         ("RAM", footprint.ram_bytes, board.ram_bytes),
     ):
         if limit is not None and used > limit:
-            raise over_budget(board, kind, used - limit, limit, symbols)
+            raise over_budget(board, kind, used - limit, limit, facts.symbols)
     return footprint
 
 
@@ -101,11 +98,8 @@ def over_budget(
 
 def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
     """Symbols of every object file below `build_dir`: what a failed link was made of."""
-    symbols: list[Symbol] = []
-    for path in sorted(build_dir.rglob("*.c.o*")):
-        with _OpenElf(path) as file:
-            symbols += file.symbols()
-    return tuple(symbols)
+    paths = [path for path in sorted(build_dir.rglob("*.c.o*")) if path.suffix in {".o", ".obj"}]
+    return tuple(symbol for path in paths for symbol in _read_elf(path).symbols)
 
 
 def _require_inside_memory(sections: Iterable[ElfSection], board: Board, elf: Path) -> None:
@@ -122,57 +116,47 @@ def _require_inside_memory(sections: Iterable[ElfSection], board: Board, elf: Pa
             )
 
 
-class _OpenElf:
-    """An ELF file, read with pyelftools."""
+@dataclass(frozen=True)
+class _ElfFacts:
+    sections: tuple[ElfSection, ...]
+    loaded_bytes: int
+    symbols: tuple[Symbol, ...]
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
-    def __enter__(self) -> _OpenElf:
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
+def _read_elf(path: Path) -> _ElfFacts:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
 
-        try:
-            self._stream = self._path.open("rb")
-        except OSError as error:
-            raise BuildError(
-                self._path, f"cannot be read ({error.strerror})", hint="mcu-ser build"
-            ) from error
-        try:
-            self._elf: Any = ELFFile(self._stream)
-        except ELFError as error:
-            self._stream.close()
-            raise BuildError(self._path, f"is not an ELF file ({error})") from error
-        return self
+    try:
+        with path.open("rb") as stream:
+            elf = ELFFile(stream)
+            return _ElfFacts(_sections(elf), _loaded_bytes(elf), _symbols(elf))
+    except OSError as error:
+        raise BuildError(path, f"cannot be read ({error.strerror})", hint="mcu-ser build") from error
+    except ELFError as error:
+        raise BuildError(path, f"is not an ELF file ({error})", hint="mcu-ser build") from error
 
-    def __exit__(self, *exception: object) -> None:
-        self._stream.close()
 
-    def sections(self) -> tuple[ElfSection, ...]:
-        return tuple(
-            ElfSection(
-                section.name,
-                section["sh_addr"],
-                section["sh_size"],
-                bool(section["sh_flags"] & _SHF_WRITE),
-            )
-            for section in self._elf.iter_sections()
-            if section["sh_flags"] & _SHF_ALLOC and section["sh_size"]
+def _sections(elf: Any) -> tuple[ElfSection, ...]:
+    return tuple(
+        ElfSection(
+            section.name, section["sh_addr"], section["sh_size"], bool(section["sh_flags"] & _SHF_WRITE)
         )
+        for section in elf.iter_sections()
+        if section["sh_flags"] & _SHF_ALLOC and section["sh_size"]
+    )
 
-    def loaded_bytes(self) -> int:
-        return sum(
-            segment["p_filesz"] for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD"
-        )
 
-    def symbols(self) -> tuple[Symbol, ...]:
-        table = self._elf.get_section_by_name(".symtab")
-        if table is None:
-            return ()
-        found = []
-        for symbol in table.iter_symbols():
-            index = symbol["st_shndx"]
-            if symbol["st_info"]["type"] in {"STT_OBJECT", "STT_FUNC"} and isinstance(index, int):
-                flags = self._elf.get_section(index)["sh_flags"]
-                found.append(Symbol(symbol.name, symbol["st_size"], bool(flags & _SHF_WRITE)))
-        return tuple(found)
+def _loaded_bytes(elf: Any) -> int:
+    return sum(segment["p_filesz"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD")
+
+
+def _symbols(elf: Any) -> tuple[Symbol, ...]:
+    table = elf.get_section_by_name(".symtab")
+    found = []
+    for symbol in table.iter_symbols() if table is not None else ():
+        index = symbol["st_shndx"]
+        if symbol["st_info"]["type"] in {"STT_OBJECT", "STT_FUNC"} and isinstance(index, int):
+            flags = elf.get_section(index)["sh_flags"]
+            found.append(Symbol(symbol.name, symbol["st_size"], bool(flags & _SHF_WRITE)))
+    return tuple(found)

@@ -76,6 +76,8 @@ def test_board_is_frozen() -> None:
         ("  level: emulated", "  level: perfect", "status.level: 'perfect': "),
         ("  date: 2026-11-22", "  date: soon", "status.date: 'soon': "),
         ("id: netduinoplus2", "id: Netduino-Plus", "id: 'Netduino-Plus': "),
+        ("name: Netduino Plus 2", "name: '*/ evil /*'", "name: '*/ evil /*': "),
+        ("  core: cortex-m4", "  core: 'm4)'", "mcu.core: 'm4)': "),
         ("-mthumb, ", "-mthumb, -DX=1, ", "build.cflags.2: '-DX=1': "),
     ],
 )
