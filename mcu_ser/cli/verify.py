@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser verify`: every sample over the serial port, every output byte compared with the oracle's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mcu_ser.verify.report import Report
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "verify",
+        help="check the board's outputs byte for byte against the host",
+        description="Send every sample to the board and compare every output byte with TFLite-Micro's. "
+        "Exits with 1 if any sample differs, with 4 if the run could not be completed. "
+        "Without --port the emulated board is started.",
+    )
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="firmware project, built")
+    samples = parser.add_mutually_exclusive_group(required=True)
+    samples.add_argument(
+        "--samples", type=Path, metavar="NPZ", help="x (int8, or float features), optional y, labels, ids"
+    )
+    samples.add_argument("--random", type=int, metavar="N", help="N random int8 samples")
+    parser.add_argument("--seed", type=int, default=1, help="of --random (default 1)")
+    parser.add_argument(
+        "--port", metavar="URL", help="port of a flashed board: /dev/ttyACM0, COM3, socket://127.0.0.1:4001"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml")
+    parser.add_argument(
+        "--no-litert", action="store_true", help="do not report LiteRT's answers (saves loading TensorFlow)"
+    )
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0 if every byte is equal, else 1."""
+    from mcu_ser.generate.project import Project
+    from mcu_ser.verify.check import check
+    from mcu_ser.verify.samples import load_samples, random_samples
+
+    output = Output(as_json=args.json)
+    project = Project.load(args.project)
+    samples = (
+        load_samples(args.samples, project.input, project.output.bytes)
+        if args.samples
+        else random_samples(args.random, args.seed, project.input)
+    )
+    report = check(project, samples, args.out, port=args.port, litert=not args.no_litert, track=output.track)
+    show_report(output, report)
+    output.document(report.document)
+    output.wrote(args.out / "report.json", args.out / "junit.xml")
+    return 0 if report.passed else 1
+
+
+def show_report(output: Output, report: Report) -> None:
+    """The report as a table for people."""
+    from rich.table import Table
+
+    document = report.document
+    title = f"{document['board']}, engine {document['engine']}, {document['samples_origin']}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, text in _rows(document):
+        table.add_row(name, text)
+    output.table(table)
+    if document["device"]["confusion"] is not None:
+        output.table(_confusion(document))
+    output.say(f"verdict: {document['verdict']} ({document['reason']})")
+
+
+def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("identical to the oracle", f"{document['identical']} of {document['samples']} samples")]
+    if document["host"]["uar"] is not None:
+        rows += [
+            (f"{name} UAR, accuracy", f"{document[name]['uar']:.4f}, {document[name]['accuracy']:.4f}")
+            for name in ("host", "device")
+        ]
+    litert = document["litert"]
+    if litert is not None:
+        differing = litert["samples_differing_from_oracle"]
+        rows.append(("LiteRT, for information", f"{differing} samples differ from the oracle"))
+    rows.append(_duration(document))
+    rows += [(kind, _used(document, kind)) for kind in ("flash", "ram")]
+    if document["stack_high_water_bytes"]:
+        rows.append(("stack used", f"{document['stack_high_water_bytes']} B"))
+    link = document["link"]
+    speed = f"{link['frames']} frames, {link['retries']} repeated, {link['bytes_per_s']:.0f} B/s"
+    return [*rows, ("link", speed)]
+
+
+def _duration(document: dict[str, Any]) -> tuple[str, str]:
+    ticks = document["instructions"] or document["ticks"]
+    what = "instructions" if document["instructions"] else f"{document['ticks']['source']} ticks"
+    if "median" not in ticks:
+        return f"{what} per inference", "not measured"
+    spread = " / ".join(f"{ticks[key]:,}" for key in ("min", "median", "max"))
+    return f"{what} per inference, min / median / max", spread
+
+
+def _used(document: dict[str, Any], kind: str) -> str:
+    used, limit = document[f"{kind}_bytes"], document[f"{kind}_limit_bytes"]
+    return f"{used} B" if limit is None else f"{used} of {limit} B ({100 * used / limit:.1f} %)"
+
+
+def _confusion(document: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    matrix = document["device"]["confusion"]
+    labels = document["labels"] or [f"class {index}" for index in range(len(matrix))]
+    table = Table(title="device: true class (rows) against predicted class", title_justify="left")
+    table.add_column("")
+    for label in labels:
+        table.add_column(label, justify="right", overflow="fold")
+    table.add_column("recall", justify="right")
+    for label, row, recall in zip(labels, matrix, document["device"]["recalls"], strict=True):
+        table.add_row(label, *map(str, row), "" if recall is None else f"{recall:.3f}")
+    return table
