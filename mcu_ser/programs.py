@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 from mcu_ser.errors import ToolMissingError
@@ -102,11 +102,12 @@ def extra_hint(extra: str) -> str:
     return f"pip install 'mcu-ser[{extra}]'"
 
 
-def require_module(module: str, extra: str) -> None:
-    """Check that a top-level module of an extra is installed, without importing it.
+def require_packages(extra: str) -> None:
+    """Check that the deciding packages of an extra are installed, without importing them.
 
     Raises:
-        ToolMissingError: It is not.
+        ToolMissingError: One is not.
     """
-    if util.find_spec(module) is None:
-        raise ToolMissingError(f"Python package {module}", "is not installed", hint=extra_hint(extra))
+    for name, version in package_versions(extra).items():
+        if version is None:
+            raise ToolMissingError(f"Python package {name}", "is not installed", hint=extra_hint(extra))

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if changed:
         output.say(f"note: changed since it was generated: {', '.join(changed)}")
     result = build(project)
-    _print_footprint(output, result.footprint)
+    show_footprint(output, result.footprint)
     output.document(
         {
             "board": project.board.id,
@@ -60,7 +60,8 @@ def _next_command(path: Path, project: Project) -> str:
     return f"mcu-ser verify {path}{port} --samples SAMPLES.npz --out REPORT"
 
 
-def _print_footprint(output: Output, footprint: Footprint) -> None:
+def show_footprint(output: Output, footprint: Footprint) -> None:
+    """Print flash and RAM against the board."""
     from rich.table import Table
 
     table = Table()

@@ -9,8 +9,10 @@ from mcu_ser.device.device import AttachedPort, Device
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.errors import ConfigError
+from mcu_ser.programs import QEMU_ARM
 
 if TYPE_CHECKING:
+    from mcu_ser.board import Board
     from mcu_ser.generate.project import Project
 
 
@@ -25,13 +27,25 @@ def open_device(project: Project, port: str | None = None) -> Device:
         ConfigError: The firmware has not been built, or the board is neither emulated nor native and no port
             was given.
     """
-    board = project.board
+    require_device(project.board, port)
     if port is not None:
-        return AttachedPort(port, board.serial.baud)
-    if board.platform != "host" and board.emulator is None:
-        problem = f"board {board.id} is a real board, and its port is not given"
-        raise ConfigError(project.root, problem, hint="--port /dev/ttyACM0, or whatever its port is")
+        return AttachedPort(port, project.board.serial.baud)
     return open_emulated(project)
+
+
+def require_device(board: Board, port: str | None) -> None:
+    """Check that there will be a device to open, before anything is built for it.
+
+    Raises:
+        ConfigError: The board is neither emulated nor native and no port was given.
+        ToolMissingError: Its emulator is not installed.
+    """
+    if port is not None or board.platform == "host":
+        return
+    if board.emulator is None:
+        problem = "is a real board, and its port is not given"
+        raise ConfigError(board.id, problem, hint="--port /dev/ttyACM0, or whatever its port is")
+    QEMU_ARM.require()
 
 
 def open_emulated(project: Project) -> Device:

@@ -122,7 +122,7 @@ def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
         ConfigError: An unknown engine, a platform without template, or `out` holds files that are not the
             generator's.
     """
-    _require_engine(engine)
+    require_engine(engine)
     template = load_template(firmware_templates_dir() / board.platform)
     require_replaceable(out)
     try:
@@ -196,7 +196,12 @@ def _user_visible_files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _require_engine(engine: str) -> None:
+def require_engine(engine: str) -> None:
+    """Check that this version can build an engine.
+
+    Raises:
+        ConfigError: It cannot, or there is no such engine.
+    """
     if engine not in ENGINES:
         raise ConfigError(f"engine {engine!r}", "is unknown", hint="--engine aot")
     if engine == "tflm":

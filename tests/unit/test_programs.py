@@ -6,7 +6,7 @@ import pytest
 
 from mcu_ser.cli import doctor
 from mcu_ser.errors import ToolMissingError
-from mcu_ser.programs import ARM_GCC, PROGRAMS, QEMU_ARM, Program, require_module
+from mcu_ser.programs import ARM_GCC, PACKAGES, PROGRAMS, QEMU_ARM, Program, require_packages
 
 
 def fake_program(directory, name, first_line):
@@ -40,10 +40,14 @@ def test_a_missing_program_names_its_package(tmp_path, monkeypatch, program):
     assert program.version() is None
 
 
-def test_a_missing_python_package_names_its_extra():
-    require_module("numpy", "train")
-    with pytest.raises(ToolMissingError, match=r"try: pip install 'mcu-ser\[train\]'"):
-        require_module("no_such_module_here", "train")
+def test_a_missing_python_package_names_its_extra(monkeypatch):
+    require_packages("")
+    monkeypatch.setitem(PACKAGES, "train", ("numpy", "no-such-package-here"))
+    with pytest.raises(ToolMissingError) as error:
+        require_packages("train")
+    assert str(error.value) == (
+        "Python package no-such-package-here: is not installed; try: pip install 'mcu-ser[train]'"
+    )
 
 
 def test_doctor_lists_what_is_missing_and_fails(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser run`: every stage in order, from the corpora to the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.board import Board
+    from mcu_ser.recipe import Recipe
+    from mcu_ser.verify.report import Report
+
+T = TypeVar("T")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "run",
+        help="everything: train, compress, convert, generate, build, verify",
+        description="Train, compress, convert, generate, build and verify, in this order. "
+        "Exits with 1 if the board's outputs differ from the host's.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run directory")
+    parser.add_argument(
+        "--recipe",
+        default="synthetic",
+        metavar="R",
+        help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
+    )
+    parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
+    parser.add_argument("--board", default="netduinoplus2", help="board id (default netduinoplus2, emulated)")
+    parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
+    parser.add_argument("--engine", default="aot", help="aot (default): ahead-of-time C")
+    parser.add_argument("--port", metavar="URL", help="port of a flashed board instead of the emulated one")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0 if every byte is equal, else 1."""
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.board import load_board
+    from mcu_ser.recipe import load_recipe
+
+    output = Output(as_json=args.json)
+    recipe = load_recipe(args.recipe)
+    board = load_board(args.board, args.boards_dir)
+    run_dir = RunDir(args.out)
+    _require_all(board, args.engine, args.port)
+    run_dir.claim()
+
+    started = time.monotonic()
+    _train(output, run_dir, recipe, args.corpus_root)
+    report = _deploy(output, run_dir, recipe, board, args)
+    output.say(f"{time.monotonic() - started:.0f} s in all")
+    output.document(report.document)
+    directory = run_dir.report(board.id, args.engine)
+    output.wrote(directory / "report.json", directory / "junit.xml", run_dir.manifest_path)
+    return 0 if report.passed else 1
+
+
+def _require_all(board: Board, engine: str, port: str | None) -> None:
+    """Find now what would otherwise be found missing after minutes of training."""
+    from mcu_ser.device.start import require_device
+    from mcu_ser.generate.project import require_engine
+    from mcu_ser.programs import require_packages
+    from mcu_ser.toolchain.cmake_gcc import required_programs
+
+    require_engine(engine)
+    require_packages("train")
+    for program in required_programs(board):
+        program.require()
+    require_device(board, port)
+
+
+def _train(output: Output, run_dir: RunDir, recipe: Recipe, corpus_root: Path | None) -> None:
+    from mcu_ser.cli.compress import show_compression
+    from mcu_ser.cli.convert import show_conversion
+    from mcu_ser.cli.train import show_training
+    from mcu_ser.compress import stage as compress
+    from mcu_ser.convert import stage as convert
+    from mcu_ser.train import stage as train
+
+    trained = _timed(output, "train", lambda: train.run(run_dir, recipe, corpus_root, output.track))
+    show_training(output, trained)
+    compressed = _timed(output, "compress", lambda: compress.run(run_dir, recipe, output.track))
+    show_compression(output, compressed)
+    converted = _timed(output, "convert", lambda: convert.run(run_dir, recipe, output.track))
+    show_conversion(output, converted)
+
+
+def _deploy(
+    output: Output, run_dir: RunDir, recipe: Recipe, board: Board, args: argparse.Namespace
+) -> Report:
+    from mcu_ser.cli.build import show_footprint
+    from mcu_ser.cli.verify import show_report
+    from mcu_ser.generate.project import generate
+    from mcu_ser.programs import package_versions
+    from mcu_ser.toolchain.cmake_gcc import build
+    from mcu_ser.verify.check import check
+    from mcu_ser.verify.samples import load_samples
+
+    where = run_dir.project(board.id, args.engine)
+    project = _timed(output, "generate", lambda: generate(run_dir.tflite, board, args.engine, where))
+    built = _timed(output, "build", lambda: build(project))
+    show_footprint(output, built.footprint)
+    samples = load_samples(run_dir.samples, project.input, project.output.bytes)
+    out = run_dir.report(board.id, args.engine)
+    report = _timed(
+        output,
+        "verify",
+        lambda: check(project, samples, out, port=args.port, litert=True, track=output.track),
+    )
+    show_report(output, report)
+    versions = {name: version or "" for name, version in package_versions("").items()}
+    run_dir.record_stage(
+        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[where / "project.json"], versions=versions
+    )
+    run_dir.record_stage(
+        "verify",
+        seed=recipe.seed,
+        read=[run_dir.samples, where / "project.json"],
+        wrote=[out / "report.json", out / "junit.xml"],
+        versions=versions,
+    )
+    return report
+
+
+def _timed(output: Output, stage: str, work: Callable[[], T]) -> T:
+    output.say(f"== {stage}")
+    started = time.monotonic()
+    result = work()
+    output.say(f"   {stage} took {time.monotonic() - started:.1f} s")
+    return result
