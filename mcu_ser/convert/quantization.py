@@ -77,4 +77,5 @@ def dequantize(q: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np
         ModelError: A scale or zero point that no valid model holds.
     """
     step = np.float32(Quantization(scale, zero_point).scale)
-    return step * (q.astype(np.int32) - zero_point).astype(np.float32)
+    real: NDArray[np.float32] = step * (q.astype(np.int32) - zero_point).astype(np.float32)
+    return real

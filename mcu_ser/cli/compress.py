@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser compress`: prune the trained model, then train it for int8 arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "compress",
+        help="prune the trained model and train it for int8",
+        description="Prune the trained model of a run, then train it quantisation-aware. "
+        "The graph loss stays on.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory, after mcu-ser train")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0."""
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.recipe import load_recipe
+
+    output = Output(as_json=args.json)
+    run_dir = RunDir(args.run_dir)
+    recipe = load_recipe(run_dir.require(run_dir.recipe, "train"))
+    run_dir.require(run_dir.float_model, "train")
+    # TensorFlow takes seconds to import: only once the run directory is known to be good.
+    from mcu_ser.compress import stage
+
+    document = stage.run(run_dir, recipe, output.track)
+    show_compression(output, document)
+    output.document(document)
+    output.wrote(
+        run_dir.pruned_model,
+        run_dir.qat_weights,
+        run_dir.metrics(stage.STAGE),
+        next_command=f"mcu-ser convert {args.run_dir}",
+    )
+    return 0
+
+
+def show_compression(output: Output, document: dict[str, Any]) -> None:
+    """Print what the compress stage came to."""
+    output.say(f"pruned: test UAR {document['pruned']['test']['uar']:.3f}")
+    output.say(f"quantisation-aware: test UAR {document['qat']['test']['uar']:.3f}")

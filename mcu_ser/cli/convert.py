@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser convert`: the compressed model as an int8 .tflite, checked, with its test samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "convert",
+        help="write the int8 .tflite and its test samples",
+        description="Convert the compressed model of a run to an int8 .tflite, check its operators, "
+        "sparsity and size, and measure it with the TFLite-Micro interpreter.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory, after mcu-ser compress")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0."""
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.recipe import load_recipe
+
+    output = Output(as_json=args.json)
+    run_dir = RunDir(args.run_dir)
+    recipe = load_recipe(run_dir.require(run_dir.recipe, "train"))
+    run_dir.require(run_dir.qat_weights, "compress")
+    # TensorFlow takes seconds to import: only once the run directory is known to be good.
+    from mcu_ser.convert import stage
+
+    document = stage.run(run_dir, recipe, output.track)
+    show_conversion(output, document)
+    output.document(document)
+    output.wrote(
+        run_dir.tflite,
+        run_dir.samples,
+        run_dir.metrics(stage.STAGE),
+        next_command=f"mcu-ser generate {run_dir.tflite} --board netduinoplus2 --engine aot --out PROJECT",
+    )
+    return 0
+
+
+def show_conversion(output: Output, document: dict[str, Any]) -> None:
+    """Print what the convert stage came to."""
+    from rich.table import Table
+
+    table = Table(title=f"{document['samples']} test utterances")
+    for column in ("model", "UAR", "accuracy"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    rows = {
+        "float": "float",
+        "pruned": "pruned",
+        "quantisation-aware": "qat",
+        "int8, TFLite-Micro": "int8",
+        "int8, LiteRT": "litert",
+    }
+    for title, key in rows.items():
+        if document[key]:
+            table.add_row(title, f"{document[key]['uar']:.3f}", f"{document[key]['accuracy']:.3f}")
+    output.table(table)
+    file = document["file"]
+    output.say(
+        f"model.tflite: {file['file_bytes']} B, weights {file['weight_bytes']} B "
+        f"({file['sparsity_fraction']:.0%} of the prunable ones zero), "
+        f"activations {file['peak_activation_bytes']} B"
+    )
+    if document["litert"]:
+        output.say(
+            f"LiteRT differs from TFLite-Micro on {document['litert']['samples_that_differ']} of "
+            f"{document['samples']} samples, by at most {document['litert']['largest_difference']}"
+        )

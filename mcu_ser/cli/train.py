@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser train`: corpora to log-mel, source model, similarity graph and the trained small model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.cli.console import Output, add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a source model, a graph and the small model",
+        description="Train a model on the source corpus, make a similarity graph of the target corpus "
+        "from its embeddings, and train the small model on the target corpus with that graph.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory")
+    parser.add_argument(
+        "--recipe",
+        default="synthetic",
+        metavar="R",
+        help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
+    )
+    parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
+    add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns 0."""
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.recipe import load_recipe
+
+    output = Output(as_json=args.json)
+    recipe = load_recipe(args.recipe)
+    # TensorFlow takes seconds to import: only once the recipe is known to be good. It may be missing, and
+    # that must not leave a run directory behind.
+    from mcu_ser.train import stage
+
+    run_dir = RunDir(args.run_dir)
+    run_dir.claim()
+    document = stage.run(run_dir, recipe, args.corpus_root, output.track)
+    show_training(output, document)
+    output.document(document)
+    output.wrote(
+        run_dir.float_model, run_dir.metrics(stage.STAGE), next_command=f"mcu-ser compress {args.run_dir}"
+    )
+    return 0
+
+
+def show_training(output: Output, document: dict[str, Any]) -> None:
+    """Print what the train stage came to."""
+    graph, target = document["graph"], document["target"]
+    output.say(
+        f"source model: {document['source']['parameters']} parameters, "
+        f"{_uars(document['source'])} on its own corpus"
+    )
+    output.say(
+        f"graph: {graph['neighbours']} neighbours of {graph['utterances']} utterances, "
+        f"{graph['same_emotion_fraction']:.0%} of the same emotion"
+    )
+    output.say(
+        f"small model: {target['parameters']} parameters, epoch {target['fit']['chosen_epoch']} chosen, "
+        f"{_uars(target)}"
+    )
+
+
+def _uars(document: dict[str, Any]) -> str:
+    parts = [part for part in ("validation", "test") if part in document]
+    return ", ".join(f"{part} UAR {document[part]['uar']:.3f}" for part in parts) or "not evaluated"

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a trained model into a sparse one: magnitude pruning with TFMOT while training goes on.
+
+Zhu and Gupta, "To prune, or not to prune" (arXiv 1710.01878): sparsity grows along a cubic polynomial. TFMOT
+prunes the kernels of convolutions and dense layers and leaves depthwise kernels, which are few, alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mcu_ser.progress import silent
+from mcu_ser.train.fit import Clips, Fitted, fit
+from mcu_ser.train.nsl_import import tfmot
+
+if TYPE_CHECKING:
+    from mcu_ser.progress import Track
+    from mcu_ser.recipe import PruningRecipe
+    from mcu_ser.train.graph_regularization import GraphRegularization
+
+
+def prune(
+    model: Any,
+    training: Clips,
+    recipe: PruningRecipe,
+    *,
+    seed: int,
+    validation: Clips | None = None,
+    graph: GraphRegularization | None = None,
+    track: Track = silent,
+) -> tuple[Any, Fitted]:
+    """Prune a trained model.
+
+    Args:
+        model: The trained model; it is left as it was.
+        training: The clips it was trained on.
+        recipe: Sparsity, its schedule, and the descent.
+        seed: Of order and augmentation.
+        validation: Chooses among the epochs of full sparsity; without it the last epoch stays.
+        graph: The graph loss, still on.
+        track: Told of each epoch done.
+
+    Returns:
+        The pruned model without pruning wrappers, and the descent.
+    """
+    steps = recipe.fit.epochs * (len(training.y) // min(recipe.fit.batch_size, len(training.y)))
+    end_step = max(1, math.floor(recipe.end_fraction * steps))
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0,
+        final_sparsity=recipe.sparsity_fraction,
+        begin_step=min(math.floor(recipe.begin_fraction * steps), end_step - 1),
+        end_step=end_step,
+        # Every step: runs are so short that TFMOT's default of 100 could miss the last one.
+        frequency=1,
+    )
+    wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    steering = tfmot.sparsity.keras.UpdatePruningStep()
+    steering.set_model(wrapped)
+    steering.on_train_begin()
+    fitted = fit(
+        wrapped,
+        training,
+        recipe.fit,
+        what="pruning",
+        seed=seed,
+        validation=validation,
+        graph=graph,
+        first_choice=min(math.floor(recipe.end_fraction * recipe.fit.epochs) + 1, recipe.fit.epochs),
+        # The optimiser's momentum moves pruned weights off zero; this puts the mask back on.
+        after_epoch=lambda: steering.on_epoch_end(0),
+        track=track,
+    )
+    return tfmot.sparsity.keras.strip_pruning(wrapped), fitted

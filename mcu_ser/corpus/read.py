@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the corpus table of a recipe into a corpus: chooses the reader and gives it its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcu_ser.corpus import csv_manifest, emodb, ravdess, synthetic
+from mcu_ser.errors import ConfigError
+from mcu_ser.recipe import CsvCorpus, RavdessCorpus, SyntheticCorpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcu_ser.corpus.utterance import Corpus
+    from mcu_ser.recipe import EmodbCorpus
+
+
+def read_corpus(
+    recipe: RavdessCorpus | EmodbCorpus | CsvCorpus | SyntheticCorpus, corpus_root: Path | None, seed: int
+) -> Corpus:
+    """The corpus a recipe asks for.
+
+    Args:
+        recipe: Which reader, and what it needs.
+        corpus_root: Where recordings are; the synthetic corpus needs none.
+        seed: Of the synthetic corpus.
+
+    Raises:
+        ConfigError: The corpus needs recordings and there is no corpus root.
+        CorpusError: The corpus is absent, empty or unreadable.
+    """
+    if isinstance(recipe, SyntheticCorpus):
+        return synthetic.read(recipe.language, speakers=recipe.speakers, takes=recipe.takes, seed=seed)
+    if corpus_root is None:
+        raise ConfigError(f"corpus {recipe.reader}", "needs its recordings", hint="--corpus-root DIR")
+    if isinstance(recipe, CsvCorpus):
+        return csv_manifest.read(corpus_root / recipe.manifest)
+    if isinstance(recipe, RavdessCorpus):
+        return ravdess.read(corpus_root)
+    return emodb.read(corpus_root)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a split corpus into an array of log-mel spectrograms with labels and parts, kept in an npz."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcu_ser.artifacts import replaced_file
+from mcu_ser.errors import ConfigError
+from mcu_ser.features.log_mel import SAMPLE_RATE_HZ, log_mel
+from mcu_ser.progress import silent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mcu_ser.corpus.splits import SpeakerSplit
+    from mcu_ser.corpus.utterance import Corpus
+    from mcu_ser.progress import Track
+    from mcu_ser.recipe import FeaturesRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features of n utterances.
+
+    Args:
+        x: Log-mel, float32 (n, frames, mels).
+        y: Class index, int64 (n,).
+        ids: Utterance ids, str (n,).
+        speakers: Speaker names, str (n,).
+        split: train, validation or test, str (n,).
+        labels: Class names, str (classes,).
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    speakers: NDArray[np.str_]
+    split: NDArray[np.str_]
+    labels: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def part(self, *names: str) -> FeatureSet:
+        """The utterances of one or more parts, in the order of the set."""
+        chosen = np.isin(self.split, names)
+        return FeatureSet(
+            self.x[chosen],
+            self.y[chosen],
+            self.ids[chosen],
+            self.speakers[chosen],
+            self.split[chosen],
+            self.labels,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an npz with one array per field."""
+        with replaced_file(path) as temporary:
+            np.savez(temporary, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> FeatureSet:
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigError: The file is not that.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ConfigError(path, f"holds no features ({error})", hint="mcu-ser train again") from error
+
+
+def extract(corpus: Corpus, split: SpeakerSplit, spec: FeaturesRecipe, track: Track = silent) -> FeatureSet:
+    """Log-mel features of every utterance of a corpus.
+
+    Raises:
+        CorpusError: A recording is unreadable or empty.
+    """
+    labels = corpus.emotions
+    x = np.empty((len(corpus.utterances), spec.frames, spec.mels), np.float32)
+    with track(f"log-mel of {corpus.name}", len(x)) as advance:
+        for index, utterance in enumerate(corpus.utterances):
+            x[index] = log_mel(utterance.audio.samples(SAMPLE_RATE_HZ), spec)
+            advance(1)
+    return FeatureSet(
+        x,
+        np.array([labels.index(one.emotion) for one in corpus.utterances], np.int64),
+        np.array([one.id for one in corpus.utterances]),
+        np.array([one.speaker for one in corpus.utterances]),
+        np.array([split.part(one) for one in corpus.utterances]),
+        np.array(labels),
+    )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The light model: a depthwise-separable CNN that a Cortex-M4 runs from int8, made for the target corpus.
+
+After Zhang et al., "Hello Edge: Keyword Spotting on Microcontrollers" (arXiv 1711.07128). Channel counts are
+multiples of 8, which the SIMD loops of small cores like.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcu_ser.train.nsl_import import keras
+
+# Channels in units of the recipe's width, and the stride (TensorFlow has depthwise kernels for equal
+# strides in time and frequency only), of each separable block.
+BLOCKS = ((2, 2), (3, 1), (4, 2), (4, 1), (6, 1))
+
+
+def build(shape: tuple[int, int], classes: int, *, width: int, dropout: float) -> Any:
+    """The untrained model.
+
+    Args:
+        shape: Frames and mel bands of the input.
+        classes: Number of emotions.
+        width: Channels of the first layer; all others grow with it.
+        dropout: Fraction of the embedding dropped in training.
+    """
+    layers = keras.layers
+    inputs = keras.Input((*shape, 1), name="log_mel")
+    x = _convolution(inputs, width, name="stem")
+    for index, (factor, stride) in enumerate(BLOCKS, start=1):
+        x = _separable(x, factor * width, kernel=(3, 3), stride=stride, padding="same", name=f"block{index}")
+    # One depthwise kernel as high as what is left of the frequency axis learns how to weigh the bands.
+    x = _separable(x, BLOCKS[-1][0] * width, kernel=(1, x.shape[2]), stride=1, padding="valid", name="bands")
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", name="emotion")(x)
+    return keras.Model(inputs, outputs, name="ds_cnn")
+
+
+def _convolution(x: Any, channels: int, *, name: str) -> Any:
+    layers = keras.layers
+    x = layers.Conv2D(channels, (5, 5), strides=(2, 2), padding="same", use_bias=False, name=name)(x)
+    return _activated(x, name=name)
+
+
+def _separable(
+    x: Any, channels: int, *, kernel: tuple[int, int], stride: int, padding: str, name: str
+) -> Any:
+    layers = keras.layers
+    entrance = x
+    x = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding=padding, use_bias=False, name=f"{name}_depthwise"
+    )(x)
+    x = _activated(x, name=f"{name}_depthwise")
+    x = layers.Conv2D(channels, (1, 1), use_bias=False, name=f"{name}_pointwise")(x)
+    x = _activated(x, name=f"{name}_pointwise")
+    if entrance.shape == x.shape:
+        x = layers.Add(name=f"{name}_add")([entrance, x])
+    return x
+
+
+def _activated(x: Any, *, name: str) -> Any:
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)

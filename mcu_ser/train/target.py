@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns what the train stage left into normalised, divided clips for the stages after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcu_ser.features.feature_set import FeatureSet
+from mcu_ser.features.normalization import Normalization
+from mcu_ser.train.fit import Clips
+from mcu_ser.train.graph_regularization import GraphRegularization
+from mcu_ser.train.neighbours import load_neighbours
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.recipe import GraphRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Clips with their utterance ids."""
+
+    clips: Clips
+    ids: NDArray[np.str_]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The target corpus of a run; `validation` is None when the recipe names no validation speakers."""
+
+    training: Part
+    validation: Part | None
+    test: Part | None
+    labels: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and mel bands."""
+        _, frames, mels = self.training.clips.x.shape
+        return frames, mels
+
+
+def load_target(run_dir: RunDir, *, refit: bool) -> Target:
+    """The target corpus as the train stage left it.
+
+    Args:
+        run_dir: After the features are made.
+        refit: The validation speakers train too, and nobody validates.
+
+    Raises:
+        ConfigError: The train stage has not been here.
+    """
+    features = FeatureSet.load(run_dir.require(run_dir.target_features, "train"))
+    normalization = Normalization.load(run_dir.require(run_dir.normalization, "train"))
+
+    def part(*names: str) -> Part | None:
+        chosen = features.part(*names)
+        return Part(Clips(normalization.apply(chosen.x), chosen.y), chosen.ids) if len(chosen) else None
+
+    training = part("train", "validation") if refit else part("train")
+    assert training is not None  # SpeakerSplit refuses a split without training speakers
+    validation = None if refit else part("validation")
+    return Target(training, validation, part("test"), tuple(str(label) for label in features.labels))
+
+
+def load_graph(run_dir: RunDir, recipe: GraphRecipe, training: Part) -> GraphRegularization | None:
+    """The graph loss of a run, or None when the recipe turns it off.
+
+    Raises:
+        ConfigError: The train stage has not been here.
+    """
+    if recipe.multiplier == 0:
+        return None
+    path = run_dir.require(run_dir.graph, "train")
+    return GraphRegularization(
+        load_neighbours(path, [str(id) for id in training.ids], recipe), recipe.multiplier, recipe.layer
+    )
