@@ -54,14 +54,14 @@ class TestModel:
 
     def expected_output(self, data: bytes) -> bytes:
         """What the obedient engine computes."""
-        return bytes(self._hash(data, i) >> 24 for i in range(self.output_bytes))
-
-    @staticmethod
-    def _hash(data: bytes, seed: int) -> int:
-        value = seed
+        hash_of_seed_0 = 0
         for byte in data:
-            value = (value * 31 + byte) & 0xFFFFFFFF
-        return value
+            hash_of_seed_0 = (hash_of_seed_0 * 31 + byte) & 0xFFFFFFFF
+        # The seed enters every hash linearly.
+        factor = pow(31, len(data), 1 << 32)
+        return bytes(
+            ((hash_of_seed_0 + seed * factor) & 0xFFFFFFFF) >> 24 for seed in range(self.output_bytes)
+        )
 
     def samples(self, count: int, seed: int = 0) -> np.ndarray:
         """Random int8 inputs that do not start with the letter of disobedience."""

@@ -63,23 +63,23 @@ static int read_frame(const struct frame_decoder *decoder, struct frame *frame) 
   return frame->length == covered - FRAME_HEADER_BYTES;
 }
 
-int frame_decoder_push(struct frame_decoder *decoder, uint8_t byte, struct frame *frame) {
-  int complete;
+enum frame_event frame_decoder_push(struct frame_decoder *decoder, uint8_t byte, struct frame *frame) {
+  int whole;
   if (byte != 0) {
     take_cobs_byte(decoder, byte);
-    return 0;
+    return FRAME_NONE;
   }
   if (!decoder->started) {
-    return 0; /* two delimiters in a row are no frame */
+    return FRAME_NONE; /* two delimiters in a row are no frame */
   }
-  complete = read_frame(decoder, frame);
-  if (complete) {
+  whole = read_frame(decoder, frame);
+  if (whole) {
     decoder->frames_ok++;
   } else {
     decoder->frames_bad++;
   }
   start_frame(decoder);
-  return complete;
+  return whole ? FRAME_GOOD : FRAME_BAD;
 }
 
 struct cobs_encoder {

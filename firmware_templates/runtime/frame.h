@@ -44,9 +44,14 @@ struct frame_decoder {
 /* Forgets everything, counters included. */
 void frame_decoder_init(struct frame_decoder *decoder);
 
-/* Takes one received byte. Returns 1 when it completes a frame whose CRC and length hold; `frame` is then
- * valid until the next call. Returns 0 otherwise; a damaged frame is counted in frames_bad. */
-int frame_decoder_push(struct frame_decoder *decoder, uint8_t byte, struct frame *frame);
+enum frame_event {
+  FRAME_NONE, /* the byte ends no frame */
+  FRAME_GOOD, /* it ends one whose CRC and length hold: `frame` is valid until the next call */
+  FRAME_BAD   /* it ends one that is damaged */
+};
+
+/* Takes one received byte. */
+enum frame_event frame_decoder_push(struct frame_decoder *decoder, uint8_t byte, struct frame *frame);
 
 /* Writes the wire form of `frame` to `dst`, which has FRAME_WIRE_BYTES(frame->length); returns its length. */
 size_t frame_encode(uint8_t *dst, const struct frame *frame);

@@ -19,13 +19,14 @@
 
 REQUIRE(hello_fits_in_a_frame, HELLO_ANSWER_FIELDS_BYTES <= SERVER_MAX_PAYLOAD);
 REQUIRE(host_accepts_the_payload, SERVER_MAX_PAYLOAD <= 4096u);
+REQUIRE(inline_output_fits, INFER_ANSWER_FIELDS_BYTES + SERVER_INLINE_OUTPUT <= SERVER_MAX_PAYLOAD);
 REQUIRE(board_id_fits_in_hello, sizeof BOARD_ID - 1u <= HELLO_ANSWER_BOARD_ID_BYTES);
 REQUIRE(engine_fits_in_hello, sizeof ENGINE_NAME - 1u <= HELLO_ANSWER_ENGINE_BYTES);
 REQUIRE(input_rank_fits_in_hello, MODEL_INPUT_RANK <= PROTOCOL_MAX_RANK);
 REQUIRE(output_rank_fits_in_hello, MODEL_OUTPUT_RANK <= PROTOCOL_MAX_RANK);
 
-/* The most bytes of data in one frame of a message. */
-#define ROOM_AFTER(fields_bytes) (SERVER_MAX_PAYLOAD - (fields_bytes))
+/* Noise without end must not make the device talk without end. */
+#define MAX_DAMAGE_NACKS 16u
 
 static const uint8_t model_sha256[HELLO_ANSWER_MODEL_SHA256_BYTES] = MODEL_SHA256;
 static const uint8_t build_id[HELLO_ANSWER_BUILD_ID_BYTES] = BUILD_ID;
@@ -39,6 +40,7 @@ static struct {
   /* The conversation. A session lasts until another HELLO or a reset. */
   uint8_t in_session;
   uint8_t gap_reported; /* a NACK went out for the present gap */
+  uint8_t damage_nacks; /* NACKs for damaged frames since the last good one */
   uint16_t session;
   uint16_t next_seq; /* of the next request to be carried out */
 
@@ -105,6 +107,15 @@ static void nack(const struct frame *request) {
   server.nacks++;
   server.gap_reported = 1;
   report(request, MESSAGE_NACK);
+}
+
+/* Something arrived damaged, most likely the request that is next: saying so spares the host its wait. */
+static void handle_damage(void) {
+  const struct frame missing = {PROTOCOL_VERSION, 0, server.session, server.next_seq, 0, NULL};
+  if (server.in_session && server.damage_nacks < MAX_DAMAGE_NACKS) {
+    server.damage_nacks++;
+    nack(&missing);
+  }
 }
 
 static void put_fault(uint8_t *pc, uint8_t *lr, uint8_t *cfsr, uint8_t *hfsr) {
@@ -199,8 +210,7 @@ static void do_input(const struct frame *request) {
 
 static void answer_inference(const struct frame *request, uint32_t ticks) {
   const int8_t *output = engine_output();
-  const size_t room = ROOM_AFTER(INFER_ANSWER_FIELDS_BYTES);
-  const size_t length = MODEL_OUTPUT_BYTES < room ? MODEL_OUTPUT_BYTES : room;
+  const size_t length = MODEL_OUTPUT_BYTES < SERVER_INLINE_OUTPUT ? MODEL_OUTPUT_BYTES : SERVER_INLINE_OUTPUT;
   uint8_t *p = server.payload;
   memcpy(p + INFER_ANSWER_AT_SAMPLE, request->payload + INFER_AT_SAMPLE, 4);
   le_put_u32(p + INFER_ANSWER_AT_TICKS_LOW, ticks);
@@ -252,7 +262,7 @@ static void do_output(const struct frame *request) {
   offset = le_get_u32(request->payload + OUTPUT_AT_OFFSET);
   length = le_get_u32(request->payload + OUTPUT_AT_LENGTH);
   if (offset > MODEL_OUTPUT_BYTES || length > MODEL_OUTPUT_BYTES - offset ||
-      length > ROOM_AFTER(OUTPUT_ANSWER_FIELDS_BYTES)) {
+      length > SERVER_MAX_PAYLOAD - OUTPUT_ANSWER_FIELDS_BYTES) {
     refuse(request, ERROR_OUT_OF_RANGE, offset);
     return;
   }
@@ -343,6 +353,7 @@ static void handle_in_session(const struct frame *request) {
 
 static void handle(const struct frame *frame) {
   const int ours = server.in_session && frame->session == server.session;
+  server.damage_nacks = 0;
   if ((frame->type & 0x80u) != 0) {
     /* What a device sends: our own words on a looped line. An answer would go round for ever. */
     server.frames_foreign++;
@@ -378,8 +389,10 @@ void server_poll(void) {
     return;
   }
   for (size_t i = 0; i < length; ++i) {
-    if (frame_decoder_push(&server.decoder, bytes[i], &frame)) {
-      handle(&frame);
+    switch (frame_decoder_push(&server.decoder, bytes[i], &frame)) {
+      case FRAME_GOOD: handle(&frame); break;
+      case FRAME_BAD: handle_damage(); break;
+      case FRAME_NONE: break;
     }
   }
 }

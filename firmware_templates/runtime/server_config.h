@@ -9,4 +9,10 @@
 #define SERVER_MAX_PAYLOAD 512u
 #endif
 
+/* Output bytes that come with the answer to INFER; the host fetches the rest in frames of its choice. Few, so
+ * that this one answer, whose loss costs most time, is a short frame that seldom gets hit. */
+#ifndef SERVER_INLINE_OUTPUT
+#define SERVER_INLINE_OUTPUT 64u
+#endif
+
 #endif

@@ -19,7 +19,7 @@ from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
 from mcu_ser.verify.messages import LAYOUTS, Boot, DeviceStats, Hello, Inference, PayloadError, Refusal
 from mcu_ser.verify.patience import InferenceTime, Patience, RoundTrip
 from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32
-from mcu_ser.verify.transfer import InputTransfer
+from mcu_ser.verify.transfer import MIN_CHUNK_BYTES, InputTransfer
 from mcu_ser.verify.window import InputWindow, WindowError
 
 logger = logging.getLogger(__name__)
@@ -108,11 +108,11 @@ class Client:
 
     def stats(self) -> DeviceStats:
         """What the board has counted since it started."""
-        return self._unpack(DeviceStats.unpack, self._ask(MessageType.STATS))
+        return self._unpack(DeviceStats.unpack, self._ask(MessageType.STATS)[0])
 
     def echo(self, data: bytes) -> bytes:
         """What the board sends back; it must equal `data`."""
-        return self._ask(MessageType.ECHO, data)
+        return self._ask(MessageType.ECHO, data)[0]
 
     def reset(self) -> Boot | None:
         """Restart the board; returns what it says on starting. The session is over: call `hello`.
@@ -166,29 +166,35 @@ class Client:
         )
         if repeats == 0:
             self._inference_time.measured(time.monotonic() - started)
+        else:
+            self._inference_time.repeated()
         inference = self._unpack(Inference.unpack, frame.payload)
         if inference.sample != sample:
             raise self._exchange.broken(f"answer for sample {inference.sample}, expected {sample}")
+        length, limit = len(inference.output), self._said_hello.output_bytes
+        if length > limit:
+            raise self._exchange.broken(f"{length} output bytes, expected at most {limit}")
         return inference, repeats == 0
 
     def _rest_of_output(self, at: int) -> bytes:
-        """The output from byte `at` on."""
+        """The output from byte `at` on, in frames as long as the line allows."""
         hello = self._said_hello
-        room = hello.max_payload - LAYOUTS["OUTPUT_ANSWER"].bytes
         rest = bytearray()
         while at < hello.output_bytes:
-            length = min(room, hello.output_bytes - at)
+            length = min(self._chunk_bytes, hello.output_bytes - at)
             request = LAYOUTS["OUTPUT"].pack({"offset": at, "length": length})
-            values, data = self._unpack(
-                LAYOUTS["OUTPUT_ANSWER"].unpack, self._ask(MessageType.OUTPUT, request)
-            )
+            answer, repeats = self._ask(MessageType.OUTPUT, request)
+            values, data = self._unpack(LAYOUTS["OUTPUT_ANSWER"].unpack, answer)
             if values["offset"] != at or len(data) != length:
                 raise self._exchange.broken(f"{len(data)} output bytes at {values['offset']}")
             rest += data
             at += length
+            if repeats:
+                self._chunk_bytes = max(MIN_CHUNK_BYTES, self._chunk_bytes // 2)
         return bytes(rest)
 
-    def _ask(self, kind: MessageType, payload: bytes = b"") -> bytes:
+    def _ask(self, kind: MessageType, payload: bytes = b"") -> tuple[bytes, int]:
+        """Payload of the answer, and how often the request was repeated."""
         started = time.monotonic()
         try:
             answer, repeats = self._exchange.request(
@@ -198,7 +204,7 @@ class Client:
             raise self._refused(error.refusal) from error
         if repeats == 0:
             self._round_trip.measured(time.monotonic() - started)
-        return answer.payload
+        return answer.payload, repeats
 
     @property
     def _said_hello(self) -> Hello:
@@ -208,6 +214,7 @@ class Client:
 
     @property
     def _largest_chunk_bytes(self) -> int:
+        # OUTPUT answers have fields of the same length as INPUT.
         return self._said_hello.max_payload - LAYOUTS["INPUT"].bytes
 
     def _unpack(self, unpack: Callable[[bytes], T], payload: bytes) -> T:

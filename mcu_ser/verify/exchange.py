@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceFaultError, LinkError, MismatchError
-from mcu_ser.verify.messages import Boot, PayloadError, Refusal
+from mcu_ser.verify.messages import Boot, PayloadError, Refusal, Report
 from mcu_ser.verify.protocol import (
     ANSWER,
     PROTOCOL_VERSION,
@@ -27,6 +27,8 @@ from mcu_ser.verify.protocol import (
 )
 
 _HELLO_WAIT_S = 0.25
+# A request is repeated at once when its answer arrives damaged, but not for ever: that may be mere noise.
+_QUICK_REPEATS = 8
 _SHOWN_BYTES = 16
 # So much without one good frame is not line noise.
 _GARBAGE_LIMIT_BYTES = 65536
@@ -142,14 +144,18 @@ class Exchange:
         self.last_message = str(frames[-1])
         self._link.write(b"".join(encode_frame(frame) for frame in frames))
 
-    def receive(self, deadline: float) -> Frame | None:
+    def receive(self, deadline: float, *, until_damage: bool = False) -> Frame | None:
         """The next frame of this session, or None at the deadline (of time.monotonic).
+
+        Args:
+            deadline: When to stop waiting.
+            until_damage: Stop waiting as well when something damaged arrives.
 
         Raises:
             DeviceFaultError: The device has restarted, or has died.
         """
         while True:
-            frame = self._next_frame(deadline)
+            frame = self._next_frame(deadline, until_damage=until_damage)
             if frame is None:
                 return None
             if frame.type == MessageType.BOOT:
@@ -168,7 +174,9 @@ class Exchange:
         wait_s: Callable[[int], float],
         give_up_s: float,
     ) -> tuple[Frame, int]:
-        """Send a request until it is answered; returns the answer and how often the request was sent again.
+        """Send a request until it is answered; returns the answer and how often the request was repeated.
+
+        What the device says never to have got does not count as repeated.
 
         Args:
             kind: The request.
@@ -184,19 +192,21 @@ class Exchange:
         assert self.session is not None
         frame = Frame(kind, self.session, self.next_seq, payload)
         deadline = time.monotonic() + give_up_s
-        attempt = 0
+        sent = repeats = 0
         while True:
-            self.send([frame], repeated=int(attempt > 0))
-            answer = self._await_answer(frame, min(deadline, time.monotonic() + wait_s(attempt)))
-            if answer is not None:
+            self.send([frame], repeated=int(sent > 0))
+            sent += 1
+            until = min(deadline, time.monotonic() + wait_s(repeats))
+            answer = self._await_answer(frame, until, until_damage=sent <= _QUICK_REPEATS)
+            if answer is not None and answer.type != MessageType.NACK:
                 self.next_seq = (self.next_seq + 1) & 0xFFFF
                 if answer.type == MessageType.ERROR:
                     raise RefusedError(_refusal(answer))
-                return answer, attempt
+                return answer, repeats
             if time.monotonic() >= deadline:
                 raise self.silence(str(frame), give_up_s)
             self._link.raise_if_dead()
-            attempt += 1
+            repeats = 0 if answer is not None else repeats + 1
 
     def await_restart(self, deadline: float) -> Boot | None:
         """Wait for the device to announce its start; ends the session. None if it only has lost the session.
@@ -234,8 +244,11 @@ class Exchange:
     def _only_garbage(self) -> bool:
         return self._decoder.frames_ok == 0 and self._link.bytes_received > _GARBAGE_LIMIT_BYTES
 
-    def _next_frame(self, deadline: float) -> Frame | None:
+    def _next_frame(self, deadline: float, *, until_damage: bool = False) -> Frame | None:
+        bad_before = self._decoder.frames_bad
         while not self._arrived:
+            if until_damage and self._decoder.frames_bad != bad_before:
+                return None
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
@@ -261,10 +274,14 @@ class Exchange:
                 self._own_words += 1
         return None
 
-    def _await_answer(self, request: Frame, deadline: float) -> Frame | None:
-        wanted = {request.type | ANSWER, int(MessageType.ERROR)}
-        while (frame := self.receive(deadline)) is not None:
-            if frame.seq == request.seq and frame.type in wanted:
+    def _await_answer(self, request: Frame, deadline: float, *, until_damage: bool) -> Frame | None:
+        """The answer to `request`, or the NACK that says that the device has not got it."""
+        while (frame := self.receive(deadline, until_damage=until_damage)) is not None:
+            if frame.type == MessageType.NACK:
+                report = _report(frame)
+                if report is not None and report.next_seq == request.seq:
+                    return frame
+            elif frame.seq == request.seq and frame.type in {request.type | ANSWER, int(MessageType.ERROR)}:
                 return frame
         return None
 
@@ -303,6 +320,13 @@ def _new_session() -> int:
 def _boot(frame: Frame) -> Boot | None:
     try:
         return Boot.unpack(frame.payload)
+    except PayloadError:
+        return None
+
+
+def _report(frame: Frame) -> Report | None:
+    try:
+        return Report.unpack(frame.payload)
     except PayloadError:
         return None
 

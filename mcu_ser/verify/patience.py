@@ -5,10 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_FLOOR_S = 0.1
-_CEILING_S = 2.0
-_FIRST_S = 0.5
-
 
 @dataclass(frozen=True)
 class Patience:
@@ -26,7 +22,11 @@ class Patience:
 
 
 class RoundTrip:
-    """Estimates the time to wait for an answer (RFC 6298, section 2, with a floor for busy hosts)."""
+    """Estimates the time to wait for an answer that the device gives at once (RFC 6298, section 2)."""
+
+    _FIRST_S = 0.5
+    # A busy host or a USB bridge may pause for this long.
+    _FLOOR_S = 0.05
 
     def __init__(self) -> None:
         self._smoothed: float | None = None
@@ -41,9 +41,9 @@ class RoundTrip:
         self._smoothed += (seconds - self._smoothed) / 8
 
     def wait_s(self, attempt: int) -> float:
-        """Seconds to wait for the answer to the `attempt`-th sending (from 0): doubled each time."""
-        base = _FIRST_S if self._smoothed is None else self._smoothed + 4 * self._variation
-        return min(max(base, _FLOOR_S) * 2.0 ** min(attempt, 16), max(_CEILING_S, base))
+        """Seconds to wait for the answer to the `attempt`-th sending (from 0)."""
+        base = self._FIRST_S if self._smoothed is None else self._smoothed + 4 * self._variation
+        return max(base, self._FLOOR_S) * back_off(attempt)
 
 
 class InferenceTime:
@@ -53,17 +53,32 @@ class InferenceTime:
     time, so the estimate is generous: the slowest inference so far, eight times.
     """
 
-    _FIRST_S = 5.0
+    _FIRST_S = 2.0
     _FLOOR_S = 0.25
+    _LONGEST_GUESS_S = 16.0
 
     def __init__(self) -> None:
         self._slowest: float | None = None
+        self._guess_s = self._FIRST_S
 
     def measured(self, seconds: float) -> None:
-        """Take the time from request to answer of an inference."""
+        """Take the time from request to answer of an inference that was requested once."""
         self._slowest = max(seconds, self._slowest or 0.0)
+
+    def repeated(self) -> None:
+        """Take note that an inference was requested more than once: its time says nothing.
+
+        As long as none is known the guess doubles, or a model slower than the first guess would have every
+        request repeated and never be measured (RFC 6298, rules 5.5 and 5.7).
+        """
+        self._guess_s = min(2 * self._guess_s, self._LONGEST_GUESS_S)
 
     def wait_s(self, attempt: int) -> float:
         """Seconds to wait for the answer to the `attempt`-th sending (from 0)."""
-        base = self._FIRST_S if self._slowest is None else max(self._FLOOR_S, 8 * self._slowest)
-        return base * 2.0 ** min(attempt, 3)
+        base = self._guess_s if self._slowest is None else max(self._FLOOR_S, 8 * self._slowest)
+        return base * back_off(attempt)
+
+
+def back_off(attempt: int) -> float:
+    """Factor on the wait: doubles twice. A line that loses bytes is not congested, so it grows no further."""
+    return (1.0, 2.0, 4.0)[min(attempt, 2)]

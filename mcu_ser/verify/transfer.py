@@ -11,7 +11,8 @@ from mcu_ser.verify.patience import RoundTrip
 from mcu_ser.verify.protocol import Frame, MessageType
 from mcu_ser.verify.window import InputWindow
 
-_MIN_CHUNK_BYTES = 16
+# Shorter frames would be mostly header.
+MIN_CHUNK_BYTES = 16
 
 
 class InputTransfer:
@@ -101,4 +102,4 @@ class InputTransfer:
         self._clean = False
         self._window.go_back()
         # A shorter frame is less likely to be hit again.
-        self._window.chunk_bytes = max(_MIN_CHUNK_BYTES, self._window.chunk_bytes // 2)
+        self._window.chunk_bytes = max(MIN_CHUNK_BYTES, self._window.chunk_bytes // 2)

@@ -38,7 +38,7 @@ static void decode(const uint8_t *bytes, size_t length) {
   struct frame frame;
   frame_decoder_init(&decoder);
   for (size_t i = 0; i < length; ++i) {
-    if (frame_decoder_push(&decoder, bytes[i], &frame)) {
+    if (frame_decoder_push(&decoder, bytes[i], &frame) == FRAME_GOOD) {
       put_encoded(&frame);
     }
   }

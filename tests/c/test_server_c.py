@@ -202,7 +202,7 @@ def test_an_inference_answers_with_the_output_and_its_crc(session):
     answer = Inference.unpack(session.ask(infer(2, DATA, sample=0xFFFFFFFF)).payload)
     expected = MODEL.expected_output(DATA)
     assert answer.sample == 0xFFFFFFFF
-    assert answer.output == expected[:496]
+    assert answer.output == expected[:64]
     assert answer.output_crc == crc32(expected)
     assert answer.ticks > 0
 
@@ -211,7 +211,7 @@ def test_the_rest_of_the_output_is_fetched(session):
     session.ask(input_chunk(1, 0, DATA))
     session.ask(infer(2, DATA))
     expected = MODEL.expected_output(DATA)
-    for seq, (offset, length) in enumerate([(496, 508), (1004, 196), (1200, 0)], start=3):
+    for seq, (offset, length) in enumerate([(64, 508), (572, 508), (1080, 120), (1200, 0)], start=3):
         answer = session.ask(output(seq, offset, length))
         assert answer.type == MessageType.OUTPUT_ANSWER
         values, data = LAYOUTS["OUTPUT_ANSWER"].unpack(answer.payload)
@@ -305,12 +305,39 @@ def test_what_a_device_sends_is_never_answered(session):
     assert stats(session, 1).frames_foreign == 3
 
 
-def test_damaged_frames_are_counted_and_dropped(session):
+def test_damaged_frames_are_counted_and_the_missing_seq_is_named(session):
     wire = bytearray(encode_frame(request(MessageType.ECHO, 1, b"x")))
     wire[5] ^= 0x10
-    session.link.write(bytes(wire) + b"AT+GMI\r\n")
+    session.link.write(bytes(wire))
+    nack = session.receive()
+    assert (nack.type, nack.session, nack.seq) == (MessageType.NACK, SESSION, 1)
+    assert Report.unpack(nack.payload) == Report(next_seq=1, received=0)
+    counted = stats(session, 1)
+    assert (counted.frames_bad, counted.nacks) == (1, 1)
+
+
+def test_a_damaged_frame_and_the_gap_behind_it_are_one_nack(session):
+    wire = bytearray(encode_frame(input_chunk(1, 0, DATA[:10])))
+    wire[5] ^= 0x10
+    session.link.write(bytes(wire) + encode_frame(input_chunk(2, 10, DATA[10:20])))
+    assert session.receive().type == MessageType.NACK
     assert session.is_silent()
-    assert stats(session, 1).frames_bad == 2
+
+
+def test_endless_noise_does_not_make_the_device_talk_without_end(session):
+    session.link.write(b"AT+GMI\r\n\0" * 1000)
+    for _ in range(16):
+        assert session.receive().type == MessageType.NACK
+    assert session.is_silent()
+    counted = stats(session, 1)
+    assert (counted.frames_bad, counted.nacks) == (1000, 16)
+    session.link.write(b"junk\0")
+    assert session.receive().type == MessageType.NACK
+
+
+def test_noise_outside_a_session_is_not_answered(line):
+    line.link.write(b"AT+GMI\r\n\0")
+    assert line.is_silent()
 
 
 def test_sequence_numbers_wrap(line):
