@@ -93,6 +93,8 @@ class Drawer:
             bias = self.rng.integers(-reach, reach + 1, channels)
             bias_scale = (np.float32(input_scale) * np.asarray(scales, np.float32)).tolist()
             operands.append(self.model.tensor((channels,), "INT32", scale=bias_scale, data=bias))
+        elif opcode != "DEPTHWISE_CONV_2D" and self.draw(st.booleans()):
+            operands.append(-1)
         y = self.activation(output_shape, self.output_scale(typical))
         self.model.operator(opcode, operands, [y], FusedActivationFunction=self.draw(ACTIVATIONS), **options)
         return self.model.build([x], [y])

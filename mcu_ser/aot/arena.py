@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns buffers with lifetimes into offsets within one static arena, and checks such a plan by other means.
 
-Placing is greedy: buffers in some order, each into the smallest gap that its lifetime leaves. Several orders
+A network without branches meets its lower bound with buffers at both ends of the arena in turn. Otherwise
+placing is greedy: buffers in some order, each into the smallest gap that its lifetime leaves. Several orders
 are tried, then the best is improved by moving a buffer at the top of the arena forward in the order.
 `verify_plan` shares no code with the placement and runs on every compile.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcu_ser.aot.lifetimes import Buffer
@@ -41,6 +42,9 @@ class Plan:
 def plan_arena(buffers: Sequence[Buffer]) -> Plan:
     """Place all buffers; the same buffers always give the same plan."""
     bound = lower_bound(buffers)
+    two_ended = _place_at_both_ends(buffers, bound)
+    if two_ended is not None:
+        return two_ended
     best, best_order = min(
         ((_place(order), order) for order in _orders(buffers)), key=lambda placed: placed[0].bytes
     )
@@ -109,16 +113,39 @@ def _orders(buffers: Sequence[Buffer]) -> list[list[Buffer]]:
     return [sorted(buffers, key=key) for key in (size, area, lifetime, birth)]
 
 
+def _occupied(buffer: Buffer, placed: Sequence[Buffer], offsets: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Start and end of every placed buffer that is alive together with this one, from the bottom up."""
+    return sorted(
+        (offsets[other.tensor], offsets[other.tensor] + _padded(other))
+        for other in placed
+        if other.first <= buffer.last and buffer.first <= other.last
+    )
+
+
+def _place_at_both_ends(buffers: Sequence[Buffer], capacity: int) -> Plan | None:
+    """Place buffers by birth, below and above what is alive in turn; None if one does not fit."""
+    offsets: dict[int, int] = {}
+    placed: list[Buffer] = []
+    for place, buffer in enumerate(sorted(buffers, key=lambda b: (b.first, b.tensor))):
+        size = _padded(buffer)
+        gaps = [
+            (start, end)
+            for start, end in _gaps(_occupied(buffer, placed, offsets), capacity)
+            if end - start >= size
+        ]
+        if not gaps:
+            return None
+        offsets[buffer.tensor] = gaps[0][0] if place % 2 == 0 else gaps[-1][1] - size
+        placed.append(buffer)
+    return Plan(offsets, capacity, capacity)
+
+
 def _place(order: Sequence[Buffer]) -> Plan:
     offsets: dict[int, int] = {}
     placed: list[Buffer] = []
     total = 0
     for buffer in order:
-        occupied = sorted(
-            (offsets[other.tensor], offsets[other.tensor] + _padded(other))
-            for other in placed
-            if other.first <= buffer.last and buffer.first <= other.last
-        )
+        occupied = _occupied(buffer, placed, offsets)
         offset = _best_gap(occupied, _padded(buffer))
         offsets[buffer.tensor] = offset
         placed.append(buffer)
@@ -126,15 +153,22 @@ def _place(order: Sequence[Buffer]) -> Plan:
     return Plan(offsets, total, 0)
 
 
+def _gaps(occupied: Sequence[tuple[int, int]], capacity: int) -> Iterator[tuple[int, int]]:
+    """Start and end of what is free below `capacity`, from the bottom up."""
+    end = 0
+    for start, stop in occupied:
+        if start > end:
+            yield end, start
+        end = max(end, stop)
+    if capacity > end:
+        yield end, capacity
+
+
 def _best_gap(occupied: Sequence[tuple[int, int]], size: int) -> int:
     """Offset of the smallest gap of at least `size` bytes, or else the end of all that is occupied."""
-    end = 0
-    best: tuple[int, int] | None = None
-    for start, stop in occupied:
-        if start - end >= size:
-            best = min(best or (start - end, end), (start - end, end))
-        end = max(end, stop)
-    return best[1] if best else end
+    top = max((stop for _, stop in occupied), default=0)
+    fitting = [(end - start, start) for start, end in _gaps(occupied, top) if end - start >= size]
+    return min(fitting)[1] if fitting else top
 
 
 def _improve(best: Plan, order: list[Buffer], bound: int, steps: int) -> Plan:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import add, mean, pad, relu, softmax
 from mcu_ser.aot.requantize import INT32_MAX, scale_fits
-from mcu_ser.aot.rules import _six_is_out_of_range, data_tensors
+from mcu_ser.aot.rules import data_tensors, six_out_of_range
 
 # The sum of 512 times exp(0) = 1 needs an output shift of 32 bits; the oracle ends its process on that.
 MAX_SOFTMAX_DEPTH = 511
@@ -122,7 +122,7 @@ def relu_fits_int32(graph: Graph, operator: Operator) -> str | None:
 
 def six_is_in_range(graph: Graph, operator: Operator) -> str | None:
     """6 divided by the input scale must be in int32."""
-    return _six_is_out_of_range(graph.tensors[operator.inputs[0]])
+    return six_out_of_range(graph.tensors[operator.inputs[0]])
 
 
 def softmax_output_is_fixed(graph: Graph, operator: Operator) -> str | None:

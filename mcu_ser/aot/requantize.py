@@ -76,9 +76,15 @@ def round_half_away(x: float) -> int:
     return int(math.copysign(math.floor(abs(x) + 0.5), x))
 
 
+def divide_binary32(a: float, b: float) -> float:
+    """The quotient of two binary32 numbers, rounded to binary32; infinite beyond its range."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(a) / np.float32(b))
+
+
 def quantize_bound(bound: float, scale_: float, zero_point: int) -> int:
     """Stored value of a real activation bound; the division is in binary32."""
-    return zero_point + round_half_away(float(np.float32(bound) / np.float32(scale_)))
+    return zero_point + round_half_away(divide_binary32(bound, scale_))
 
 
 def activation_range(activation: Activation, scale_: float, zero_point: int) -> tuple[int, int]:

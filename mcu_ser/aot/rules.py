@@ -23,7 +23,7 @@ from mcu_ser.aot.ir import (
     Tensor,
     WindowOptions,
 )
-from mcu_ser.aot.requantize import INT32_MAX, round_half_away, scale_fits
+from mcu_ser.aot.requantize import INT32_MAX, divide_binary32, scale_fits
 from mcu_ser.aot.weighted import CHANNEL_AXIS, weighted
 from mcu_ser.aot.window import depth_multiplier, window_of
 
@@ -43,6 +43,9 @@ OPERANDS = {
     "RESHAPE": (1, 2),
     "SOFTMAX": (1, 1),
 }
+
+# Operators whose last operand may be marked as absent. The oracle crashes on such a DEPTHWISE_CONV_2D.
+_BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED"}
 
 # Types of the operands that are not data.
 _OPERAND_TYPES = {
@@ -74,7 +77,8 @@ def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
     fewest, most = OPERANDS[operator.opcode]
     if not fewest <= len(operator.inputs) <= most or len(operator.outputs) != 1:
         return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
-    if ABSENT in operator.inputs[:fewest] or ABSENT in operator.outputs:
+    required = operator.inputs[:fewest] if operator.opcode in _BIAS_MAY_BE_ABSENT else operator.inputs
+    if ABSENT in required or ABSENT in operator.outputs:
         return "a tensor is not given"
     return None
 
@@ -246,14 +250,16 @@ def activation_is_supported(graph: Graph, operator: Operator) -> str | None:
     assert isinstance(options, WindowOptions | FullyConnectedOptions | AddOptions)
     if options.activation in {Activation.TANH, Activation.SIGN_BIT}:
         return options.activation.name
-    return _six_is_out_of_range(graph.results(operator)[0])
+    if options.activation in {Activation.NONE, Activation.RELU}:
+        return None
+    return six_out_of_range(graph.results(operator)[0])
 
 
-def _six_is_out_of_range(tensor: Tensor) -> str | None:
-    six = float(np.float32(6.0) / np.float32(tensor.scale))
-    if not math.isfinite(six) or round_half_away(six) > INT32_MAX - 128:
-        return f"scale {tensor.scale:g}"
-    return None
+def six_out_of_range(tensor: Tensor) -> str | None:
+    """Says so if the stored value of 6.0, the largest bound of an activation, does not fit int32."""
+    six = divide_binary32(6.0, tensor.scale)
+    # Rounding and adding a zero point must not pass the limit either.
+    return None if six < INT32_MAX - 256 else f"scale {tensor.scale:g}"
 
 
 def accumulator_fits_int32(graph: Graph, operator: Operator) -> str | None:

@@ -203,9 +203,9 @@ def _read_quantization(parameters: Any, bounds: _Bounds, where: str, name: str) 
     zero_points = _integers(
         parameters.ZeroPointLength, parameters.ZeroPointAsNumpy, bounds, "zero points of a tensor", 8
     )
-    if len(zero_points) not in {0, count}:
+    if len(zero_points) != count:
         raise ModelError(name, f"{where} has {count} scales and {len(zero_points)} zero points")
-    return Quantization(scales, zero_points or (0,) * count, parameters.QuantizedDimension())
+    return Quantization(scales, zero_points, parameters.QuantizedDimension())
 
 
 def _read_constant(
