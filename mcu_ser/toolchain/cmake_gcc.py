@@ -35,6 +35,11 @@ _ERROR_LINE = re.compile(r"\berror:|^CMake Error|undefined reference to")
 # The cross compiler without its C library.
 _NO_NEWLIB = re.compile(r"nano\.specs'?: No such file|fatal error: (string|stdint|stddef)\.h: No such file")
 
+# Flags and directories that CMake and gcc would take from the user's environment into the firmware.
+_FLAG_VARIABLES = frozenset(
+    {"CFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "CMAKE_TOOLCHAIN_FILE"}
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +65,11 @@ def configure_argv(options: Mapping[str, str] | None = None) -> list[str]:
 def build_argv() -> list[str]:
     """CMake's build step, run in the project."""
     return ["cmake", "--build", "--preset", PRESET]
+
+
+def build_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the tools: nothing in it changes the firmware, and messages are English."""
+    return {**{k: v for k, v in inherited.items() if k not in _FLAG_VARIABLES}, "LC_ALL": "C"}
 
 
 def build(
@@ -121,12 +131,10 @@ def _run(argv: Sequence[str], cwd: Path, log: Path, timeout_s: float) -> int:
 @contextmanager
 def _process_group(argv: Sequence[str], cwd: Path, output: int) -> Iterator[subprocess.Popen[bytes]]:
     """A tool in a process group of its own, so that no compiler outlives an interrupted build."""
-    # The messages are parsed, so they must be English.
-    environment = {**os.environ, "LC_ALL": "C"}
     process = subprocess.Popen(
         argv,
         cwd=cwd,
-        env=environment,
+        env=build_environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from mcu_ser.board import load_board, parse_board
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.link import Link
 from mcu_ser.toolchain.cmake_gcc import BuildResult
-from tests.stm32_firmware import Probe, build_probe, require_tools
+from tests.stm32_firmware import F446_EDITS, Probe, build_probe, edited_board, require_tools
 
 pytestmark = pytest.mark.emulator
 
@@ -146,33 +146,9 @@ def test_no_counter_gives_no_ticks(tmp_path: Path) -> None:
         assert probe.ask(b"t") == [0, 0, 0, 0, 0]
 
 
-NUCLEO_F446RE = {
-    "id: netduinoplus2": "id: nucleo_f446re",
-    "clock_hz: 168000000": "clock_hz: 180000000",
-    "{m: 8, n: 168, p: 2, q: 7}": "{m: 8, n: 180, p: 2, q: 8, r: 2}",
-    "voltage_scale: 1": "voltage_scale: 3",
-    "over_drive: false": "over_drive: true",
-    "max_sysclk_hz: 168000000": "max_sysclk_hz: 180000000",
-    "max_apb1_hz: 42000000": "max_apb1_hz: 45000000",
-    "max_apb2_hz: 84000000": "max_apb2_hz: 90000000",
-    "bytes: 1048576": "bytes: 524288",
-    "instance: USART1": "instance: USART2",
-    "base: 0x40011000": "base: 0x40004400",
-    "irq: 37": "irq: 38",
-    "bus: apb2": "bus: apb1",
-    "{register: 0x40023844, bit: 4}": "{register: 0x40023840, bit: 17}",
-    "tx: {gpio: 0x40020000, pin: 9,": "tx: {gpio: 0x40020000, pin: 2,",
-    "rx: {gpio: 0x40020000, pin: 10,": "rx: {gpio: 0x40020000, pin: 3,",
-}
-
-
 def test_another_f4_board_is_data_alone(tmp_path: Path) -> None:
     """The NUCLEO-F446RE: another clock tree, over-drive, and USART2. QEMU's F405 has that port too."""
-    text = load_board("netduinoplus2").yaml_text
-    for old, new in NUCLEO_F446RE.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    board = parse_board(text, Path("nucleo_f446re.yaml"))
+    board = parse_board(edited_board(F446_EDITS), Path("nucleo_f446re.yaml"))
     require_tools(board, emulator=True)
     result = build_probe(tmp_path, board)
     with QemuEmulator(result.elf, "netduinoplus2", serial_index=1) as emulator, Link(emulator) as link:

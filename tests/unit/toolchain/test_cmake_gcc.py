@@ -10,7 +10,13 @@ import pytest
 from mcu_ser.board import load_board
 from mcu_ser.errors import BudgetError, BuildError, ToolMissingError
 from mcu_ser.generate.project import Project
-from mcu_ser.toolchain.cmake_gcc import build, build_argv, configure_argv, required_programs
+from mcu_ser.toolchain.cmake_gcc import (
+    build,
+    build_argv,
+    build_environment,
+    configure_argv,
+    required_programs,
+)
 from tests.stm32_firmware import generate_tiny, require_tools
 
 
@@ -200,7 +206,13 @@ def test_messages_are_english_whatever_the_user_speaks(
         build(stm32_project)
 
 
-def test_native_firmware_is_built_and_rebuilt(host_project: Project) -> None:
+def test_flags_of_the_user_do_not_reach_the_firmware() -> None:
+    inherited = {"PATH": "/usr/bin", "CFLAGS": "-march=native", "CPATH": "/usr/include", "LC_ALL": "de_DE"}
+    assert build_environment(inherited) == {"PATH": "/usr/bin", "LC_ALL": "C"}
+
+
+def test_native_firmware_is_built_and_rebuilt(host_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-no-such-flag")
     first = build(host_project)
     assert first.elf == host_project.elf_path
     assert os.access(first.elf, os.X_OK)
