@@ -122,13 +122,14 @@ def build_report(
         else f"{total - identical} of {total} outputs differ from the oracle's; "
         f"first: {samples.ids[int(np.argmax(differing > 0))]}"
     )
+    spread = _spread(measurement.ticks)
     document = _head(subject, samples) | {
         "identical": identical,
         "mismatches": _mismatches(samples, expected, actual, differing),
         "host": _scores(samples, expected),
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
-        "instructions": _spread(measurement.ticks) if measurement.ticks_are_instructions else None,
+        "instructions": (spread or None) if measurement.ticks_are_instructions else None,
         "ticks": _spread(measurement.ticks) | {"source": measurement.tick_source, "hz": measurement.tick_hz},
         "flash_bytes": footprint.flash_bytes,
         "ram_bytes": footprint.ram_bytes,
@@ -195,9 +196,9 @@ def _litert(samples: Samples, expected: Outputs, litert: Outputs) -> dict[str, A
     }
 
 
-def _spread(values: npt.NDArray[np.uint64]) -> dict[str, Any] | None:
+def _spread(values: npt.NDArray[np.uint64]) -> dict[str, int]:
     if not len(values):
-        return None
+        return {}
     # The lower median is a value that was measured, an exact integer.
     ordered = np.sort(values)
     return {"min": int(ordered[0]), "median": int(ordered[(len(ordered) - 1) // 2]), "max": int(ordered[-1])}

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 from xml.etree import ElementTree
 
@@ -78,6 +79,14 @@ def test_ticks_of_a_real_clock_are_not_called_instructions():
     document = build(EXPECTED.copy(), measurement=measured(EXPECTED.copy(), instructions=False)).document
     assert document["instructions"] is None
     assert document["ticks"]["source"] == "tim2"
+
+
+def test_disturbed_inferences_are_not_measured():
+    disturbed = dataclasses.replace(measured(EXPECTED.copy()), ticks=np.array([], dtype=np.uint64))
+    document = build(EXPECTED.copy(), measurement=disturbed).document
+    assert document["verdict"] == "pass"
+    assert document["instructions"] is None
+    assert document["ticks"] == {"source": "tim2", "hz": 1_000_000_000}
 
 
 def test_litert_is_reported_beside_and_never_decides():
