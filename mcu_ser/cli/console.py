@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands print: lines and progress bars for people on stderr or stdout, one JSON document for programs."""
+"""What the commands print: text and progress bars for people, one JSON document for programs."""
 
 from __future__ import annotations
 

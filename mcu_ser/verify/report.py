@@ -130,7 +130,7 @@ def build_report(
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
         "instructions": (spread or None) if measurement.ticks_are_instructions else None,
-        "ticks": _spread(measurement.ticks) | {"source": measurement.tick_source, "hz": measurement.tick_hz},
+        "ticks": spread | {"source": measurement.tick_source, "hz": measurement.tick_hz},
         "flash_bytes": footprint.flash_bytes,
         "ram_bytes": footprint.ram_bytes,
         "flash_limit_bytes": footprint.flash_limit_bytes,
