@@ -19,8 +19,8 @@ from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
 from mcu_ser.verify.messages import LAYOUTS, Boot, DeviceStats, Hello, Inference, PayloadError, Refusal
 from mcu_ser.verify.patience import InferenceTime, Patience, RoundTrip
 from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32
-from mcu_ser.verify.transfer import MIN_CHUNK_BYTES, InputTransfer
-from mcu_ser.verify.window import InputWindow, WindowError
+from mcu_ser.verify.transfer import InputTransfer
+from mcu_ser.verify.window import InputWindow, WindowError, longer_chunk, shorter_chunk
 
 logger = logging.getLogger(__name__)
 
@@ -144,16 +144,15 @@ class Client:
             first_seq=self._exchange.next_seq,
             credit=self._said_hello.credit,
             chunk_bytes=self._chunk_bytes,
+            largest_chunk_bytes=self._largest_chunk_bytes,
         )
         transfer = InputTransfer(self._exchange, window, data, self._round_trip, self._patience.answer_s)
         try:
-            clean = transfer.run()
+            transfer.run()
         except (WindowError, PayloadError) as error:
             raise self._exchange.broken(error) from error
         self._exchange.next_seq = window.next_seq
-        # The length that got through a bad line is kept; a good line earns longer frames again.
-        doubled = min(window.chunk_bytes * 2, self._largest_chunk_bytes)
-        self._chunk_bytes = doubled if clean else window.chunk_bytes
+        self._chunk_bytes = window.chunk_bytes
 
     def _infer(self, sample: int, input_crc: int) -> tuple[Inference, bool]:
         """The board's answer, and whether the request was sent only once."""
@@ -189,8 +188,11 @@ class Client:
                 raise self._exchange.broken(f"{len(data)} output bytes at {values['offset']}")
             rest += data
             at += length
-            if repeats:
-                self._chunk_bytes = max(MIN_CHUNK_BYTES, self._chunk_bytes // 2)
+            self._chunk_bytes = (
+                shorter_chunk(self._chunk_bytes)
+                if repeats
+                else longer_chunk(self._chunk_bytes, self._largest_chunk_bytes)
+            )
         return bytes(rest)
 
     def _ask(self, kind: MessageType, payload: bytes = b"") -> tuple[bytes, int]:

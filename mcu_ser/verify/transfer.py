@@ -11,9 +11,6 @@ from mcu_ser.verify.patience import RoundTrip
 from mcu_ser.verify.protocol import Frame, MessageType
 from mcu_ser.verify.window import InputWindow
 
-# Shorter frames would be mostly header.
-MIN_CHUNK_BYTES = 16
-
 
 class InputTransfer:
     """The transfer of one input.
@@ -35,10 +32,9 @@ class InputTransfer:
         self._round_trip = round_trip
         self._give_up_s = give_up_s
         self._sent_at: dict[int, float] = {}
-        self._clean = True
 
-    def run(self) -> bool:
-        """Send until the board has the whole input; returns whether nothing had to be sent twice.
+    def run(self) -> None:
+        """Send until the board has the whole input.
 
         Raises:
             RefusedError: The board refuses the input.
@@ -55,10 +51,9 @@ class InputTransfer:
                 if time.monotonic() >= deadline:
                     raise self._exchange.silence(self._exchange.last_message, self._give_up_s)
                 attempt += 1
-                self._go_back()
+                self._window.go_back()
             elif self._take_answer(frame):
                 deadline, attempt = time.monotonic() + self._give_up_s, 0
-        return self._clean
 
     def _send_what_fits(self) -> None:
         chunks = self._window.take()
@@ -95,11 +90,5 @@ class InputTransfer:
         if sent_at is not None:
             self._round_trip.measured(time.monotonic() - sent_at)
         if frame.type == MessageType.NACK:
-            self._go_back()
+            self._window.go_back()
         return self._window.next_seq != before
-
-    def _go_back(self) -> None:
-        self._clean = False
-        self._window.go_back()
-        # A shorter frame is less likely to be hit again.
-        self._window.chunk_bytes = max(MIN_CHUNK_BYTES, self._window.chunk_bytes // 2)
