@@ -133,6 +133,6 @@ def _obituary(code: int, last_words: str) -> str:
         registers = " ".join(line for line in lines if line.startswith(("R12=", "XPSR=")))
         return f"the firmware crashed ({fatal}; {registers})"
     # QEMU's notes about its own set-up are no last words.
-    words = next((line for line in reversed(lines) if "info:" not in line and "warning:" not in line), "")
+    words = next((line for line in lines if "info:" not in line and "warning:" not in line), "")
     how = "aborted" if code == _ABORTED else f"ended with exit status {code}"
     return f"QEMU {how}" + (f": {words}" if words else "")
