@@ -7,34 +7,23 @@ at all, and one that holds anything of the user's is never overwritten.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 from mcu_ser import __version__
-from mcu_ser.aot.compile import CompiledModel, TensorSpec, compile_model
+from mcu_ser.aot.compile import TensorSpec, compile_model
 from mcu_ser.aot.fit import check_fit
-from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
-from mcu_ser.board_stm32 import Stm32Build
 from mcu_ser.errors import ConfigError, ModelError
-from mcu_ser.generate.byte_arrays import tflm_values
-from mcu_ser.generate.jinja_env import render
 from mcu_ser.generate.manifest import FORMAT, MANIFEST_NAME, Manifest, TensorEntry, read_manifest
-from mcu_ser.generate.model_info import model_info
-from mcu_ser.generate.stm32 import stm32_values
-from mcu_ser.generate.template import Context, Template, load_template
+from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME, Firmware, project_files
+from mcu_ser.generate.template import load_template
 from mcu_ser.resources import firmware_templates_dir
 
 ENGINES = ("aot", "tflm")
-MODEL_NAME = "model.tflite"
-BOARD_NAME = "board.yaml"
-MODEL_INFO_NAME = "src/model/model_info.h"
-# Build directories lie inside the project and belong to the build.
-BUILD_PREFIX = "build"
-_NO_BUILD_ID = "0" * 32
+BUILD_DIR = "build"
 
 
 @dataclass(frozen=True)
@@ -97,7 +86,7 @@ class Project:
 
     @property
     def build_dir(self) -> Path:
-        return self.root / BUILD_PREFIX
+        return self.root / BUILD_DIR
 
     @property
     def elf_path(self) -> Path:
@@ -131,10 +120,9 @@ def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
         raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
     compiled = compile_model(model, str(model_path))
     check_fit(compiled, board)
-    files = _project_files(model, compiled, board, engine, template)
-    build_id = _build_id(files)
-    files[MODEL_INFO_NAME] = _model_info_file(model, compiled, board, engine, build_id)
-    manifest = _manifest(compiled, board, engine, template, build_id, files)
+    firmware = Firmware(model, compiled, board, engine, template)
+    files, build_id = project_files(firmware)
+    manifest = _manifest(firmware, files, build_id)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
     return Project(out, board, manifest)
 
@@ -163,7 +151,7 @@ def require_replaceable(out: Path) -> None:
         raise ConfigError(out, "is a file, not a directory", hint="another --out")
     if not any(out.iterdir()):
         return
-    known = read_manifest_files(out)
+    known = _files_of_project(out)
     for path in _user_visible_files(out):
         name = path.relative_to(out).as_posix()
         if name != MANIFEST_NAME and (name not in known or sha256_file(path) != known[name]):
@@ -173,12 +161,8 @@ def require_replaceable(out: Path) -> None:
             )
 
 
-def read_manifest_files(out: Path) -> Mapping[str, str]:
-    """Path -> SHA-256 of the project in `out`.
-
-    Raises:
-        ConfigError: `out` is not a firmware project.
-    """
+def _files_of_project(out: Path) -> Mapping[str, str]:
+    """Path -> SHA-256 of the project that `out` must be."""
     try:
         return read_manifest(out).files
     except ConfigError as error:
@@ -188,12 +172,17 @@ def read_manifest_files(out: Path) -> Mapping[str, str]:
 
 
 def _user_visible_files(root: Path) -> Iterator[Path]:
-    """Every file of a project in order of its path, without what the build made."""
+    """Every file of a project in order of its path, without what a build made."""
     for path in sorted(root.rglob("*")):
         top = path.relative_to(root).parts[0]
-        built = top.startswith(BUILD_PREFIX) and (root / top).is_dir()
-        if not built and not path.is_dir():
+        if not path.is_dir() and not _is_build_dir(root / top):
             yield path
+
+
+def _is_build_dir(path: Path) -> bool:
+    """Whether a directory belongs to the build: the preset's own, or another one of CMake's beside it."""
+    named = path.name == BUILD_DIR or (path / "CMakeCache.txt").is_file()
+    return named and path.is_dir() and not path.is_symlink()
 
 
 def require_engine(engine: str) -> None:
@@ -212,107 +201,15 @@ def require_engine(engine: str) -> None:
         )
 
 
-def _project_files(
-    model: bytes, compiled: CompiledModel, board: Board, engine: str, template: Template
-) -> dict[str, bytes]:
-    """Every file but the manifest; model_info.h has no build id yet."""
-    model_sha256 = sha256_hex(model)
-    files = dict(_runtime_files(engine, compiled.kernels))
-    files.update({f"src/model/{name}": text.encode() for name, text in compiled.sources.items()})
-    files[MODEL_INFO_NAME] = _model_info_file(model, compiled, board, engine, _NO_BUILD_ID)
-    build = board.build
-    context = Context(
-        tool_version=__version__,
-        board=board,
-        engine=engine,
-        model_sha256=model_sha256,
-        sources=(),
-        include_dirs=(),
-        stm32=stm32_values(board, build) if isinstance(build, Stm32Build) else None,
-    )
-    targets = {*files, *(file.target for file in template.resolve(context))}
-    context = replace(
-        context,
-        sources=tuple(sorted(name for name in targets if name.endswith(".c"))),
-        include_dirs=tuple(
-            sorted({str(PurePosixPath(name).parent) for name in targets if name.endswith(".h")})
-        ),
-    )
-    files.update({file.target: file.content(context) for file in template.resolve(context)})
-    files.update(_shared_files(model, compiled, context, template))
-    return files
-
-
-def _runtime_files(engine: str, kernels: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    runtime = firmware_templates_dir() / "runtime"
-    for path in sorted(runtime.glob("*.[ch]")):
-        if not path.name.startswith("engine_") or path.stem == f"engine_{engine}":
-            yield f"src/runtime/{path.name}", path.read_bytes()
-    for name in kernels:
-        yield f"src/runtime/kernels/{name}", (runtime / "kernels" / name).read_bytes()
-
-
-def _shared_files(
-    model: bytes, compiled: CompiledModel, context: Context, template: Template
-) -> dict[str, bytes]:
-    """The files that every platform gets alike."""
-    names = {
-        **context.names(),
-        "executable": template.executable,
-        "tflm": tflm_values(model, read_model(model)),
-        "info": model_info(context.model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
-    }
-    return {
-        "src/tflm/model_data.h": _render_shared("model_data.h.j2", names),
-        "src/tflm/model_data.cc": _render_shared("model_data.cc.j2", names),
-        "src/tflm/op_resolver.h": _render_shared("op_resolver.h.j2", names),
-        "README.md": _render_shared("README.md.j2", names),
-        ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),
-        BOARD_NAME: context.board.yaml_text.encode(),
-        MODEL_NAME: model,
-    }
-
-
-def _model_info_file(
-    model: bytes, compiled: CompiledModel, board: Board, engine: str, build_id: str
-) -> bytes:
-    info = model_info(sha256_hex(model), build_id, compiled.input, compiled.output)
-    names = {"tool_version": __version__, "board": board, "engine": engine, "info": info}
-    return _render_shared("model_info.h.j2", names)
-
-
-def _render_shared(name: str, names: Mapping[str, object]) -> bytes:
-    text = (firmware_templates_dir() / "project" / name).read_text(encoding="utf-8")
-    return render(text, names, name).encode()
-
-
-def _build_id(files: Mapping[str, bytes]) -> str:
-    """First 16 bytes of the SHA-256 over tool version, names and contents, as hex digits.
-
-    Each part is preceded by its length, so that no two different projects give the same stream.
-    """
-    digest = hashlib.sha256()
-    for part in (__version__.encode(), *(p for name in sorted(files) for p in (name.encode(), files[name]))):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()[:32]
-
-
-def _manifest(
-    compiled: CompiledModel,
-    board: Board,
-    engine: str,
-    template: Template,
-    build_id: str,
-    files: Mapping[str, bytes],
-) -> Manifest:
+def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> Manifest:
+    compiled = firmware.compiled
     return Manifest(
         format=FORMAT,
         mcu_ser=__version__,
-        board=board.id,
-        engine=engine,
-        executable=template.executable,
-        model_sha256=sha256_hex(files[MODEL_NAME]),
+        board=firmware.board.id,
+        engine=firmware.engine,
+        executable=firmware.template.executable,
+        model_sha256=sha256_hex(firmware.model),
         build_id=build_id,
         arena_bytes=compiled.arena_bytes,
         weight_bytes=compiled.weight_bytes,

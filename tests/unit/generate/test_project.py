@@ -206,6 +206,8 @@ def test_project_is_replaced_by_a_new_one(tmp_path: Path, model: Path) -> None:
     generate(model, load_board("host"), "aot", out)
     (out / "build").mkdir()
     (out / "build" / "firmware").write_text("old")
+    (out / "build-sanitized").mkdir()
+    (out / "build-sanitized" / "CMakeCache.txt").write_text("")
     generate(model, load_board("netduinoplus2"), "aot", out)
     assert Project.load(out).board.id == "netduinoplus2"
     assert not (out / "build").exists()
@@ -224,6 +226,7 @@ def test_empty_directory_is_used(tmp_path: Path, model: Path) -> None:
         ("src/mine.c", r"src/mine\.c was not generated"),
         (".vscode/settings.json", r"\.vscode/settings\.json was not generated"),
         ("buildings.txt", r"buildings\.txt was not generated"),
+        ("build-notes/day.txt", r"build-notes/day\.txt was not generated"),
     ],
 )
 def test_files_of_the_user_are_never_lost(tmp_path: Path, model: Path, name: str, message: str) -> None:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compiled model and a board, turned into the content of every file of a firmware project, in memory.
+
+Pure but for reading the templates: the same input and version of mcu-ser give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from mcu_ser import __version__
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.artifacts import sha256_hex
+from mcu_ser.board_stm32 import Stm32Build
+from mcu_ser.generate.byte_arrays import tflm_values
+from mcu_ser.generate.jinja_env import render
+from mcu_ser.generate.model_info import model_info
+from mcu_ser.generate.stm32 import stm32_values
+from mcu_ser.generate.template import Context, Template
+from mcu_ser.resources import firmware_templates_dir
+
+if TYPE_CHECKING:
+    from mcu_ser.aot.compile import CompiledModel
+    from mcu_ser.board import Board
+
+MODEL_NAME = "model.tflite"
+BOARD_NAME = "board.yaml"
+MODEL_INFO_NAME = "src/model/model_info.h"
+_NO_BUILD_ID = "0" * 32
+
+
+@dataclass(frozen=True, eq=False)
+class Firmware:
+    """What a project is made of. `model` is the .tflite, `compiled` the same model as C."""
+
+    model: bytes
+    compiled: CompiledModel
+    board: Board
+    engine: str
+    template: Template
+
+
+def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
+    """Every file but the manifest, by project-relative path, and the build id (32 hex digits) of them all."""
+    files = dict(_runtime_files(firmware))
+    files.update({f"src/model/{name}": text.encode() for name, text in firmware.compiled.sources.items()})
+    files[MODEL_INFO_NAME] = _model_info_file(firmware, _NO_BUILD_ID)
+    files.update(_platform_files(firmware, files))
+    files.update(_shared_files(firmware))
+    build_id = _build_id(files)
+    files[MODEL_INFO_NAME] = _model_info_file(firmware, build_id)
+    return files, build_id
+
+
+def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
+    runtime = firmware_templates_dir() / "runtime"
+    for path in sorted(runtime.glob("*.[ch]")):
+        if not path.name.startswith("engine_") or path.stem == f"engine_{firmware.engine}":
+            yield f"src/runtime/{path.name}", path.read_bytes()
+    for name in firmware.compiled.kernels:
+        yield f"src/runtime/kernels/{name}", (runtime / "kernels" / name).read_bytes()
+
+
+def _platform_files(firmware: Firmware, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of the platform's template; `files` are those that the build compiles beside them."""
+    context = _context(firmware)
+    targets = {*files, *(file.target for file in firmware.template.resolve(context))}
+    headers = (PurePosixPath(name) for name in targets if name.endswith(".h"))
+    context = replace(
+        context,
+        sources=tuple(sorted(name for name in targets if name.endswith(".c"))),
+        include_dirs=tuple(sorted({str(header.parent) for header in headers})),
+    )
+    return {file.target: file.content(context) for file in firmware.template.resolve(context)}
+
+
+def _context(firmware: Firmware) -> Context:
+    board = firmware.board
+    return Context(
+        tool_version=__version__,
+        board=board,
+        engine=firmware.engine,
+        model_sha256=sha256_hex(firmware.model),
+        sources=(),
+        include_dirs=(),
+        stm32=stm32_values(board, board.build) if isinstance(board.build, Stm32Build) else None,
+    )
+
+
+def _shared_files(firmware: Firmware) -> dict[str, bytes]:
+    """The files that every platform gets alike."""
+    compiled, context = firmware.compiled, _context(firmware)
+    names = {
+        **context.names(),
+        "executable": firmware.template.executable,
+        # TFLite-Micro runs the file as it is, so nothing that the compiler may have rewritten counts here.
+        "tflm": tflm_values(firmware.model, read_model(firmware.model)),
+        "info": model_info(context.model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
+    }
+    return {
+        "src/tflm/model_data.h": _render_shared("model_data.h.j2", names),
+        "src/tflm/model_data.cc": _render_shared("model_data.cc.j2", names),
+        "src/tflm/op_resolver.h": _render_shared("op_resolver.h.j2", names),
+        "README.md": _render_shared("README.md.j2", names),
+        ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),
+        BOARD_NAME: firmware.board.yaml_text.encode(),
+        MODEL_NAME: firmware.model,
+    }
+
+
+def _model_info_file(firmware: Firmware, build_id: str) -> bytes:
+    compiled, context = firmware.compiled, _context(firmware)
+    info = model_info(context.model_sha256, build_id, compiled.input, compiled.output)
+    return _render_shared("model_info.h.j2", {**context.names(), "info": info})
+
+
+def _render_shared(name: str, names: Mapping[str, object]) -> bytes:
+    text = (firmware_templates_dir() / "project" / name).read_text(encoding="utf-8")
+    return render(text, names, name).encode()
+
+
+def _build_id(files: Mapping[str, bytes]) -> str:
+    """First 16 bytes of the SHA-256 over tool version, names and contents, as hex digits.
+
+    Each part is preceded by its length, so that no two different projects give the same stream.
+    """
+    digest = hashlib.sha256()
+    for part in (__version__.encode(), *(p for name in sorted(files) for p in (name.encode(), files[name]))):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()[:32]
