@@ -15,40 +15,52 @@ struct aot_conv_2d {
   struct aot_rescale rescale;
 };
 
-AOT_INLINE void aot_conv_2d(const struct aot_conv_2d *layer, const int8_t *restrict input,
-                            int8_t *restrict output) {
+/* Output channels `channel` .. `channel + channels - 1` of one pixel; channels is a constant. */
+AOT_INLINE void aot_conv_2d_block(const struct aot_conv_2d *layer, const struct aot_pixel_taps *taps,
+                                  const int8_t *input, int8_t *output, int32_t channel, int32_t channels) {
   const struct aot_window *window = &layer->window;
-  const int32_t channels = layer->input.channels;
+  const int32_t depth = layer->input.channels;
+  const int32_t kernel = window->height * window->width * depth;
   /* Without dilation the taps of one window row are one run of bytes, in the input as in the weights. */
   const int32_t row_is_run = window->dilation_width == 1;
+  const int32_t columns = taps->columns.end - taps->columns.first;
+  const int32_t runs = row_is_run ? 1 : columns;
+  const int32_t run = row_is_run ? columns * depth : depth;
 
+  int32_t accumulators[AOT_BLOCK];
+  for (int32_t k = 0; k < channels; ++k) {
+    accumulators[k] = layer->bias[channel + k];
+  }
+  for (int32_t row = taps->rows.first; row < taps->rows.end; ++row) {
+    const int32_t y = taps->origin_y + row * window->dilation_height;
+    const int32_t x = taps->origin_x + taps->columns.first * window->dilation_width;
+    const int8_t *pixels = input + (y * layer->input.width + x) * depth;
+    const int8_t *weights =
+        layer->weights + channel * kernel + (row * window->width + taps->columns.first) * depth;
+    for (int32_t i = 0; i < runs; ++i) {
+      aot_dot(accumulators, channels, weights, kernel, pixels, run, layer->input_offset);
+      weights += depth;
+      pixels += window->dilation_width * depth;
+    }
+  }
+  for (int32_t k = 0; k < channels; ++k) {
+    output[channel + k] = aot_rescale(&layer->rescale, accumulators[k], channel + k);
+  }
+}
+
+AOT_INLINE void aot_conv_2d(const struct aot_conv_2d *layer, const int8_t *restrict input,
+                            int8_t *restrict output) {
+  const int32_t blocked = layer->output.channels / AOT_BLOCK * AOT_BLOCK;
   for (int32_t out_y = 0; out_y < layer->output.height; ++out_y) {
-    const int32_t origin_y = out_y * window->stride_height - window->pad_top;
-    const struct aot_taps rows =
-        aot_taps_inside(origin_y, window->height, window->dilation_height, layer->input.height);
     for (int32_t out_x = 0; out_x < layer->output.width; ++out_x) {
-      const int32_t origin_x = out_x * window->stride_width - window->pad_left;
-      const struct aot_taps columns =
-          aot_taps_inside(origin_x, window->width, window->dilation_width, layer->input.width);
-      const int32_t runs = row_is_run ? 1 : columns.end - columns.first;
-      const int32_t run = row_is_run ? (columns.end - columns.first) * channels : channels;
-      for (int32_t channel = 0; channel < layer->output.channels; ++channel) {
-        int32_t accumulator = layer->bias[channel];
-        for (int32_t row = rows.first; row < rows.end; ++row) {
-          const int32_t y = origin_y + row * window->dilation_height;
-          const int32_t x = origin_x + columns.first * window->dilation_width;
-          const int8_t *pixels = input + (y * layer->input.width + x) * channels;
-          const int8_t *weights =
-              layer->weights +
-              ((channel * window->height + row) * window->width + columns.first) * channels;
-          for (int32_t i = 0; i < runs; ++i) {
-            accumulator = aot_dot(accumulator, weights, pixels, run, layer->input_offset);
-            weights += channels;
-            pixels += window->dilation_width * channels;
-          }
-        }
-        *output++ = aot_rescale(&layer->rescale, accumulator, channel);
+      const struct aot_pixel_taps taps = aot_taps_of_pixel(&layer->window, &layer->input, out_y, out_x);
+      for (int32_t channel = 0; channel < blocked; channel += AOT_BLOCK) {
+        aot_conv_2d_block(layer, &taps, input, output, channel, AOT_BLOCK);
       }
+      for (int32_t channel = blocked; channel < layer->output.channels; ++channel) {
+        aot_conv_2d_block(layer, &taps, input, output, channel, 1);
+      }
+      output += layer->output.channels;
     }
   }
 }

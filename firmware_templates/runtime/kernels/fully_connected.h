@@ -15,17 +15,32 @@ struct aot_fully_connected {
   struct aot_rescale rescale;
 };
 
+/* Outputs `channel` .. `channel + channels - 1` of one row. */
+AOT_INLINE void aot_fully_connected_block(const struct aot_fully_connected *layer, const int8_t *input,
+                                          int8_t *output, int32_t channel, int32_t channels) {
+  int32_t accumulators[AOT_BLOCK];
+  for (int32_t k = 0; k < channels; ++k) {
+    accumulators[k] = layer->bias[channel + k];
+  }
+  aot_dot(accumulators, channels, layer->weights + channel * layer->input_depth, layer->input_depth, input,
+          layer->input_depth, layer->input_offset);
+  for (int32_t k = 0; k < channels; ++k) {
+    output[channel + k] = aot_rescale(&layer->rescale, accumulators[k], channel + k);
+  }
+}
+
 AOT_INLINE void aot_fully_connected(const struct aot_fully_connected *layer, const int8_t *restrict input,
                                     int8_t *restrict output) {
   for (int32_t row = 0; row < layer->rows; ++row) {
-    const int8_t *weights = layer->weights;
-    for (int32_t channel = 0; channel < layer->output_depth; ++channel) {
-      const int32_t accumulator =
-          aot_dot(layer->bias[channel], weights, input, layer->input_depth, layer->input_offset);
-      *output++ = aot_rescale(&layer->rescale, accumulator, channel);
-      weights += layer->input_depth;
+    int32_t channel = 0;
+    for (; channel + AOT_BLOCK <= layer->output_depth; channel += AOT_BLOCK) {
+      aot_fully_connected_block(layer, input, output, channel, AOT_BLOCK);
+    }
+    for (; channel < layer->output_depth; ++channel) {
+      aot_fully_connected_block(layer, input, output, channel, 1);
     }
     input += layer->input_depth;
+    output += layer->output_depth;
   }
 }
 

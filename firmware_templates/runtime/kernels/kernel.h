@@ -105,13 +105,40 @@ AOT_INLINE struct aot_taps aot_taps_inside(int32_t origin, int32_t taps, int32_t
   return inside;
 }
 
-/* accumulator + sum of weights[i] * (input[i] + input_offset) */
-AOT_INLINE int32_t aot_dot(int32_t accumulator, const int8_t *weights, const int8_t *input, int32_t count,
-                           int32_t input_offset) {
+/* Where the window of one output pixel lies on the input, and which of its taps are inside. */
+struct aot_pixel_taps {
+  int32_t origin_y;
+  int32_t origin_x;
+  struct aot_taps rows;
+  struct aot_taps columns;
+};
+
+AOT_INLINE struct aot_pixel_taps aot_taps_of_pixel(const struct aot_window *window,
+                                                   const struct aot_image *input, int32_t out_y,
+                                                   int32_t out_x) {
+  struct aot_pixel_taps taps;
+  taps.origin_y = out_y * window->stride_height - window->pad_top;
+  taps.origin_x = out_x * window->stride_width - window->pad_left;
+  taps.rows = aot_taps_inside(taps.origin_y, window->height, window->dilation_height, input->height);
+  taps.columns = aot_taps_inside(taps.origin_x, window->width, window->dilation_width, input->width);
+  return taps;
+}
+
+/* Output channels computed side by side, so that an input value is loaded once for all of them. As many
+ * accumulators and their weights fit the registers of a Cortex-M. */
+#define AOT_BLOCK 4
+
+/* accumulators[k] += sum over i of weights[k * stride + i] * (input[i] + input_offset), for k < channels.
+ * channels is a constant of at most AOT_BLOCK: its loops disappear and the accumulators become registers. */
+AOT_INLINE void aot_dot(int32_t *accumulators, int32_t channels, const int8_t *weights, int32_t stride,
+                        const int8_t *input, int32_t count, int32_t input_offset) {
   for (int32_t i = 0; i < count; ++i) {
-    accumulator += weights[i] * (input[i] + input_offset);
+    const int32_t value = input[i] + input_offset;
+#pragma GCC unroll 4
+    for (int32_t k = 0; k < channels; ++k) {
+      accumulators[k] += weights[k * stride + i] * value;
+    }
   }
-  return accumulator;
 }
 
 #endif

@@ -18,14 +18,13 @@ AOT_INLINE int32_t aot_rounded_average(int32_t sum, int32_t count) {
   return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
-/* Sum, or greatest, of the taps of one channel; the window's tap 0 lies at row origin_y, column origin_x. */
-AOT_INLINE int32_t aot_pool_taps(const struct aot_pool_2d *layer, const int8_t *channel, int32_t origin_y,
-                                 struct aot_taps rows, int32_t origin_x, struct aot_taps columns,
-                                 int32_t average) {
+/* Sum, or greatest, of the taps of one channel. */
+AOT_INLINE int32_t aot_pool_taps(const struct aot_pool_2d *layer, const int8_t *channel,
+                                 const struct aot_pixel_taps *taps, int32_t average) {
   int32_t result = average ? 0 : INT8_MIN;
-  for (int32_t row = rows.first; row < rows.end; ++row) {
-    for (int32_t column = columns.first; column < columns.end; ++column) {
-      const int32_t pixel = (origin_y + row) * layer->input.width + origin_x + column;
+  for (int32_t row = taps->rows.first; row < taps->rows.end; ++row) {
+    for (int32_t column = taps->columns.first; column < taps->columns.end; ++column) {
+      const int32_t pixel = (taps->origin_y + row) * layer->input.width + taps->origin_x + column;
       const int32_t value = channel[pixel * layer->input.channels];
       result = average ? result + value : aot_max(result, value);
     }
@@ -35,17 +34,12 @@ AOT_INLINE int32_t aot_pool_taps(const struct aot_pool_2d *layer, const int8_t *
 
 AOT_INLINE void aot_pool_2d(const struct aot_pool_2d *layer, const int8_t *restrict input,
                             int8_t *restrict output, int32_t average) {
-  const struct aot_window *window = &layer->window;
   for (int32_t out_y = 0; out_y < layer->output.height; ++out_y) {
-    const int32_t origin_y = out_y * window->stride_height - window->pad_top;
-    const struct aot_taps rows = aot_taps_inside(origin_y, window->height, 1, layer->input.height);
     for (int32_t out_x = 0; out_x < layer->output.width; ++out_x) {
-      const int32_t origin_x = out_x * window->stride_width - window->pad_left;
-      const struct aot_taps columns = aot_taps_inside(origin_x, window->width, 1, layer->input.width);
-      const int32_t count = (rows.end - rows.first) * (columns.end - columns.first);
+      const struct aot_pixel_taps taps = aot_taps_of_pixel(&layer->window, &layer->input, out_y, out_x);
+      const int32_t count = (taps.rows.end - taps.rows.first) * (taps.columns.end - taps.columns.first);
       for (int32_t channel = 0; channel < layer->output.channels; ++channel) {
-        const int32_t value =
-            aot_pool_taps(layer, input + channel, origin_y, rows, origin_x, columns, average);
+        const int32_t value = aot_pool_taps(layer, input + channel, &taps, average);
         const int32_t result = average ? aot_rounded_average(value, count) : value;
         *output++ = (int8_t)aot_clamp(result, layer->min, layer->max);
       }
