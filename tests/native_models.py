@@ -66,7 +66,7 @@ class NativeModels:
         self._program = directory / "models"
         cases = []
         for number, model in enumerate(models):
-            _write_model(model, f"m{number}", directory, layers=layers)
+            write_model(model, f"m{number}", directory, layers=layers)
             cases.append(f"      case {number}: RUN(m{number}); break;")
         includes = "".join(f'#include "m{number}.c"\n' for number in range(len(models)))
         (directory / "main.c").write_text(includes + _MAIN.replace("CASES", "\n".join(cases)))
@@ -121,7 +121,7 @@ _LAYER_HOOK = """
 """
 
 
-def _write_model(model: CompiledModel, prefix: str, directory: Path, *, layers: bool) -> None:
+def write_model(model: CompiledModel, prefix: str, directory: Path, *, layers: bool = False) -> None:
     """Write the model as one file whose global names start with `prefix`, so that several can be included."""
     order = ("aot_model.h", "aot_weights.h", "aot_weights.c", "aot_model.c")
     text = "\n".join(model.sources[name] for name in order)

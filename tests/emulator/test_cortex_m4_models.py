@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tflite_micro import runtime
+
+from mcu_ser.aot.compile import compile_model
+from tests.native_models import RUNTIME, STRICT, write_model
+from tests.random_layers import LAYERS
+
+pytestmark = pytest.mark.emulator
+
+MODELS_PER_OPERATOR = 6
+CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-ffreestanding", "-O2")
+LINK = ("-nostartfiles", "-Wl,-Ttext=0x400,-Tdata=0x20000000,--section-start=.vectors=0,-e,reset")
+MACHINE = ("-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
+SUPPORT = Path(__file__).with_name("cortex_m4_models.c")
+
+
+def _program(models, samples, directory):
+    """Source of a program that runs every sample of every model."""
+    parts = []
+    calls = []
+    for number, (model, inputs) in enumerate(zip(models, samples, strict=True)):
+        prefix = f"m{number}"
+        write_model(model, prefix, directory)
+        values = ", ".join(map(str, np.ravel(inputs).tolist()))
+        parts.append(f'#include "{prefix}.c"\nstatic const int8_t {prefix}_samples[] = {{{values}}};')
+        calls += [
+            f"run({prefix}_aot_model_input(), {prefix}_samples + {i * model.input.bytes}, "
+            f"{model.input.bytes}, {prefix}_aot_model_invoke, {prefix}_aot_model_output(), "
+            f"{model.output.bytes})"
+            for i in range(len(inputs))
+        ]
+    return "\n".join([*parts, f"#define RUN_ALL {'; '.join(calls)}", SUPPORT.read_text()])
+
+
+def _run_on_cortex_m4(models, samples, directory):
+    source, elf = directory / "main.c", directory / "main.elf"
+    source.write_text(_program(models, samples, directory))
+    compiler = ["arm-none-eabi-gcc", *STRICT, *CORE, *LINK, f"-I{RUNTIME}", "-o", elf, source]
+    subprocess.run(compiler, check=True, timeout=120)
+    emulator = ["qemu-system-arm", *MACHINE, "-semihosting-config", "enable=on,target=native", "-kernel", elf]
+    done = subprocess.run(emulator, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is not installed")
+@settings(
+    max_examples=2,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(data, tmp_path_factory):
+    drawn = [
+        data.draw(st.lists(LAYERS[opcode], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
+        for opcode in sorted(LAYERS)
+    ]
+    files = [model.file for models in drawn for model in models]
+    models = [compile_model(file) for file in files]
+    rng = np.random.default_rng(0)
+    samples = [rng.integers(-128, 128, (4, *model.input.shape), dtype=np.int8) for model in models]
+    output = _run_on_cortex_m4(models, samples, tmp_path_factory.mktemp("cortex_m4"))
+    expected = []
+    for file, inputs in zip(files, samples, strict=True):
+        oracle = runtime.Interpreter.from_bytes(file, arena_size=1 << 20)
+        for sample in inputs:
+            oracle.set_input(sample, 0)
+            oracle.invoke()
+            expected.append(oracle.get_output(0).tobytes())
+    assert output == b"".join(expected)
