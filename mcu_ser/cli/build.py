@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _next_command(path: Path, project: Project) -> str:
     runs_here = project.board.emulator is not None or project.board.platform == "host"
     port = "" if runs_here else " --port PORT"
-    return f"mcu-ser verify {path}{port} --samples SAMPLES.npz --out REPORT"
+    return f"mcu-ser verify {shlex.quote(str(path))}{port} --samples SAMPLES.npz --out REPORT"
 
 
 def show_footprint(output: Output, footprint: Footprint) -> None:

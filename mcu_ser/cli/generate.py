@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         f"arena {manifest.arena_bytes} B"
     )
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
-    output.wrote(args.out, next_command=f"mcu-ser build {args.out}")
+    output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")
     return 0

@@ -150,6 +150,8 @@ def _process_group(argv: Sequence[str], cwd: Path, output: int) -> Iterator[subp
 
 def _refuse(project: Project, log: Path) -> NoReturn:
     """Raise the error that the log of a failed build tells of."""
+    # An older firmware must not pass for the one that could not be built.
+    project.elf_path.unlink(missing_ok=True)
     text = log.read_text(errors="replace")
     regions = {region.name: region for region in project.board.memory}
     overflow = _OVERFLOW.search(text)

@@ -224,13 +224,15 @@ def test_native_firmware_is_built_and_rebuilt(host_project: Project, monkeypatch
 
 def test_moved_project_is_built_anew(host_project: Project, tmp_path: Path) -> None:
     content = build(host_project).elf.read_bytes()
-    moved = tmp_path / "moved"
+    moved = tmp_path / "moved to träume (1)"
     shutil.move(host_project.root, moved)
     result = build(Project.load(moved))
     assert result.elf.read_bytes() == content, "the program does not depend on where it was built"
 
 
-def test_real_compile_error_is_told(host_project: Project) -> None:
+def test_real_compile_error_is_told_and_leaves_no_old_firmware(host_project: Project) -> None:
+    host_project.build_dir.mkdir()
+    host_project.elf_path.write_text("older firmware")
     source = host_project.root / "src" / "runtime" / "crc32.c"
     source.write_text(source.read_text() + "\nint unfinished(\n")
     with pytest.raises(BuildError, match=r"src/runtime/crc32\.c:\d+:\d+: error: "):
