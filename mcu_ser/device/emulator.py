@@ -7,20 +7,17 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from mcu_ser.device.device import DEFAULT_BAUD
-from mcu_ser.device.process import SupervisedProcess
-from mcu_ser.errors import ConfigError, DeviceFaultError, ToolMissingError
+from mcu_ser.device.process import SupervisedProcess, how_it_ended
+from mcu_ser.errors import ConfigError, DeviceFaultError
+from mcu_ser.programs import QEMU_ARM
 
-QEMU = "qemu-system-arm"
 _START_S = 20.0
-_ABORTED = -6
-"""QEMU aborts (SIGABRT; a shell shows 134) when the emulated core can go no further."""
 
 
 class QemuEmulator:
@@ -61,7 +58,7 @@ class QemuEmulator:
     def __enter__(self) -> QemuEmulator:
         if not self._elf.is_file():
             raise ConfigError(self._elf, "is not there", hint="mcu-ser build PROJECT")
-        qemu = find_qemu()
+        qemu = str(QEMU_ARM.require().resolve())
         # QEMU inherits a socket that already listens: no other program can take the port in between.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
             listener.bind(("127.0.0.1", 0))
@@ -74,7 +71,9 @@ class QemuEmulator:
             # QEMU says so just before it waits for the client.
             if self._process.wait_for_output("waiting for connection", _START_S, stderr=True) is None:
                 self.raise_if_dead()
-                raise DeviceFaultError(self._machine, f"{QEMU} does not listen after {_START_S:g} s")
+                raise DeviceFaultError(
+                    self._machine, f"{QEMU_ARM.command} does not listen after {_START_S:g} s"
+                )
         except BaseException:
             self._process.stop()
             raise
@@ -97,18 +96,6 @@ class QemuEmulator:
         return self._process
 
 
-def find_qemu() -> str:
-    """Absolute path of QEMU.
-
-    Raises:
-        ToolMissingError: It is not on the PATH.
-    """
-    path = shutil.which(QEMU)
-    if path is None:
-        raise ToolMissingError(QEMU, "is not installed", hint="sudo apt-get install qemu-system-arm")
-    return str(Path(path).resolve())
-
-
 def qemu_argv(qemu: str, elf: Path, machine: str, listener: int, serial_index: int) -> list[str]:
     """The command line; `listener` is the descriptor of a listening socket that QEMU inherits."""
     # nodelay: QEMU sends the UART's bytes one by one, and TCP would hold back all but the first for 40 ms.
@@ -128,11 +115,11 @@ def qemu_argv(qemu: str, elf: Path, machine: str, listener: int, serial_index: i
 
 def _obituary(code: int, last_words: str) -> str:
     lines = [line.strip() for line in last_words.splitlines() if line.strip()]
+    # QEMU aborts when the emulated core can go no further.
     fatal = next((line for line in lines if line.startswith("qemu: fatal:")), None)
     if fatal is not None:
         registers = " ".join(line for line in lines if line.startswith(("R12=", "XPSR=")))
         return f"the firmware crashed ({fatal}; {registers})"
     # QEMU's notes about its own set-up are no last words.
     words = next((line for line in lines if "info:" not in line and "warning:" not in line), "")
-    how = "aborted" if code == _ABORTED else f"ended with exit status {code}"
-    return f"QEMU {how}" + (f": {words}" if words else "")
+    return f"QEMU ended ({how_it_ended(code)})" + (f": {words}" if words else "")

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-import signal
 from pathlib import Path
 from types import TracebackType
 
 from mcu_ser.device.device import DEFAULT_BAUD
-from mcu_ser.device.process import SupervisedProcess
+from mcu_ser.device.process import SupervisedProcess, how_it_ended
 from mcu_ser.errors import ConfigError, DeviceFaultError
 
 _START_S = 10.0
@@ -76,16 +75,8 @@ class HostProcess:
 
 
 def _obituary(code: int, last_words: str) -> str:
-    how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit status {code}"
-    # A sanitizer's report is long; the line that says what happened names it.
+    # A sanitizer's report is long; one line of it says what happened.
     lines = [line.strip() for line in last_words.splitlines() if line.strip()]
     telling = next((line for line in lines if "ERROR:" in line or "runtime error:" in line), None)
     words = telling or (lines[-1] if lines else "")
-    return f"the firmware ended ({how})" + (f": {words}" if words else "")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return f"the firmware ended ({how_it_ended(code)})" + (f": {words}" if words else "")

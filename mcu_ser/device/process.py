@@ -7,6 +7,7 @@ import atexit
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,3 +98,13 @@ class SupervisedProcess:
                 self._process.wait()
         self._stdout.close()
         self._stderr.close()
+
+
+def how_it_ended(returncode: int) -> str:
+    """The exit status of a process in words."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        return f"killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"killed by signal {-returncode}"

@@ -34,7 +34,8 @@ def test_a_missing_qemu_names_the_command_that_installs_it(tmp_path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError) as caught:
         QemuEmulator(tmp_path / "firmware.elf", "netduinoplus2").__enter__()
-    assert str(caught.value) == "qemu-system-arm: is not installed; try: sudo apt-get install qemu-system-arm"
+    assert str(caught.value).startswith("qemu-system-arm: not found")
+    assert str(caught.value).endswith("try: apt-get install qemu-system-arm")
     assert caught.value.exit_code == 3
 
 
@@ -47,14 +48,14 @@ def test_a_missing_qemu_names_the_command_that_installs_it(tmp_path, monkeypatch
             "R00=0\nR12=1 R15=08000100\nXPSR=3\n",
             "the firmware crashed (qemu: fatal: Lockup: can't escalate 3; R12=1 R15=08000100 XPSR=3)",
         ),
-        (-6, "", "QEMU aborted"),
+        (-6, "", "QEMU ended (killed by SIGABRT)"),
         (
             1,
             "qemu-system-arm: info: QEMU waiting\nqemu-system-arm: unsupported machine type\n"
             "Use -machine help\n",
-            "QEMU ended with exit status 1: qemu-system-arm: unsupported machine type",
+            "QEMU ended (exit status 1): qemu-system-arm: unsupported machine type",
         ),
-        (0, "qemu-system-arm: warning: no timers\n", "QEMU ended with exit status 0"),
+        (0, "qemu-system-arm: warning: no timers\n", "QEMU ended (exit status 0)"),
     ],
 )
 def test_qemus_last_words(code, words, expected):

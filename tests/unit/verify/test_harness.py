@@ -179,7 +179,7 @@ def test_a_crash_in_the_middle_of_a_run_names_signal_sample_and_message(program)
         with pytest.raises(DeviceFaultError) as caught:
             run_samples(Client(link, SHORT), expectation(), misbehaving(b"c"))
     text = str(caught.value)
-    assert text.startswith("firmware: the firmware ended (killed by SIGABRT)")
+    assert text.startswith("firmware: the firmware ended (killed by SIGILL)")
     assert "(sample 2 of 4, last message INFER seq 17)" in text
     assert caught.value.exit_code == 4
 
