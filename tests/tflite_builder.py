@@ -82,7 +82,7 @@ class TfliteBuilder:
     ) -> int:
         """Add a tensor; returns its index. `data` makes it a constant."""
         scales = () if scale is None else tuple(np.atleast_1d(np.asarray(scale, np.float32)).tolist())
-        zero_points = tuple(np.broadcast_to(np.asarray(zero_point, np.int64), len(scales)).tolist())
+        zero_points = (zero_point,) * len(scales) if isinstance(zero_point, int) else tuple(zero_point)
         if data is not None and not isinstance(data, bytes):
             data = np.asarray(data, DTYPES[dtype]).tobytes()
         index = len(self._tensors)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs models on an emulated Cortex-M4 without any board support: the vector table, and semihosting calls that
- * write the outputs to the emulator's standard output. The test appends the models and their inputs before this
- * file, and RUN_ALL, which calls run() once per sample. */
+/* Runs models on an emulated Cortex-M4 without any board support: the vector table, and semihosting calls
+ * that write the outputs to the emulator's standard output. The test puts the models and their inputs before
+ * this file, and RUN_ALL, which calls run() once per sample. */
 
 enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_EXIT = 0x18, ADP_STOPPED_APPLICATION_EXIT = 0x20026 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all kernels share: how a layer is described, and the arithmetic of TensorFlow Lite's int8 specification.
+/* What all kernels share: how a layer is described, and the arithmetic of TensorFlow Lite's int8
+ * specification.
  *
  * Each layer calls its kernel with the address of its own `static const` description. The kernels are inlined
  * into that one call, so that every size, stride and offset is a constant to the compiler.
@@ -37,7 +38,8 @@ struct aot_window {
   int32_t pad_left;
 };
 
-/* From accumulators to int8: output = clamp(zero_point + accumulator * multiplier * 2^(shift - 31), min, max). */
+/* From accumulators to int8:
+ * output = clamp(zero_point + accumulator * multiplier * 2^(shift - 31), min, max). */
 struct aot_rescale {
   const int32_t *multiplier; /* one, or one per channel; 0 or 2^30 .. 2^31 - 1 */
   const int8_t *shift;       /* as many; -31 .. 30, negative shifts right */
@@ -48,8 +50,9 @@ struct aot_rescale {
   int32_t max;
 };
 
-/* round(a * b / 2^31), ties upwards; a and b not both INT32_MIN. gemmlowp's SaturatingRoundingDoublingHighMul, which rounds its ties
- * the same way once its sign-dependent nudge and its truncating division are taken together. */
+/* round(a * b / 2^31), ties upwards; a and b not both INT32_MIN.
+ * gemmlowp's SaturatingRoundingDoublingHighMul, which rounds its ties the same way once its sign-dependent
+ * nudge and its truncating division are taken together. */
 AOT_INLINE int32_t aot_doubling_high_mul(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }

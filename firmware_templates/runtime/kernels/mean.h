@@ -18,7 +18,8 @@ struct aot_mean {
   int32_t zero_point;
 };
 
-AOT_INLINE void aot_mean(const struct aot_mean *layer, const int8_t *restrict input, int8_t *restrict output) {
+AOT_INLINE void aot_mean(const struct aot_mean *layer, const int8_t *restrict input,
+                         int8_t *restrict output) {
   const int32_t inner_block = layer->reduced_inner * layer->inner;
   const int32_t outer_block = layer->middle * inner_block;
   for (int32_t i = 0; i < layer->outer; ++i) {

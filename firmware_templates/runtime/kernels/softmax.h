@@ -10,7 +10,7 @@
 
 struct aot_softmax {
   int32_t rows;
-  int32_t depth;
+  int32_t depth; /* at most 511: with more, equal inputs would shift by more than 31 bits below */
   int32_t multiplier; /* input difference -> Q5.26 together with left_shift */
   int32_t left_shift;
   int32_t least_difference; /* differences to the maximum below this one count as exp() = 0 */
@@ -55,7 +55,8 @@ AOT_INLINE int32_t aot_exp_of_negative(int32_t x) {
 AOT_INLINE int32_t aot_reciprocal_of_one_plus(int32_t x) {
   const int32_t q29_one = INT32_C(1) << 29;
   const int32_t half_denominator = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2);
-  int32_t estimate = 1515870810 + aot_doubling_high_mul(half_denominator, -1010580540); /* 48/17 - 32/17 d, Q2.29 */
+  /* 48/17 - 32/17 * half_denominator in Q2.29 */
+  int32_t estimate = 1515870810 + aot_doubling_high_mul(half_denominator, -1010580540);
   for (int32_t step = 0; step < 3; ++step) {
     const int32_t error = q29_one - aot_doubling_high_mul(half_denominator, estimate);
     estimate += aot_saturating_shift_left(aot_doubling_high_mul(estimate, error), 2);
@@ -69,32 +70,37 @@ AOT_INLINE int32_t aot_softmax_exp(const struct aot_softmax *layer, int32_t diff
   return aot_exp_of_negative(scaled);
 }
 
+AOT_INLINE void aot_softmax_row(const struct aot_softmax *layer, const int8_t *restrict input,
+                                int8_t *restrict output) {
+  int32_t max = INT8_MIN;
+  for (int32_t i = 0; i < layer->depth; ++i) {
+    max = aot_max(max, input[i]);
+  }
+  int32_t sum = 0; /* Q12.19; at least 1, because the maximum is among the terms */
+  for (int32_t i = 0; i < layer->depth; ++i) {
+    if (input[i] - max >= layer->least_difference) {
+      sum += aot_rounding_shift_right(aot_softmax_exp(layer, input[i] - max), 12);
+    }
+  }
+  /* sum = 2^bits_over_one * (1 + x) with 0 <= x < 1 */
+  const int32_t leading_zeros = __builtin_clz((uint32_t)sum);
+  const int32_t bits_over_one = 12 - leading_zeros;
+  const int32_t x = (int32_t)(((uint32_t)sum << leading_zeros) - (UINT32_C(1) << 31));
+  const int32_t scale = aot_reciprocal_of_one_plus(x);
+  for (int32_t i = 0; i < layer->depth; ++i) {
+    int32_t value = 0; /* in 1/256 */
+    if (input[i] - max >= layer->least_difference) {
+      const int32_t share = aot_doubling_high_mul(scale, aot_softmax_exp(layer, input[i] - max));
+      value = aot_rounding_shift_right(share, bits_over_one + 23);
+    }
+    output[i] = (int8_t)aot_clamp(value + INT8_MIN, INT8_MIN, INT8_MAX);
+  }
+}
+
 AOT_INLINE void aot_softmax(const struct aot_softmax *layer, const int8_t *restrict input,
                             int8_t *restrict output) {
   for (int32_t row = 0; row < layer->rows; ++row) {
-    int32_t max = INT8_MIN;
-    for (int32_t i = 0; i < layer->depth; ++i) {
-      max = aot_max(max, input[i]);
-    }
-    int32_t sum = 0; /* Q12.19 */
-    for (int32_t i = 0; i < layer->depth; ++i) {
-      if (input[i] - max >= layer->least_difference) {
-        sum += aot_rounding_shift_right(aot_softmax_exp(layer, input[i] - max), 12);
-      }
-    }
-    /* sum = 2^bits_over_one * (1 + x) with 0 <= x < 1 */
-    const int32_t leading_zeros = __builtin_clz((uint32_t)sum);
-    const int32_t bits_over_one = 12 - leading_zeros;
-    const int32_t x = (int32_t)(((uint32_t)sum << leading_zeros) - (UINT32_C(1) << 31));
-    const int32_t scale = aot_reciprocal_of_one_plus(x);
-    for (int32_t i = 0; i < layer->depth; ++i) {
-      int32_t value = 0; /* in 1/256 */
-      if (input[i] - max >= layer->least_difference) {
-        value = aot_rounding_shift_right(aot_doubling_high_mul(scale, aot_softmax_exp(layer, input[i] - max)),
-                                         bits_over_one + 23);
-      }
-      output[i] = (int8_t)aot_clamp(value + INT8_MIN, INT8_MIN, INT8_MAX);
-    }
+    aot_softmax_row(layer, input, output);
     input += layer->depth;
     output += layer->depth;
   }

@@ -266,8 +266,7 @@ def test_a_variable_is_an_error():
 
 def test_scales_without_as_many_zero_points_are_an_error():
     model = TfliteBuilder()
-    x = model.tensor((1, 1), scale=[1.0, 2.0, 3.0], zero_point=[0, 0, 0])
-    model._tensors[0].zero_points = (0, 0)
+    x = model.tensor((1, 1), scale=[1.0, 2.0, 3.0], zero_point=[0, 0])
     _fails(model.build([x], [x]), "has 3 scales and 2 zero points")
 
 
