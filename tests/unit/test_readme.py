@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README is part of the product: what it says must be so."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mcu_ser.aot.supported import operator_table
+from mcu_ser.board import list_boards
+from mcu_ser.cli.main import COMMANDS, build_parser
+from mcu_ser.recipe import load_recipe
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Commands are what stands in code blocks; a comment ends at the line.
+BLOCKS = re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+LINES = [line for block in BLOCKS for line in block.splitlines()]
+
+
+def between(marker):
+    return README.partition(f"<!-- {marker}:begin -->\n")[2].partition(f"<!-- {marker}:end -->")[0].strip()
+
+
+def test_the_operator_table_is_the_rules_that_refuse():
+    assert between("operators") == operator_table().strip()
+
+
+def test_the_board_table_names_every_board():
+    assert set(re.findall(r"^\| `(\w+)` \|", between("boards"), re.MULTILINE)) == {
+        board.id for board in list_boards()
+    }
+
+
+def test_the_command_table_names_every_command():
+    assert re.findall(r"^\| `([a-z]+)(?: [A-Z]+)?` \|", README, re.MULTILINE)[: len(COMMANDS)] == list(
+        COMMANDS
+    )
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("mcu-ser ")])
+def test_every_command_line_parses(line):
+    build_parser().parse_args(shlex.split(line, comments=True)[1:])
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("bash ")])
+def test_every_script_exists(line):
+    assert (ROOT / shlex.split(line)[1]).is_file()
+
+
+@pytest.mark.parametrize("name", ["synthetic", "ravdess-emodb"])
+def test_the_recipes_it_names_are_shipped(name):
+    assert f"{name}" in README
+    assert load_recipe(name).name == name
+
+
+def test_every_directory_of_the_layout_exists():
+    layout = next(block for block in BLOCKS if block.startswith("mcu_ser/"))
+    for line in layout.splitlines():
+        assert (ROOT / line.split()[0]).is_dir()
