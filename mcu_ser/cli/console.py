@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.artifacts import canonical_json
-
 if TYPE_CHECKING:
     import argparse
 
@@ -58,6 +56,8 @@ class Output:
     def document(self, document: Any) -> None:
         """The JSON answer of the command, if `--json` was given."""
         if self._as_json:
+            from mcu_ser.artifacts import canonical_json
+
             sys.stdout.write(canonical_json(document))
 
     def wrote(self, *paths: Path, next_command: str | None = None) -> None:
