@@ -183,13 +183,8 @@ def _value(value: Value, name: str, indent: str) -> str:
             return f"{{{inner}}}"
         return f"{{\n{_members(value, name, indent + '    ')}{indent}}}"
     if isinstance(value, tuple):
-        return f"{{{', '.join(_integer(v) for v in value)}}}"
-    return _integer(value)
-
-
-def _integer(value: int) -> str:
-    # -2147483648 is the negation of a constant that is no int.
-    return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
+        return f"{{{', '.join(map(str, value))}}}"
+    return str(value)
 
 
 def _tables(model: EmittedModel) -> list[tuple[EmittedLayer, Table]]:
@@ -239,7 +234,7 @@ def _numbers(table: Table) -> str:
     per_line = 24 if table.c_type == "int8_t" else 9
     flat = np.ravel(table.values)
     lines = [
-        "    " + ", ".join(map(_integer, flat[i : i + per_line].tolist())) + ",\n"
+        "    " + ", ".join(map(str, flat[i : i + per_line].tolist())) + ",\n"
         for i in range(0, flat.size, per_line)
     ]
     return "".join(lines)
