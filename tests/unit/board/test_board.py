@@ -135,6 +135,11 @@ def test_impossible_sum_is_an_error(old: str, new: str, message: str) -> None:
     assert message in refusal(old, new)
 
 
+def test_regions_may_touch() -> None:
+    board = parse_board(STM32_YAML.replace("origin: 0x20000000", "origin: 0x08100000"), PATH)
+    assert board.flash_regions[0].end == board.ram_regions[0].origin
+
+
 def test_largest_arena_that_fits_is_accepted() -> None:
     board = parse_board(STM32_YAML.replace("arena_bytes: 114688", "arena_bytes: 122880"), PATH)
     assert board.budget is not None

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import re
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,19 @@ def test_project_holds_the_runtime_as_it_is(tmp_path: Path, model: Path, board: 
     assert {"src/runtime/server.c", "src/runtime/engine_aot.c", "src/runtime/port.h"} <= copied.keys()
     assert "src/runtime/kernels/softmax.h" in copied
     assert "src/runtime/kernels/mean.h" not in copied, "only kernels that the model needs"
+
+
+def test_project_gets_its_own_engine_alone(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates = tmp_path / "templates"
+    shutil.copytree(firmware_templates_dir(), templates)
+    (templates / "runtime" / "engine_other.c").write_text("")
+    for module in ("project", "project_files"):
+        monkeypatch.setattr(f"mcu_ser.generate.{module}.firmware_templates_dir", lambda: templates)
+    project = generate(model, load_board("host"), "aot", tmp_path / "project")
+    engines = [name for name in project.manifest.files if "engine_" in name]
+    assert engines == ["src/runtime/engine_aot.c"]
 
 
 def test_project_carries_model_and_board(tmp_path: Path, model: Path) -> None:

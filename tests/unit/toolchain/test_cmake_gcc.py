@@ -130,6 +130,15 @@ def test_first_error_of_a_failed_build_is_told(
     assert log.read_text().strip() == output
 
 
+def test_error_of_an_earlier_build_is_forgotten(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said in ("a.c:1:1: error: first", "a.c:2:1: error: second"):
+        fake_tools(tmp_path / "tools", monkeypatch, said)
+        with pytest.raises(BuildError, match=said):
+            build(stm32_project)
+
+
 def test_path_of_the_project_is_left_out_of_the_error(
     stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,14 +36,15 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def tiny_board(flash_bytes: int, ram_bytes: int, origin: int = 0) -> Board:
-    """A board whose memory is where a native program's is."""
+def tiny_board(flash_bytes: int, ram_bytes: int, origin: int = 0, more: str = "") -> Board:
+    """A board with flash at `origin`, RAM behind it, and `more` regions."""
     text = load_board("netduinoplus2").yaml_text
     for old, new in (
         ("bytes: 1048576", f"bytes: {flash_bytes}"),
         ("origin: 0x08000000", f"origin: {origin}"),
         ("bytes: 131072", f"bytes: {ram_bytes}"),
         ("origin: 0x20000000", f"origin: {origin + flash_bytes}"),
+        ("\nbuild:\n", f"{more}\nbuild:\n"),
         ("arena_bytes: 114688", "arena_bytes: 0"),
         ("stack_bytes: 8192", "stack_bytes: 1024"),
         ("flash_reserve_bytes: 32768", "flash_reserve_bytes: 0"),
@@ -67,9 +68,11 @@ def test_flash_and_ram_of_a_program_without_limits(elf: Path) -> None:
 
 def test_program_that_fits_to_the_last_byte(elf: Path) -> None:
     native = measure(elf, load_board("host"))
-    start = 0x400000
-    board = tiny_board(0x100000 - native.ram_bytes, 0x100000 + native.ram_bytes, start)
-    assert measure(elf, board).ram_limit_bytes == 0x100000 + native.ram_bytes
+    # Where the native program really lies: limits count bytes, wherever the linker put them.
+    more = "  - {name: NATIVE, kind: flash, origin: 0x400000, bytes: 0x100000, source: gcc}\n"
+    footprint = measure(elf, tiny_board(native.flash_bytes, native.ram_bytes, more=more))
+    assert footprint.flash_bytes == footprint.flash_limit_bytes == native.flash_bytes
+    assert footprint.ram_bytes == footprint.ram_limit_bytes == native.ram_bytes
 
 
 def test_too_much_flash_or_ram_says_by_how_much_and_what(elf: Path) -> None:
