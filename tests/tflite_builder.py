@@ -48,6 +48,9 @@ class _Tensor:
     data: bytes | None
     name: str
     variable: bool
+    sparse: bool
+    external: bool
+    buffer: int | None
 
 
 @dataclass
@@ -57,6 +60,7 @@ class _Operator:
     outputs: tuple[int, ...]
     options: dict[str, Any]
     table: str | None
+    code: int | None
 
 
 @dataclass
@@ -79,15 +83,36 @@ class TfliteBuilder:
         data: npt.ArrayLike | bytes | None = None,
         name: str | None = None,
         variable: bool = False,
+        sparse: bool = False,
+        external: bool = False,
+        buffer: int | None = None,
     ) -> int:
-        """Add a tensor; returns its index. `data` makes it a constant."""
+        """Add a tensor; returns its index.
+
+        `data` makes it a constant. `sparse` marks it as stored in a sparse encoding, `external` its data as
+        stored outside of the flatbuffer; `buffer` overrides the index of its buffer.
+        """
         scales = () if scale is None else tuple(np.atleast_1d(np.asarray(scale, np.float32)).tolist())
         zero_points = (zero_point,) * len(scales) if isinstance(zero_point, int) else tuple(zero_point)
         if data is not None and not isinstance(data, bytes):
             data = np.asarray(data, DTYPES[dtype]).tobytes()
         index = len(self._tensors)
         label = f"t{index}" if name is None else name
-        self._tensors.append(_Tensor(tuple(shape), dtype, scales, zero_points, axis, data, label, variable))
+        self._tensors.append(
+            _Tensor(
+                tuple(shape),
+                dtype,
+                scales,
+                zero_points,
+                axis,
+                data,
+                label,
+                variable,
+                sparse,
+                external,
+                buffer,
+            )
+        )
         return index
 
     def operator(
@@ -97,14 +122,16 @@ class TfliteBuilder:
         outputs: Sequence[int],
         *,
         table: str | None = "",
+        code: int | None = None,
         **options: Any,
     ) -> None:
         """Add an operator. Options have the names of the schema's accessors, e.g. StrideH=2.
 
-        `table` overrides the options table of the operator; None leaves the options out.
+        `table` overrides the options table of the operator, None leaves the options out; `code` overrides
+        the index of its operator code.
         """
         name = OPTION_TABLES.get(opcode) if table == "" else table
-        self._operators.append(_Operator(opcode, tuple(inputs), tuple(outputs), options, name))
+        self._operators.append(_Operator(opcode, tuple(inputs), tuple(outputs), options, name, code))
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The model as a .tflite file with these tensors as input and output."""
@@ -124,13 +151,15 @@ class TfliteBuilder:
         return bytes(builder.Output())
 
     def _buffers(self, builder: Any) -> int:
-        contents = [b"", *(tensor.data or b"" for tensor in self._tensors)]
+        contents = [(b"", False), *((tensor.data or b"", tensor.external) for tensor in self._tensors)]
         offsets = []
-        for content in contents:
+        for content, external in contents:
             data = builder.CreateByteVector(content) if content else None
             tflite.BufferStart(builder)
             if data is not None:
                 tflite.BufferAddData(builder, data)
+            if external:
+                tflite.BufferAddOffset(builder, 4096)
             offsets.append(tflite.BufferEnd(builder))
         return _offsets(builder, offsets)
 
@@ -172,15 +201,23 @@ def _tensor(builder: Any, tensor: _Tensor, buffer: int) -> int:
     name = builder.CreateString(tensor.name)
     shape = _integers(builder, tensor.shape)
     quantization = _quantization(builder, tensor) if tensor.scales else None
+    sparsity = _sparsity(builder) if tensor.sparse else None
     tflite.TensorStart(builder)
     tflite.TensorAddShape(builder, shape)
     tflite.TensorAddType(builder, getattr(tflite.TensorType, tensor.dtype))
-    tflite.TensorAddBuffer(builder, buffer)
+    tflite.TensorAddBuffer(builder, buffer if tensor.buffer is None else tensor.buffer)
     tflite.TensorAddName(builder, name)
     tflite.TensorAddIsVariable(builder, tensor.variable)
     if quantization is not None:
         tflite.TensorAddQuantization(builder, quantization)
+    if sparsity is not None:
+        tflite.TensorAddSparsity(builder, sparsity)
     return int(tflite.TensorEnd(builder))
+
+
+def _sparsity(builder: Any) -> int:
+    tflite.SparsityParametersStart(builder)
+    return int(tflite.SparsityParametersEnd(builder))
 
 
 def _quantization(builder: Any, tensor: _Tensor) -> int:
@@ -197,7 +234,8 @@ def _operator(builder: Any, operator: _Operator, opcodes: list[str]) -> int:
     inputs, outputs = _integers(builder, operator.inputs), _integers(builder, operator.outputs)
     options = _options(builder, operator) if operator.table else None
     tflite.OperatorStart(builder)
-    tflite.OperatorAddOpcodeIndex(builder, opcodes.index(operator.opcode))
+    code = opcodes.index(operator.opcode) if operator.code is None else operator.code
+    tflite.OperatorAddOpcodeIndex(builder, code)
     tflite.OperatorAddInputs(builder, inputs)
     tflite.OperatorAddOutputs(builder, outputs)
     if options is not None:

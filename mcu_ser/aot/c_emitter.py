@@ -57,7 +57,8 @@ class EmittedModel:
 
 def comment_text(text: str) -> str:
     """`text` with only characters that are safe in a C comment, at most 60 of them."""
-    safe = re.sub(r"[^A-Za-z0-9_./:, -]", "_", text).replace("*/", "__").replace("/*", "__")
+    # Without * no comment can end or begin, without ? and \ there is no trigraph and no line splice.
+    safe = re.sub(r"[^A-Za-z0-9_./:, -]", "_", text)
     return safe if len(safe) <= _MAX_NAME else safe[: _MAX_NAME - 3] + "..."
 
 

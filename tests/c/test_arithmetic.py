@@ -99,6 +99,50 @@ def test_exp_factors_are_exact(kernel, bit):
     assert kernel.exp_of_negative(-(1 << (24 + bit)) - 1) == doubling_high_mul(base, factor)
 
 
+def _constant(value, fraction_bits):
+    return math.floor(value * 2**fraction_bits + 0.5)
+
+
+def _exp_model(x):
+    """gemmlowp's exp(x) for x < 0 in Q5.26, with its constants computed instead of written down."""
+    quarter = 1 << 24
+    remainder = x % quarter - quarter
+    d = (remainder << 5) + (1 << 28)
+    d2 = doubling_high_mul(d, d)
+    d3, d4 = doubling_high_mul(d2, d), doubling_high_mul(d2, d2)
+    cubic = doubling_high_mul(rounding_shift_right(d4, 2) + d3, _constant(1 / 3, 31))
+    offset = _constant(math.exp(-1 / 8), 31)
+    result = offset + doubling_high_mul(offset, d + rounding_shift_right(cubic + d2, 1))
+    for bit in range(7):
+        if (remainder - x) >> (24 + bit) & 1:
+            result = doubling_high_mul(result, _constant(math.exp(-(2.0 ** (bit - 2))), 31))
+    return result
+
+
+@given(st.integers(-31 << 26, -1))
+def test_exp_is_that_of_gemmlowp_to_the_last_bit(kernel, x):
+    assert kernel.exp_of_negative(x) == _exp_model(x)
+
+
+def test_exp_of_zero_is_one(kernel):
+    assert kernel.exp_of_negative(0) == 2**31 - 1
+
+
+def _reciprocal_model(x):
+    """gemmlowp's 1 / (1 + x) for 0 <= x < 1 in Q0.31, with its constants computed."""
+    half = (x + 2**31) // 2
+    estimate = _constant(48 / 17, 29) + doubling_high_mul(half, -_constant(32 / 17, 29))
+    for _ in range(3):
+        error = (1 << 29) - doubling_high_mul(half, estimate)
+        estimate += doubling_high_mul(estimate, error) << 2
+    return min(estimate << 1, 2**31 - 1)
+
+
+@given(st.one_of(st.sampled_from([0, 2**31 - 1]), st.integers(0, 2**31 - 1)))
+def test_reciprocal_is_that_of_gemmlowp_to_the_last_bit(kernel, x):
+    assert kernel.reciprocal(x) == _reciprocal_model(x)
+
+
 @given(st.integers(0, 2**31 - 1))
 def test_reciprocal_is_exact_but_for_its_last_bits(kernel, x):
     assert abs(kernel.reciprocal(x) - 2**31 / (1 + x / 2**31)) <= 8

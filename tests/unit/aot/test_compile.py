@@ -5,9 +5,11 @@ import subprocess
 import numpy as np
 import pytest
 
+from mcu_ser.aot import arena
 from mcu_ser.aot.c_emitter import comment_text
 from mcu_ser.aot.compile import TensorSpec, compile_model
 from mcu_ser.artifacts import sha256_hex
+from mcu_ser.errors import ModelError
 from tests.native_models import RUNTIME, STRICT
 from tests.tflite_builder import TfliteBuilder
 
@@ -63,6 +65,25 @@ def test_the_compiled_model_says_what_it_costs():
     assert (reshape.macs, reshape.weight_bytes, reshape.sparsity) == (0, 0, None)
     assert reshape.arena_offset == connected.arena_offset
     assert model.peak_layer == connected
+
+
+def test_equal_multipliers_of_all_channels_are_stored_once():
+    def weight_bytes(scales):
+        model = TfliteBuilder()
+        x = model.tensor((1, 4), scale=1.0)
+        w = model.tensor((2, 4), scale=scales, data=np.ones((2, 4)))
+        y = model.tensor((1, 2), scale=1.0)
+        model.operator("FULLY_CONNECTED", [x, w], [y])
+        return compile_model(model.build([x], [y])).weight_bytes
+
+    assert weight_bytes([0.5, 0.5]) == weight_bytes(0.5) == 8 + 2 * 4 + 5
+    assert weight_bytes([0.5, 0.25]) == 8 + 2 * 4 + 2 * 5
+
+
+def test_every_plan_is_verified(monkeypatch):
+    monkeypatch.setattr(arena, "plan_arena", lambda buffers: arena.Plan({b.tensor: 0 for b in buffers}, 8, 8))
+    with pytest.raises(ModelError, match="arena plan: tensors 0 and 2 overlap at layer 0"):
+        compile_model(_two_layers())
 
 
 def test_the_same_model_gives_the_same_text():

@@ -264,6 +264,31 @@ def test_a_variable_is_an_error():
     _fails(model.build([x], [x]), "is a variable that lives from one inference to the next")
 
 
+def test_a_sparse_encoding_is_an_error():
+    model = TfliteBuilder()
+    x = model.tensor((1, 1), sparse=True, name="holes")
+    _fails(model.build([x], [x]), "tensor 0 (holes) is stored in a sparse encoding")
+
+
+def test_data_outside_of_the_flatbuffer_is_an_error():
+    model = TfliteBuilder()
+    x = model.tensor((1, 1), external=True)
+    _fails(model.build([x], [x]), "is stored outside of the flatbuffer")
+
+
+def test_a_buffer_that_does_not_exist_is_an_error():
+    model = TfliteBuilder()
+    x = model.tensor((1, 1), buffer=7)
+    _fails(model.build([x], [x]), "tensor 0 (t0) names buffer 7, limit 2 buffers")
+
+
+def test_an_operator_code_that_does_not_exist_is_an_error():
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 1)), model.tensor((1, 1))
+    model.operator("RELU", [x], [y], code=3)
+    _fails(model.build([x], [y]), "operator 0 has operator code 3, limit 1 operator codes")
+
+
 def test_scales_without_as_many_zero_points_are_an_error():
     model = TfliteBuilder()
     x = model.tensor((1, 1), scale=[1.0, 2.0, 3.0], zero_point=[0, 0])
