@@ -58,7 +58,7 @@ class QemuEmulator:
     def __enter__(self) -> QemuEmulator:
         if not self._elf.is_file():
             raise ConfigError(self._elf, "is not there", hint="mcu-ser build PROJECT")
-        qemu = str(QEMU_ARM.require().resolve())
+        qemu = str(QEMU_ARM.require().absolute())
         # QEMU inherits a socket that already listens: no other program can take the port in between.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
             listener.bind(("127.0.0.1", 0))

@@ -51,6 +51,7 @@ class SupervisedProcess:
             stderr=self._stderr,
             pass_fds=pass_fds,
             env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C is for us; we stop the program when we are done with it
         )
         atexit.register(self.stop)
 

@@ -111,7 +111,9 @@ class Client:
         return self._unpack(DeviceStats.unpack, self._ask(MessageType.STATS)[0])
 
     def echo(self, data: bytes) -> bytes:
-        """What the board sends back; it must equal `data`."""
+        """What the board sends back; it must equal `data`, which is at most `Hello.max_payload` bytes."""
+        if len(data) > self._said_hello.max_payload:
+            raise ValueError(f"echo of {len(data)} bytes, limit {self._said_hello.max_payload}")
         return self._ask(MessageType.ECHO, data)[0]
 
     def reset(self) -> Boot | None:

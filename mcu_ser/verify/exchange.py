@@ -200,9 +200,7 @@ class Exchange:
             answer = self._await_answer(frame, until, until_damage=sent <= _QUICK_REPEATS)
             if answer is not None and answer.type != MessageType.NACK:
                 self.next_seq = (self.next_seq + 1) & 0xFFFF
-                if answer.type == MessageType.ERROR:
-                    raise RefusedError(_refusal(answer))
-                return answer, repeats
+                return _granted(answer), repeats
             if time.monotonic() >= deadline:
                 raise self.silence(str(frame), give_up_s)
             self._link.raise_if_dead()
@@ -329,6 +327,13 @@ def _report(frame: Frame) -> Report | None:
         return Report.unpack(frame.payload)
     except PayloadError:
         return None
+
+
+def _granted(answer: Frame) -> Frame:
+    """`answer`, unless it is a refusal."""
+    if answer.type == MessageType.ERROR:
+        raise RefusedError(_refusal(answer))
+    return answer
 
 
 def _refusal(frame: Frame) -> Refusal:

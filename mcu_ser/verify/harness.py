@@ -120,8 +120,7 @@ def run_samples(
     before = client.stats()
     count = len(x)
     outputs = np.empty((count, expected.output_bytes), np.int8)
-    ticks = np.empty(count, np.uint64)
-    undisturbed = np.empty(count, np.bool_)
+    ticks, undisturbed = np.empty(count, np.uint64), np.empty(count, np.bool_)
     with track(what, count) as advance:
         for index in range(count):
             with _naming_sample(client, index, count):

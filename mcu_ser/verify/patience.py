@@ -25,8 +25,8 @@ class RoundTrip:
     """Estimates the time to wait for an answer that the device gives at once (RFC 6298, section 2)."""
 
     _FIRST_S = 0.5
-    # A busy host or a USB bridge may pause for this long.
-    _FLOOR_S = 0.05
+    # As TCP's on Linux: a busy host may pause for this long, and what is sent again in vain makes it busier.
+    _FLOOR_S = 0.1
 
     def __init__(self) -> None:
         self._smoothed: float | None = None

@@ -97,9 +97,12 @@ class InputWindow:
             return False
         if ahead > _ahead(self._farthest_seq, self.next_seq) or received > self._total:
             raise WindowError(f"seq {next_seq} next and {received} bytes received cannot be")
-        if ahead:
-            self._limit = min(2 * self._limit, self._credit)
-            self.chunk_bytes = longer_chunk(self.chunk_bytes, self._largest_chunk_bytes)
+        if ahead == 0:
+            # Nothing new: what the device holds follows from what it has carried out. Before the first chunk
+            # it may hold an older input, which that chunk replaces.
+            return True
+        self._limit = min(2 * self._limit, self._credit)
+        self.chunk_bytes = longer_chunk(self.chunk_bytes, self._largest_chunk_bytes)
         for _ in range(min(ahead, len(self._in_flight))):
             self._in_flight.popleft()
         self.next_seq = next_seq

@@ -118,6 +118,13 @@ def test_an_old_report_changes_nothing():
     assert window.received == 20
 
 
+def test_a_late_report_of_the_previous_input_is_not_taken_for_this_one():
+    window = InputWindow(total=30, first_seq=8, credit=3, chunk_bytes=10, largest_chunk_bytes=10)
+    window.take()
+    assert window.report(8, 30)  # the device holds a whole input, but not this one
+    assert (window.received, window.done) == (0, False)
+
+
 @pytest.mark.parametrize(("next_seq", "received"), [(4, 20), (1, 31), (0x7FFF, 0)])
 def test_a_report_that_cannot_be_is_refused(next_seq, received):
     window = InputWindow(total=30, first_seq=0, credit=3, chunk_bytes=10, largest_chunk_bytes=10)
