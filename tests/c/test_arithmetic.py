@@ -119,9 +119,10 @@ def _exp_model(x):
     return result
 
 
-@given(st.integers(-31 << 26, -1))
-def test_exp_is_that_of_gemmlowp_to_the_last_bit(kernel, x):
-    assert kernel.exp_of_negative(x) == _exp_model(x)
+def test_exp_is_that_of_gemmlowp_to_the_last_bit(kernel):
+    # A step that shares no factor with the powers of two: 20 000 points all over the range.
+    points = range(-31 << 26, 0, 104_729)
+    assert [kernel.exp_of_negative(x) for x in points] == [_exp_model(x) for x in points]
 
 
 def test_exp_of_zero_is_one(kernel):
