@@ -87,7 +87,9 @@ def _damage_reported(name: str) -> Iterator[None]:
     try:
         yield
     except _FLATBUFFER_FAULTS as error:
-        raise ModelError(name, f"is damaged or truncated ({error})") from error
+        raise ModelError(
+            name, "is damaged or truncated", hint="copying or converting the model again"
+        ) from error
 
 
 def _read_graph(model: bytes, name: str) -> Graph:

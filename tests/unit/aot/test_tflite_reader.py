@@ -127,6 +127,13 @@ def test_more_or_less_than_one_subgraph(count):
     _fails(model.build([x], [y]), f"{count} subgraphs", "limit 1 subgraph")
 
 
+def test_a_truncated_file_is_told_what_to_do():
+    file = _small_file()
+    assert _fails(file[: len(file) // 2]) == (
+        "m.tflite: is damaged or truncated; try: copying or converting the model again"
+    )
+
+
 def test_every_truncation_is_an_error_or_a_whole_model():
     file = _small_file()
     for length in range(len(file)):
