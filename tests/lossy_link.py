@@ -102,13 +102,17 @@ class PretendBoard:
         self.inferences = 0
         self.input = bytearray(model.input_bytes)
         self.received = 0
+        self.answers: dict[Frame, bytes] = {}
 
     def __call__(self, frame: Frame) -> list[bytes]:
         change = self.changes.get(frame.type)
         return list(change(self, frame)) if change else [self.answer(frame)]
 
     def answer(self, frame: Frame) -> bytes:
-        return self.wrap(frame, getattr(self, f"_{MessageType(frame.type).name.lower()}")(frame))
+        if frame not in self.answers:
+            payload = getattr(self, f"_{MessageType(frame.type).name.lower()}")(frame)
+            self.answers[frame] = self.wrap(frame, payload)
+        return self.answers[frame]
 
     @staticmethod
     def wrap(frame: Frame, payload: bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mcu_ser.device.link import Link
-from mcu_ser.errors import DeviceFaultError, LinkError, MismatchError
+from mcu_ser.errors import DeviceError, DeviceFaultError, LinkError, MismatchError
 from mcu_ser.verify.messages import Boot, PayloadError, Refusal, Report
 from mcu_ser.verify.protocol import (
     ANSWER,
@@ -86,6 +86,7 @@ class Exchange:
         self._arrived: deque[Frame] = deque()
         self._first_bytes = b""
         self._own_words = 0
+        self._announced: Frame | None = None  # a BOOT that nothing has confirmed or refuted yet
         self._started = time.monotonic()
         self._frames = 0
         self._retries = 0
@@ -133,7 +134,7 @@ class Exchange:
                 # The device is in a session of the same number with somebody before us.
                 session, attempt = _new_session(), 0
                 continue
-            self.session, self.next_seq = session, 1
+            self.session, self.next_seq, self._announced = session, 1, None
             return answer.payload
         raise self._no_hello(give_up_s)
 
@@ -145,10 +146,10 @@ class Exchange:
         self._link.write(b"".join(encode_frame(frame) for frame in frames))
 
     def receive(self, deadline: float, *, until_damage: bool = False) -> Frame | None:
-        """The next frame of this session, or None at the deadline (of time.monotonic).
+        """The next frame of this session; None when there is reason to ask again.
 
         Args:
-            deadline: When to stop waiting.
+            deadline: When to stop waiting (time.monotonic).
             until_damage: Stop waiting as well when something damaged arrives.
 
         Raises:
@@ -159,11 +160,14 @@ class Exchange:
             if frame is None:
                 return None
             if frame.type == MessageType.BOOT:
-                raise self._restarted(frame)
+                # A line may repeat old bytes. Asking again tells: a restarted device knows no session.
+                self._announced = frame
+                return None
             if frame.session != self.session or not frame.type & ANSWER:
                 continue
             if frame.type == MessageType.ERROR and _refusal(frame).code == ErrorCode.NO_SESSION:
-                raise self._lost_session()
+                raise self._restarted()
+            self._announced = None
             return frame
 
     def request(
@@ -228,9 +232,11 @@ class Exchange:
         """Raise DeviceFaultError if the device is known to have died."""
         self._link.raise_if_dead()
 
-    def silence(self, what: str, seconds: float) -> LinkError:
+    def silence(self, what: str, seconds: float) -> DeviceError:
         """The error for a request that was not answered in `seconds`."""
         self._link.raise_if_dead()
+        if self._announced is not None:
+            return self._restarted()
         problem = f"no answer to {what} in {seconds:g} s: the firmware hangs, or the line is cut"
         return LinkError(self.url, problem, hint="a reset of the board")
 
@@ -298,17 +304,14 @@ class Exchange:
             problem = f"is silent: nothing received in {seconds:g} s"
         return LinkError(self.url, problem, hint=hint)
 
-    def _restarted(self, frame: Frame) -> DeviceFaultError:
-        boot = _boot(frame)
+    def _restarted(self) -> DeviceFaultError:
+        boot = None if self._announced is None else _boot(self._announced)
         if boot is None:
-            return DeviceFaultError(self.url, "the board restarted in the middle of the run")
+            problem = "the board has forgotten the session: it restarted, or another program uses the port"
+            return DeviceFaultError(self.url, problem)
         why = boot.reset_cause.name.lower().replace("_", " ")
         fault = f", after a fault at {boot.fault}" if boot.fault else ""
         return DeviceFaultError(self.url, f"the board restarted in the middle of the run ({why}{fault})")
-
-    def _lost_session(self) -> DeviceFaultError:
-        problem = "the board has forgotten the session: it restarted, or another program uses the port"
-        return DeviceFaultError(self.url, problem)
 
 
 def _new_session() -> int:

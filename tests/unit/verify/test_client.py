@@ -180,6 +180,33 @@ def test_a_restart_after_a_fault_names_its_registers():
         client.run(0, DATA)
 
 
+def test_an_old_announcement_that_the_line_repeats_is_no_restart():
+    repeated = [boot()]
+
+    def echo_of_the_past(board, frame):
+        old, repeated[:] = [*repeated], []
+        return [*old, board.answer(frame)]
+
+    for kind in (MessageType.INPUT, MessageType.INFER, MessageType.STATS):
+        repeated[:] = [boot()]
+        client, _ = talking_to({kind: echo_of_the_past})
+        assert client.run(0, DATA).output == MODEL.expected_output(DATA)
+        assert client.stats().inferences == 1
+
+
+def test_a_restart_is_confirmed_by_asking_again():
+    answers = []
+
+    def restart(board, frame):
+        answers.append(frame)
+        return [boot()] if len(answers) == 1 else [refusal(frame, ErrorCode.NO_SESSION)]
+
+    client, _ = talking_to({MessageType.STATS: restart})
+    with pytest.raises(DeviceFaultError, match="restarted in the middle of the run"):
+        client.stats()
+    assert len(answers) == 2
+
+
 def test_a_lost_session_is_a_fault():
     client, _ = talking_to({MessageType.INFER: lambda board, frame: [refusal(frame, ErrorCode.NO_SESSION)]})
     with pytest.raises(DeviceFaultError, match="has forgotten the session"):
