@@ -161,6 +161,7 @@ class TrainingRecipe(_Stage):
 
     model: Literal["ds_cnn"] = "ds_cnn"
     width: int = Field(default=16, ge=8, multiple_of=8)
+    blocks: int = Field(default=5, ge=1, le=5, description="separable blocks between stem and bands")
     dropout: Fraction = 0.2
     fit: FitRecipe = FitRecipe(epochs=60, learning_rate=4e-3)
     refit: bool = Field(

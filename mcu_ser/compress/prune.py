@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.progress import silent
-from mcu_ser.train.fit import Clips, Fitted, fit
+from mcu_ser.train.fit import Clips, Descent, Fitted, steps_per_epoch
 from mcu_ser.train.nsl_import import tfmot
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def prune(
     graph: GraphRegularization | None = None,
     track: Track = silent,
 ) -> tuple[Any, Fitted]:
-    """Prune a trained model.
+    """The pruned model, without pruning wrappers, and its descent.
 
     Args:
         model: The trained model; it is left as it was.
@@ -40,25 +40,13 @@ def prune(
         validation: Chooses among the epochs of full sparsity; without it the last epoch stays.
         graph: The graph loss, still on.
         track: Told of each epoch done.
-
-    Returns:
-        The pruned model without pruning wrappers, and the descent.
     """
-    steps = recipe.fit.epochs * (len(training.y) // min(recipe.fit.batch_size, len(training.y)))
-    end_step = max(1, math.floor(recipe.end_fraction * steps))
-    schedule = tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=recipe.sparsity_fraction,
-        begin_step=min(math.floor(recipe.begin_fraction * steps), end_step - 1),
-        end_step=end_step,
-        # Every step: runs are so short that TFMOT's default of 100 could miss the last one.
-        frequency=1,
-    )
-    wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    steps = recipe.fit.epochs * steps_per_epoch(training, recipe.fit)
+    wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=_schedule(recipe, steps))
     steering = tfmot.sparsity.keras.UpdatePruningStep()
     steering.set_model(wrapped)
     steering.on_train_begin()
-    fitted = fit(
+    descent = Descent(
         wrapped,
         training,
         recipe.fit,
@@ -69,6 +57,18 @@ def prune(
         first_choice=min(math.floor(recipe.end_fraction * recipe.fit.epochs) + 1, recipe.fit.epochs),
         # The optimiser's momentum moves pruned weights off zero; this puts the mask back on.
         after_epoch=lambda: steering.on_epoch_end(0),
-        track=track,
     )
+    fitted = descent.run(track)
     return tfmot.sparsity.keras.strip_pruning(wrapped), fitted
+
+
+def _schedule(recipe: PruningRecipe, steps: int) -> Any:
+    end_step = max(1, math.floor(recipe.end_fraction * steps))
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0,
+        final_sparsity=recipe.sparsity_fraction,
+        begin_step=min(math.floor(recipe.begin_fraction * steps), end_step - 1),
+        end_step=end_step,
+        # Every step: runs are so short that TFMOT's default of 100 could miss the last one.
+        frequency=1,
+    )

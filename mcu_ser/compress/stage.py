@@ -13,7 +13,7 @@ from mcu_ser.compress.prune import prune
 from mcu_ser.compress.qat import quantization_aware, save_weights
 from mcu_ser.progress import silent
 from mcu_ser.train.evaluate import score
-from mcu_ser.train.fit import fit, make_reproducible, predict
+from mcu_ser.train.fit import Descent, make_reproducible, predict
 from mcu_ser.train.keras_file import load_model, save_model
 from mcu_ser.train.nsl_import import versions
 from mcu_ser.train.target import load_graph, load_target
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mcu_ser.artifacts import RunDir
     from mcu_ser.progress import Track
     from mcu_ser.recipe import Recipe
+    from mcu_ser.train.graph_regularization import GraphRegularization
     from mcu_ser.train.target import Target
 
 STAGE = "compress"
@@ -39,34 +40,10 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
         ConfigError: The train stage has not been here.
     """
     target = load_target(run_dir, refit=recipe.training.refit)
-    training = target.training.clips
-    validation = target.validation.clips if target.validation else None
     graph = load_graph(run_dir, recipe.graph, target.training)
-    trained = load_model(run_dir.require(run_dir.float_model, "train"))
-
-    make_reproducible(recipe.seed)
-    pruned, pruning = prune(
-        trained, training, recipe.pruning, seed=recipe.seed, validation=validation, graph=graph, track=track
-    )
-    save_model(pruned, run_dir.pruned_model)
-    make_reproducible(recipe.seed)
-    # From the file, as the convert stage will: what it quantises is then what was trained here.
-    aware = quantization_aware(load_model(run_dir.pruned_model))
-    qat = fit(
-        aware,
-        training,
-        recipe.qat.fit,
-        what="quantisation-aware training",
-        seed=recipe.seed,
-        validation=validation,
-        graph=graph,
-        track=track,
-    )
-    save_weights(aware, run_dir.qat_weights)
-
     document = {
-        "pruned": {"fit": pruning.as_document(), **_scores(pruned, target)},
-        "qat": {"fit": qat.as_document(), **_scores(aware, target)},
+        "pruned": _prune(run_dir, recipe, target, graph, track),
+        "qat": _train_quantized(run_dir, recipe, target, graph, track),
     }
     write_text(run_dir.metrics(STAGE), canonical_json(document))
     run_dir.record_stage(
@@ -83,6 +60,43 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
         versions=versions(),
     )
     return document
+
+
+def _prune(
+    run_dir: RunDir, recipe: Recipe, target: Target, graph: GraphRegularization | None, track: Track
+) -> dict[str, Any]:
+    make_reproducible(recipe.seed)
+    pruned, fitted = prune(
+        load_model(run_dir.require(run_dir.float_model, "train")),
+        target.training.clips,
+        recipe.pruning,
+        seed=recipe.seed,
+        validation=target.validation.clips if target.validation else None,
+        graph=graph,
+        track=track,
+    )
+    save_model(pruned, run_dir.pruned_model)
+    return {"fit": fitted.as_document(), **_scores(pruned, target)}
+
+
+def _train_quantized(
+    run_dir: RunDir, recipe: Recipe, target: Target, graph: GraphRegularization | None, track: Track
+) -> dict[str, Any]:
+    make_reproducible(recipe.seed)
+    # From the file, as the convert stage will: what it quantises is then what was trained here.
+    aware = quantization_aware(load_model(run_dir.pruned_model))
+    descent = Descent(
+        aware,
+        target.training.clips,
+        recipe.qat.fit,
+        what="quantisation-aware training",
+        seed=recipe.seed,
+        validation=target.validation.clips if target.validation else None,
+        graph=graph,
+    )
+    fitted = descent.run(track)
+    save_weights(aware, run_dir.qat_weights)
+    return {"fit": fitted.as_document(), **_scores(aware, target)}
 
 
 def _scores(model: Any, target: Target) -> dict[str, Any]:

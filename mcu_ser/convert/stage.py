@@ -53,34 +53,62 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
     if target.test is None:
         raise ConfigError(run_dir.target_features, "holds no test utterances", hint="mcu-ser train again")
     make_reproducible(recipe.seed)
-    trained = load_model(run_dir.require(run_dir.float_model, "train"))
-    pruned = load_model(run_dir.require(run_dir.pruned_model, "compress"))
-    aware = quantization_aware(pruned)
-    load_weights(aware, run_dir.require(run_dir.qat_weights, "compress"))
-    model = to_tflite(aware)
+    models = _load_models(run_dir)
+    model = to_tflite(models["qat"])
     file = read_model_file(model, "model.tflite")
     check_model_file(file, sparsity_fraction=recipe.pruning.sparsity_fraction, budget=recipe.budget)
 
     oracle = Oracle(model, "model.tflite")
-    x = quantize(
-        target.test.clips.x[..., None], oracle.input_quantization.scale, oracle.input_quantization.zero_point
-    )
-    answers = oracle.run(x, track)
-    floats = {"float": trained, "pruned": pruned, "qat": aware}
+    entrance = oracle.input_quantization
+    x = quantize(target.test.clips.x[..., None], entrance.scale, entrance.zero_point)
     document = {
         "model_sha256": sha256_hex(model),
         "samples": len(x),
-        **{
-            name: score(predict(one, target.test.clips.x), target.test.clips.y).as_document()
-            for name, one in floats.items()
-        },
-        "int8": _int8_scores(oracle, answers, target.test.clips.y),
-        "litert": _litert(oracle, model, x, answers, target.test.clips.y),
+        **{name: _scores(predict(one, target.test.clips.x), target.test) for name, one in models.items()},
+        **_int8(oracle, model, x, target.test, track),
         "file": file.as_document(),
     }
     write_bytes(run_dir.tflite, model)
-    _save_samples(run_dir, x, target.test, target.labels)
+    with replaced_file(run_dir.samples) as temporary:
+        np.savez(temporary, x=x, y=target.test.clips.y, labels=np.array(target.labels), ids=target.test.ids)
     write_text(run_dir.metrics(STAGE), canonical_json(document))
+    _record(run_dir, recipe)
+    return document
+
+
+def _load_models(run_dir: RunDir) -> dict[str, Any]:
+    """The float model, the pruned one and the quantisation-aware one."""
+    trained = load_model(run_dir.require(run_dir.float_model, "train"))
+    pruned = load_model(run_dir.require(run_dir.pruned_model, "compress"))
+    aware = quantization_aware(pruned)
+    load_weights(aware, run_dir.require(run_dir.qat_weights, "compress"))
+    return {"float": trained, "pruned": pruned, "qat": aware}
+
+
+def _scores(probabilities: NDArray[np.float32], test: Part) -> dict[str, Any]:
+    return score(probabilities, test.clips.y).as_document()
+
+
+def _int8(oracle: Oracle, model: bytes, x: NDArray[np.int8], test: Part, track: Track) -> dict[str, Any]:
+    """Scores of the oracle, and beside them LiteRT's, with the samples on which the two differ."""
+    output = oracle.output_quantization
+    answers = oracle.run(x, track)
+    document: dict[str, Any] = {
+        "int8": _scores(dequantize(answers, output.scale, output.zero_point), test),
+        "litert": None,
+    }
+    others = litert_outputs(model, x)
+    if others is not None:
+        difference = np.abs(others.astype(int) - answers.astype(int))
+        document["litert"] = {
+            **_scores(dequantize(others, output.scale, output.zero_point), test),
+            "samples_that_differ": int(np.count_nonzero(difference.any(axis=1))),
+            "largest_difference": int(difference.max()),
+        }
+    return document
+
+
+def _record(run_dir: RunDir, recipe: Recipe) -> None:
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,
@@ -95,27 +123,3 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
         wrote=[run_dir.tflite, run_dir.samples, run_dir.metrics(STAGE)],
         versions=versions(),
     )
-    return document
-
-
-def _int8_scores(oracle: Oracle, answers: NDArray[np.int8], y: NDArray[np.int64]) -> dict[str, Any]:
-    output = oracle.output_quantization
-    return score(dequantize(answers, output.scale, output.zero_point), y).as_document()
-
-
-def _litert(
-    oracle: Oracle, model: bytes, x: NDArray[np.int8], answers: NDArray[np.int8], y: NDArray[np.int64]
-) -> dict[str, Any] | None:
-    others = litert_outputs(model, x)
-    if others is None:
-        return None
-    return {
-        **_int8_scores(oracle, others, y),
-        "samples_that_differ": int(np.count_nonzero((others != answers).any(axis=1))),
-        "largest_difference": int(np.abs(others.astype(int) - answers.astype(int)).max()),
-    }
-
-
-def _save_samples(run_dir: RunDir, x: NDArray[np.int8], test: Part, labels: tuple[str, ...]) -> None:
-    with replaced_file(run_dir.samples) as temporary:
-        np.savez(temporary, x=x, y=test.clips.y, labels=np.array(labels), ids=test.ids)

@@ -8,20 +8,18 @@ recipe and seed give the same weights on one machine.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mcu_ser.progress import silent
-from mcu_ser.train.augmentation import augment
 from mcu_ser.train.evaluate import score
-from mcu_ser.train.graph_regularization import graph_loss, with_embedding
 from mcu_ser.train.nsl_import import keras, tf
+from mcu_ser.train.training_step import TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from mcu_ser.progress import Track
@@ -30,6 +28,10 @@ if TYPE_CHECKING:
     from mcu_ser.train.graph_regularization import GraphRegularization
 
 _LOG = logging.getLogger(__name__)
+
+_PREDICT_BATCH = 128
+
+Predictor = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,31 +75,36 @@ def make_reproducible(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def predictor(model: Any) -> Predictor:
+    """A compiled `predict` for a model that is evaluated again and again."""
+    shape = (None, *model.input_shape[1:-1])
+    forward = tf.function(
+        lambda batch: model(batch[..., None], training=False),
+        # An open batch size: one compilation serves the last, smaller batch too.
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+        autograph=False,
+    )
+
+    def predicted(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = [
+            forward(x[start : start + _PREDICT_BATCH]).numpy() for start in range(0, len(x), _PREDICT_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    return predicted
+
+
 def predict(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Class probabilities of normalised clips: float32 (n, frames, mels) -> (n, classes)."""
-    forward = tf.function(lambda batch: model(batch[..., None], training=False), reduce_retracing=True)
-    parts = [forward(tf.constant(x[start : start + 128])).numpy() for start in range(0, len(x), 128)]
-    return np.concatenate(parts)
+    """Class probabilities of normalised clips: float32 (n, frames, mels), n >= 1 -> (n, classes)."""
+    return predictor(model)(x)
 
 
-def fit(
-    model: Any,
-    training: Clips,
-    recipe: FitRecipe,
-    *,
-    what: str,
-    seed: int,
-    validation: Clips | None = None,
-    graph: GraphRegularization | None = None,
-    first_choice: int = 1,
-    stop_after: int | None = None,
-    after_epoch: Callable[[], None] | None = None,
-    track: Track = silent,
-) -> Fitted:
-    """Train `model` in place.
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """One gradient descent, described; `run` does it.
 
     Args:
-        model: A Keras model, (frames, mels, 1) -> class probabilities.
+        model: A Keras model, (frames, mels, 1) -> class probabilities; trained in place.
         training: The clips to learn from.
         recipe: Epochs, optimiser, augmentation.
         what: What progress calls the work.
@@ -108,109 +115,61 @@ def fit(
         first_choice: First epoch, from 1, that may be chosen.
         stop_after: Last epoch, from 1; the learning rate still falls as if all of the recipe's would follow.
         after_epoch: Called after each epoch, before it is evaluated.
-        track: Told of each epoch done.
     """
-    batch = min(recipe.batch_size, len(training.y))
-    steps_per_epoch = len(training.y) // batch
-    step = _training_step(model, training, recipe, graph, steps=recipe.epochs * steps_per_epoch)
-    order = np.random.default_rng(seed)
-    last = stop_after or recipe.epochs
-    epochs: list[Epoch] = []
-    best: tuple[tuple[float, float], int, list[Any]] | None = None
-    with track(what, last) as advance:
-        for number in range(1, last + 1):
-            rows = order.permutation(len(training.y))[: steps_per_epoch * batch].reshape(-1, batch)
-            losses = [
-                step(
-                    tf.constant(chosen, tf.int32),
-                    tf.constant([seed, number * steps_per_epoch + index], tf.int32),
-                )
-                for index, chosen in enumerate(rows)
-            ]
-            if after_epoch:
-                after_epoch()
-            scores = score(predict(model, validation.x), validation.y) if validation else None
-            epochs.append(_epoch(losses, scores))
-            _LOG.debug("%s epoch %d: %s", what, number, epochs[-1])
-            if scores and number >= first_choice:
-                rank = (scores.uar, -scores.loss)
-                if best is None or rank > best[0]:
-                    best = (rank, number, model.get_weights())
-            advance(1)
-    if best is None:
-        return Fitted(tuple(epochs), last)
-    model.set_weights(best[2])
-    return Fitted(tuple(epochs), best[1])
 
+    model: Any
+    training: Clips
+    recipe: FitRecipe
+    what: str
+    seed: int
+    validation: Clips | None = None
+    graph: GraphRegularization | None = None
+    first_choice: int = 1
+    stop_after: int | None = None
+    after_epoch: Callable[[], None] | None = None
 
-def _epoch(losses: list[tuple[Any, Any]], scores: Scores | None) -> Epoch:
-    means = np.mean([[float(loss), float(graph)] for loss, graph in losses], axis=0)
-    return Epoch(float(means[0]), float(means[1]), scores)
-
-
-def _training_step(
-    model: Any, training: Clips, recipe: FitRecipe, graph: GraphRegularization | None, *, steps: int
-) -> Any:
-    """A compiled (rows, seed) -> (classification loss, graph loss) that also updates the weights."""
-    x, y = tf.constant(training.x), tf.constant(training.y)
-    class_weights = tf.constant(_class_weights(training.y, model.output_shape[-1], recipe.class_balance))
-    optimizer = _optimizer(recipe, steps)
-    optimizer.build(model.trainable_variables)
-    forward = with_embedding(model, graph.layer) if graph else None
-    neighbour_rows = tf.constant(graph.neighbours.rows) if graph else None
-    neighbour_weights = tf.constant(graph.neighbours.weights) if graph else None
-
-    def classification_loss(probabilities: Any, rows: Any) -> Any:
-        labels = tf.gather(y, rows)
-        targets = tf.one_hot(labels, model.output_shape[-1])
-        losses = keras.losses.categorical_crossentropy(
-            targets, probabilities, label_smoothing=recipe.label_smoothing
+    def run(self, track: Track = silent) -> Fitted:
+        """Train the model and leave it with the weights of the chosen epoch."""
+        steps = steps_per_epoch(self.training, self.recipe)
+        step = TrainingStep(
+            self.model, self.training, self.recipe, steps=self.recipe.epochs * steps, graph=self.graph
         )
-        return tf.reduce_mean(losses * tf.gather(class_weights, labels))
+        evaluate = predictor(self.model)
+        order = np.random.default_rng(self.seed)
+        last = self.stop_after or self.recipe.epochs
+        epochs: list[Epoch] = []
+        best: tuple[tuple[float, float], int, list[Any]] | None = None
+        with track(self.what, last) as advance:
+            for number in range(1, last + 1):
+                epochs.append(self._epoch(number, step, order, evaluate))
+                scores = epochs[-1].validation
+                if scores and number >= self.first_choice:
+                    rank = (scores.uar, -scores.loss)
+                    if best is None or rank > best[0]:
+                        best = (rank, number, self.model.get_weights())
+                advance(1)
+        if best is None:
+            return Fitted(tuple(epochs), last)
+        self.model.set_weights(best[2])
+        return Fitted(tuple(epochs), best[1])
 
-    def losses(rows: Any, seed: Any) -> tuple[Any, Any]:
-        if forward is None:
-            clips = augment(tf.gather(x, rows), recipe.augmentation, seed)
-            return classification_loss(model(clips[..., None], training=True), rows), tf.constant(0.0)
-        weights = tf.gather(neighbour_weights, rows)
-        both = tf.concat([rows, tf.reshape(tf.gather(neighbour_rows, rows), [-1])], axis=0)
-        clips = augment(tf.gather(x, both), recipe.augmentation, seed)
-        embeddings, probabilities = forward(clips[..., None], training=True)
-        batch = rows.shape[0]
-        distance = graph_loss(embeddings[:batch], embeddings[batch:], weights)
-        return classification_loss(probabilities[:batch], rows), distance
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def step(rows: Any, seed: Any) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
-            loss, distance = losses(rows, seed)
-            total = loss + (graph.multiplier * distance if graph else 0.0)
-        gradients = tape.gradient(total, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss, distance
-
-    return step
+    def _epoch(
+        self, number: int, step: TrainingStep, order: np.random.Generator, evaluate: Predictor
+    ) -> Epoch:
+        steps = steps_per_epoch(self.training, self.recipe)
+        # Every batch is whole: a smaller last one would be compiled again and weigh more.
+        rows = order.permutation(len(self.training.y)).astype(np.int32)
+        batches = rows[: steps * (len(rows) // steps)].reshape(steps, -1)[:, : self.recipe.batch_size]
+        losses = [step(batch, (self.seed, number * steps + index)) for index, batch in enumerate(batches)]
+        if self.after_epoch:
+            self.after_epoch()
+        scores = score(evaluate(self.validation.x), self.validation.y) if self.validation else None
+        loss, distance = np.mean(losses, axis=0)
+        epoch = Epoch(float(loss), float(distance), scores)
+        _LOG.debug("%s epoch %d: loss %.4f, graph %.4f, %s", self.what, number, loss, distance, scores)
+        return epoch
 
 
-def _class_weights(y: NDArray[np.int64], classes: int, balanced: bool) -> NDArray[np.float32]:
-    """Weights whose mean over the clips is 1 and that give every class the same total, or ones."""
-    counts = np.bincount(y, minlength=classes)
-    if not balanced:
-        return np.ones(classes, np.float32)
-    present = np.count_nonzero(counts)
-    weights: NDArray[np.float32] = (len(y) / (present * counts.clip(min=1))).astype(np.float32)
-    return weights
-
-
-def _optimizer(recipe: FitRecipe, steps: int) -> Any:
-    warmup_steps = round(recipe.warmup_fraction * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=max(1, steps - warmup_steps),
-        warmup_target=recipe.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    # Decay is for kernels; pulling a norm's scale or a bias to zero regularises nothing.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+def steps_per_epoch(training: Clips, recipe: FitRecipe) -> int:
+    """Batches of one epoch; what does not fill a batch waits for the next epoch's order."""
+    return max(1, len(training.y) // recipe.batch_size)

@@ -19,6 +19,7 @@ import csv
 import logging
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ def native_stderr_closed() -> Iterator[None]:
 
 
 try:
-    with native_stderr_closed():
+    with native_stderr_closed(), warnings.catch_warnings():
+        # These packages warn about each other's age; a user can do nothing about it.
+        warnings.simplefilter("ignore")
         import tensorflow as tf
         import tensorflow_model_optimization as tfmot
         import tf_keras as keras

@@ -20,7 +20,8 @@ from mcu_ser.progress import silent
 from mcu_ser.recipe import save_recipe
 from mcu_ser.train.embed import embed, save_embeddings
 from mcu_ser.train.evaluate import score
-from mcu_ser.train.fit import Clips, fit, make_reproducible, predict
+from mcu_ser.train.fit import Clips, Descent, make_reproducible, predict
+from mcu_ser.train.graph_regularization import with_embedding
 from mcu_ser.train.keras_file import save_model
 from mcu_ser.train.models import ds_cnn, source_cnn
 from mcu_ser.train.neighbours import build_graph, load_neighbours
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from mcu_ser.artifacts import RunDir
     from mcu_ser.progress import Track
     from mcu_ser.recipe import CorpusRecipe, Recipe
-    from mcu_ser.train.target import Target
 
 STAGE = "train"
 
@@ -45,22 +45,21 @@ def run(
 
     Args:
         run_dir: Where the stage writes.
-        recipe: The whole recipe; its resolved form becomes recipe.toml.
+        recipe: Its resolved form becomes recipe.toml.
         corpus_root: Where recordings are; the synthetic corpus needs none.
-        track: Progress.
 
     Raises:
         ConfigError: The recipe does not fit its corpora.
         CorpusError: A corpus is absent, empty or unreadable.
     """
-    source, target = (
-        _features(name, corpus, recipe, corpus_root, track)
-        for name, corpus in (("source", recipe.corpora.source), ("target", recipe.corpora.target))
-    )
+    source = _features("source", recipe.corpora.source, recipe, corpus_root, track)
+    target = _features("target", recipe.corpora.target, recipe, corpus_root, track)
     if not len(target.part("test")):
         raise ConfigError(
             "recipe corpora.target", "names no test_speakers", hint="speakers that only the final test hears"
         )
+    # A graph layer that does not exist is found now, not after the source model is trained.
+    with_embedding(_small_model(len(target.labels), recipe), recipe.graph.layer)
     save_recipe(recipe, run_dir.recipe)
     source.save(run_dir.source_features)
     target.save(run_dir.target_features)
@@ -77,9 +76,15 @@ def run(
 
     document = {"source": source_document, "graph": graph_document, "target": target_document}
     write_text(run_dir.metrics(STAGE), canonical_json(document))
+    _record(run_dir, recipe)
+    return document
+
+
+def _record(run_dir: RunDir, recipe: Recipe) -> None:
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,
+        # Recordings are the user's and stay where they are; the feature files stand for them.
         read=[],
         wrote=[
             run_dir.recipe,
@@ -94,7 +99,6 @@ def run(
         ],
         versions=versions(),
     )
-    return document
 
 
 def _features(
@@ -125,15 +129,14 @@ def _train_source(features: FeatureSet, recipe: Recipe, track: Track) -> tuple[A
     model = source_cnn.build(
         (recipe.features.frames, recipe.features.mels), len(features.labels), width=recipe.source_model.width
     )
-    fitted = fit(
+    fitted = Descent(
         model,
         training,
         recipe.source_model.fit,
         what="source model",
         seed=recipe.seed,
         validation=clips["validation"],
-        track=track,
-    )
+    ).run(track)
     document = {"fit": fitted.as_document(), "parameters": model.count_params(), **_scores(model, clips)}
     return model, document
 
@@ -163,8 +166,8 @@ def _graph_figures(run_dir: RunDir, training: FeatureSet, recipe: Recipe) -> dic
 
 def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:
     target = load_target(run_dir, refit=False)
-    model = _small_model(target, recipe)
-    fitted = fit(
+    model = _small_model(len(target.labels), recipe)
+    fitted = Descent(
         model,
         target.training.clips,
         recipe.training.fit,
@@ -172,16 +175,15 @@ def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, di
         seed=recipe.seed,
         validation=target.validation.clips if target.validation else None,
         graph=load_graph(run_dir, recipe.graph, target.training),
-        track=track,
-    )
+    ).run(track)
     document: dict[str, Any] = {"fit": fitted.as_document(), "parameters": model.count_params()}
     if target.validation:
         document |= _scores(model, {"validation": target.validation.clips})
     if recipe.training.refit:
         target = load_target(run_dir, refit=True)
         make_reproducible(recipe.seed)
-        model = _small_model(target, recipe)
-        again = fit(
+        model = _small_model(len(target.labels), recipe)
+        again = Descent(
             model,
             target.training.clips,
             recipe.training.fit,
@@ -189,13 +191,17 @@ def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, di
             seed=recipe.seed,
             graph=load_graph(run_dir, recipe.graph, target.training),
             stop_after=fitted.chosen_epoch,
-            track=track,
-        )
+        ).run(track)
         document["refit"] = again.as_document()
     return model, document | _scores(model, {"test": target.test.clips if target.test else None})
 
 
-def _small_model(target: Target, recipe: Recipe) -> Any:
+def _small_model(classes: int, recipe: Recipe) -> Any:
+    training = recipe.training
     return ds_cnn.build(
-        target.shape, len(target.labels), width=recipe.training.width, dropout=recipe.training.dropout
+        (recipe.features.frames, recipe.features.mels),
+        classes,
+        width=training.width,
+        blocks=training.blocks,
+        dropout=training.dropout,
     )

@@ -16,22 +16,23 @@ from mcu_ser.train.nsl_import import keras
 BLOCKS = ((2, 2), (3, 1), (4, 2), (4, 1), (6, 1))
 
 
-def build(shape: tuple[int, int], classes: int, *, width: int, dropout: float) -> Any:
+def build(shape: tuple[int, int], classes: int, *, width: int, blocks: int, dropout: float) -> Any:
     """The untrained model.
 
     Args:
         shape: Frames and mel bands of the input.
         classes: Number of emotions.
         width: Channels of the first layer; all others grow with it.
+        blocks: How many of `BLOCKS` are built, from the first.
         dropout: Fraction of the embedding dropped in training.
     """
     layers = keras.layers
     inputs = keras.Input((*shape, 1), name="log_mel")
     x = _convolution(inputs, width, name="stem")
-    for index, (factor, stride) in enumerate(BLOCKS, start=1):
+    for index, (factor, stride) in enumerate(BLOCKS[:blocks], start=1):
         x = _separable(x, factor * width, kernel=(3, 3), stride=stride, padding="same", name=f"block{index}")
     # One depthwise kernel as high as what is left of the frequency axis learns how to weigh the bands.
-    x = _separable(x, BLOCKS[-1][0] * width, kernel=(1, x.shape[2]), stride=1, padding="valid", name="bands")
+    x = _separable(x, x.shape[-1], kernel=(1, x.shape[2]), stride=1, padding="valid", name="bands")
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     outputs = layers.Dense(classes, activation="softmax", name="emotion")(x)

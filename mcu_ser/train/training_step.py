@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns rows of the training set into one weight update: augmentation, both losses, gradients, optimiser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcu_ser.train.augmentation import augment
+from mcu_ser.train.graph_regularization import graph_loss, with_embedding
+from mcu_ser.train.nsl_import import keras, tf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mcu_ser.recipe import FitRecipe
+    from mcu_ser.train.fit import Clips
+    from mcu_ser.train.graph_regularization import GraphRegularization
+
+
+class TrainingStep:
+    """One step of a descent, compiled.
+
+    Args:
+        model: The model whose weights are updated.
+        training: All clips to learn from.
+        recipe: Optimiser, augmentation, class balance.
+        steps: How many the learning rate takes to fall to zero.
+        graph: The graph loss, if there is one; its rows are those of `training`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        training: Clips,
+        recipe: FitRecipe,
+        *,
+        steps: int,
+        graph: GraphRegularization | None = None,
+    ) -> None:
+        self._model = model
+        self._recipe = recipe
+        self._x, self._y = tf.constant(training.x), tf.constant(training.y)
+        self._classes = model.output_shape[-1]
+        self._class_weights = tf.constant(class_weights(training.y, self._classes, recipe.class_balance))
+        self._graph = graph
+        if graph:
+            self._with_embedding = with_embedding(model, graph.layer)
+            self._neighbour_rows = tf.constant(graph.neighbours.rows)
+            self._neighbour_weights = tf.constant(graph.neighbours.weights)
+        self._optimizer = _optimizer(recipe, steps)
+        self._optimizer.build(model.trainable_variables)
+        # Nothing here branches on tensors; converting all of Keras for autograph would only cost time.
+        self._compiled = tf.function(self._update, autograph=False)
+
+    def __call__(self, rows: NDArray[np.int32], seed: tuple[int, int]) -> tuple[float, float]:
+        """Update the weights.
+
+        Args:
+            rows: Positions of the batch in the training set, int32 (batch,).
+            seed: Of the augmentation.
+
+        Returns:
+            The classification loss and the graph loss (0 without a graph).
+        """
+        loss, distance = self._compiled(tf.constant(rows, tf.int32), tf.constant(seed, tf.int32))
+        return float(loss), float(distance)
+
+    def _update(self, rows: Any, seed: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            if self._graph:
+                loss, distance = self._losses_with_graph(rows, seed)
+                total = loss + self._graph.multiplier * distance
+            else:
+                clips = augment(tf.gather(self._x, rows), self._recipe.augmentation, seed)
+                total = loss = self._classification_loss(self._model(clips[..., None], training=True), rows)
+                distance = tf.constant(0.0)
+        gradients = tape.gradient(total, self._model.trainable_variables)
+        self._optimizer.apply_gradients(zip(gradients, self._model.trainable_variables, strict=True))
+        return loss, distance
+
+    def _losses_with_graph(self, rows: Any, seed: Any) -> tuple[Any, Any]:
+        batch = rows.shape[0]
+        neighbours = tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])
+        clips = tf.gather(self._x, tf.concat([rows, neighbours], axis=0))
+        clips = augment(clips, self._recipe.augmentation, seed)
+        embeddings, probabilities = self._with_embedding(clips[..., None], training=True)
+        distance = graph_loss(
+            embeddings[:batch], embeddings[batch:], tf.gather(self._neighbour_weights, rows)
+        )
+        return self._classification_loss(probabilities[:batch], rows), distance
+
+    def _classification_loss(self, probabilities: Any, rows: Any) -> Any:
+        labels = tf.gather(self._y, rows)
+        losses = keras.losses.categorical_crossentropy(
+            tf.one_hot(labels, self._classes), probabilities, label_smoothing=self._recipe.label_smoothing
+        )
+        return tf.reduce_mean(losses * tf.gather(self._class_weights, labels))
+
+
+def class_weights(y: NDArray[np.int64], classes: int, balanced: bool) -> NDArray[np.float32]:
+    """A loss weight per class, float32 (classes,): 1, or such that all classes present weigh the same.
+
+    Balanced weights average to 1 over the clips.
+    """
+    counts = np.bincount(y, minlength=classes)
+    if not balanced:
+        return np.ones(classes, np.float32)
+    weights: NDArray[np.float32] = (len(y) / (np.count_nonzero(counts) * counts.clip(min=1))).astype(
+        np.float32
+    )
+    return weights
+
+
+def _optimizer(recipe: FitRecipe, steps: int) -> Any:
+    warmup_steps = round(recipe.warmup_fraction * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else recipe.learning_rate,
+        decay_steps=max(1, steps - warmup_steps),
+        warmup_target=recipe.learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    # Decay is for kernels; pulling a norm's scale or a bias to zero regularises nothing.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""train, compress and convert on a recipe that is small in every way, through the command line."""
+
+import json
+import re
+import shutil
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import tflite
+
+from mcu_ser.artifacts import RunDir, sha256_file, sha256_hex
+from mcu_ser.cli.main import main
+from mcu_ser.errors import BudgetError, CheckFailedError, ModelError
+from mcu_ser.recipe import BudgetRecipe, load_recipe
+
+if find_spec("tensorflow") is None:
+    pytest.skip("needs the [train] extra", allow_module_level=True)
+
+from mcu_ser.convert.litert import litert_outputs
+from mcu_ser.convert.model_file import PRUNED_OPERATORS, Layer, ModelFile, check_model_file, read_model_file
+from mcu_ser.convert.oracle import Oracle
+from mcu_ser.convert.quantization import quantize
+from mcu_ser.train.target import load_target
+
+pytestmark = pytest.mark.train
+
+TINY = """
+name = "tiny"
+seed = 3
+
+[corpora.source]
+reader = "synthetic"
+language = "source"
+speakers = 3
+takes = 1
+validation_speakers = ["s03"]
+
+[corpora.target]
+reader = "synthetic"
+language = "target"
+speakers = 4
+takes = 1
+validation_speakers = ["t03"]
+test_speakers = ["t04"]
+
+[features]
+frames = 32
+mels = 16
+
+[source_model]
+width = 8
+fit = { epochs = 2, learning_rate = 3e-3, batch_size = 8 }
+
+[graph]
+similarity_threshold = 0.3
+
+[training]
+width = 8
+blocks = 1
+fit = { epochs = 2, learning_rate = 5e-3, batch_size = 8 }
+refit = true
+
+[pruning]
+sparsity_fraction = 0.6
+fit = { epochs = 2, learning_rate = 2e-3, batch_size = 8 }
+
+[qat]
+fit = { epochs = 1, learning_rate = 5e-4, batch_size = 8 }
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_dir(recipe_file, tmp_path_factory):
+    run_dir = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
+    assert main(["train", str(run_dir.root), "--recipe", str(recipe_file)]) == 0
+    assert main(["compress", str(run_dir.root)]) == 0
+    assert main(["convert", str(run_dir.root)]) == 0
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def model(run_dir) -> bytes:
+    return run_dir.tflite.read_bytes()
+
+
+def test_the_resolved_recipe_is_kept(run_dir, recipe_file) -> None:
+    assert load_recipe(run_dir.recipe) == load_recipe(recipe_file)
+
+
+def test_the_manifest_vouches_for_every_file(run_dir) -> None:
+    stages = run_dir.read_manifest()["stages"]
+    assert sorted(stages) == ["compress", "convert", "train"]
+    on_disk = {
+        path.relative_to(run_dir.root).as_posix()
+        for path in run_dir.root.rglob("*")
+        if path.is_file() and path != run_dir.manifest_path
+    }
+    wrote = {name: digest for stage in stages.values() for name, digest in stage["wrote"].items()}
+    assert set(wrote) == on_disk
+    for stage in stages.values():
+        assert stage["seed"] == 3
+        assert stage["versions"]["tensorflow"]
+        for name, digest in (stage["read"] | stage["wrote"]).items():
+            assert sha256_file(run_dir.root / name) == digest
+
+
+def test_train_reports_source_graph_and_target(run_dir) -> None:
+    metrics = json.loads(run_dir.metrics("train").read_text())
+    assert metrics["graph"]["utterances"] == 18  # three speakers train in the end
+    assert metrics["graph"]["neighbours"] > 0
+    assert len(metrics["target"]["refit"]["loss"]) == metrics["target"]["fit"]["chosen_epoch"]
+    assert max(metrics["target"]["fit"]["graph_loss"]) > 0
+    assert set(metrics["source"]) == {"fit", "parameters", "validation"}
+
+
+def test_compress_keeps_the_graph_loss_on(run_dir) -> None:
+    metrics = json.loads(run_dir.metrics("compress").read_text())
+    for stage in ("pruned", "qat"):
+        assert max(metrics[stage]["fit"]["graph_loss"]) > 0
+        assert sum(map(sum, metrics[stage]["test"]["confusion"])) == 6
+
+
+def test_the_model_is_int8_with_a_batch_of_one(model) -> None:
+    oracle = Oracle(model)
+    assert oracle.input_shape == (1, 32, 16, 1)
+    assert oracle.output_shape == (1, 6)
+    # Softmax: 256 steps from 0 to 1.
+    assert oracle.output_quantization.scale == 1 / 256
+    assert oracle.output_quantization.zero_point == -128
+    graph = tflite.Model.GetRootAsModel(model, 0).Subgraphs(0)
+    assert graph.Tensors(graph.Inputs(0)).ShapeSignatureLength() in {0, 4}
+    assert -1 not in graph.Tensors(graph.Inputs(0)).ShapeAsNumpy()
+
+
+def test_batch_normalisation_is_folded(model) -> None:
+    operators = [layer.operator for layer in read_model_file(model, "model").layers]
+    assert operators == [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "CONV_2D",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+    ]
+
+
+def test_zeros_of_pruning_survive_into_the_file(model, run_dir) -> None:
+    file = read_model_file(model, "model")
+    for layer in file.layers:
+        if layer.operator in PRUNED_OPERATORS:
+            assert layer.zeros >= layer.weights - round(0.4 * layer.weights)
+    assert 0.6 <= file.sparsity_fraction < 0.75
+    assert (
+        json.loads(run_dir.metrics("convert").read_text())["file"]["sparsity_fraction"]
+        == file.sparsity_fraction
+    )
+
+
+def test_sizes_are_those_of_the_layers(model) -> None:
+    file = read_model_file(model, "model")
+    assert [layer.weights for layer in file.layers] == [200, 72, 128, 64, 256, 0, 96, 0]
+    assert file.weight_bytes == 816
+    # The input, 32 x 16, and the stem's 16 x 8 x 8; then the stem's and the next layer's 8 x 4 x 8.
+    assert [layer.activation_bytes for layer in file.layers[:2]] == [512 + 1024, 1024 + 256]
+    assert file.peak_activation_bytes == 1536
+    assert file.file_bytes == len(model)
+
+
+def test_samples_are_the_quantised_test_speakers(model, run_dir) -> None:
+    with np.load(run_dir.samples) as samples:
+        x, y, labels, ids = (samples[name] for name in ("x", "y", "labels", "ids"))
+    oracle = Oracle(model)
+    test = load_target(run_dir, refit=True).test
+    assert x.dtype == np.int8
+    assert x.shape == (6, 32, 16, 1)
+    assert (
+        x[..., 0]
+        == quantize(test.clips.x, oracle.input_quantization.scale, oracle.input_quantization.zero_point)
+    ).all()
+    assert [str(id) for id in ids] == [f"t04-{label}-01" for label in labels]
+    assert y.tolist() == list(range(6))
+
+
+def test_convert_reports_what_the_oracle_answers(model, run_dir) -> None:
+    metrics = json.loads(run_dir.metrics("convert").read_text())
+    assert metrics["model_sha256"] == sha256_hex(model)
+    assert metrics["samples"] == 6
+    with np.load(run_dir.samples) as samples:
+        answers = Oracle(model).run(samples["x"])
+        others = litert_outputs(model, samples["x"])
+        assert metrics["int8"]["accuracy"] == (answers.argmax(axis=1) == samples["y"]).mean()
+    assert metrics["litert"]["samples_that_differ"] == (answers != others).any(axis=1).sum()
+    assert {"float", "pruned", "qat"} <= set(metrics)
+
+
+def test_quantised_answers_follow_the_quantisation_aware_model(run_dir) -> None:
+    metrics = json.loads(run_dir.metrics("convert").read_text())
+    assert metrics["int8"]["loss"] == pytest.approx(metrics["qat"]["loss"], abs=0.05)
+
+
+def test_converting_again_gives_the_same_bytes(model, run_dir, tmp_path) -> None:
+    again = RunDir(tmp_path / "again")
+    shutil.copytree(run_dir.root, again.root)
+    again.tflite.unlink()
+    assert main(["convert", str(again.root)]) == 0
+    assert again.tflite.read_bytes() == model
+    assert again.samples.read_bytes() == run_dir.samples.read_bytes()
+    assert again.manifest_path.read_bytes() == run_dir.manifest_path.read_bytes()
+
+
+def test_training_again_gives_the_same_bytes(run_dir, recipe_file, tmp_path) -> None:
+    again = RunDir(tmp_path / "again")
+    assert main(["train", str(again.root), "--recipe", str(recipe_file)]) == 0
+    for path in (
+        again.source_model,
+        again.float_model,
+        again.graph,
+        again.embeddings,
+        again.metrics("train"),
+    ):
+        assert path.read_bytes() == (run_dir.root / path.relative_to(again.root)).read_bytes(), path
+
+
+# --- the checks of the converted file
+
+
+def test_a_model_that_is_not_sparse_enough_is_refused(model) -> None:
+    file = read_model_file(model, "model")
+    check_model_file(file, sparsity_fraction=0.6, budget=BudgetRecipe())
+    with pytest.raises(
+        CheckFailedError, match=r"model\.tflite layer .*: \d+ of 200 weights are zero, limit at least 180"
+    ):
+        check_model_file(file, sparsity_fraction=0.9, budget=BudgetRecipe())
+
+
+def test_a_model_that_is_too_big_is_refused(model) -> None:
+    file = read_model_file(model, "model")
+    with pytest.raises(
+        BudgetError, match=r"weights take 816 B \(largest: .*, 256 B\), limit 800 B; try: a smaller"
+    ):
+        check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(weight_bytes=800))
+    with pytest.raises(BudgetError, match=r"activations take 1536 B \(at CONV_2D .*\), limit 1000 B"):
+        check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(activation_bytes=1000))
+
+
+def test_depthwise_kernels_need_no_zeros() -> None:
+    layer = Layer("DEPTHWISE_CONV_2D", "d", weights=72, zeros=0, activation_bytes=8)
+    check_model_file(ModelFile((layer,), 72, 100), sparsity_fraction=0.9, budget=BudgetRecipe())
+
+
+def test_an_operator_outside_the_first_cut_is_refused() -> None:
+    from mcu_ser.train.nsl_import import keras, tf
+
+    inputs = keras.Input(batch_shape=(1, 8), name="x")
+    network = keras.Model(inputs, keras.layers.Lambda(tf.sin, name="sine")(inputs), name="odd")
+    converted = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+    with pytest.raises(
+        ModelError, match="odd: operator SIN at layer 0 is not supported, limit ADD, AVERAGE_POOL_2D"
+    ):
+        read_model_file(converted, "odd")
+
+
+def test_a_float_model_is_refused() -> None:
+    from mcu_ser.train.nsl_import import keras, tf
+
+    inputs = keras.Input(batch_shape=(1, 8), name="x")
+    network = keras.Model(inputs, keras.layers.Softmax(name="softmax")(inputs), name="float")
+    converted = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+    with pytest.raises(ModelError, match=r"float: layer 0 \(SOFTMAX\): tensor .* is not int8"):
+        read_model_file(converted, "float")
+
+
+# --- the commands' errors
+
+
+@pytest.mark.parametrize(("command", "missing"), [("compress", "recipe.toml"), ("convert", "recipe.toml")])
+def test_a_stage_too_early_names_the_stage_before(command, missing, tmp_path, capsys) -> None:
+    assert main([command, str(tmp_path / "nothing")]) == 2
+    assert re.search(f"nothing: has no {missing}; try: mcu-ser train ", capsys.readouterr().err)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_convert_before_compress(run_dir, tmp_path, capsys) -> None:
+    early = RunDir(tmp_path / "early")
+    shutil.copytree(run_dir.root / "train", early.root / "train")
+    shutil.copy(run_dir.recipe, early.recipe)
+    assert main(["convert", str(early.root)]) == 2
+    assert "has no compress/qat.weights.h5; try: mcu-ser compress" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--recipe", "no-such"], "recipe no-such: cannot be read"),
+        (["--recipe", "ravdess-emodb"], "corpus ravdess: needs its recordings; try: --corpus-root DIR"),
+        (["--recipe", "ravdess-emodb", "--corpus-root", "/nowhere"], "/nowhere/ravdess: is not a directory"),
+    ],
+)
+def test_train_errors_write_nothing(arguments, problem, tmp_path, capsys) -> None:
+    assert main(["train", str(tmp_path / "run"), *arguments]) == 2
+    assert problem in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('test_speakers = ["t04"]', "", "recipe corpora.target: names no test_speakers"),
+        ('["t04"]', '["t99"]', "split: synthetic-target has no speaker t99; try: one of t01, t02, t03, t04"),
+        ('["t04"]', '["t03"]', "split: speaker t03 is in validation and in test"),
+        ("similarity_threshold = 0.3", 'layer = "relu"', "recipe graph.layer: ds_cnn has no layer relu"),
+    ],
+)
+def test_recipes_that_do_not_fit(old, new, problem, tmp_path, capsys) -> None:
+    (tmp_path / "odd.toml").write_text(TINY.replace(old, new))
+    assert main(["train", str(tmp_path / "run"), "--recipe", str(tmp_path / "odd.toml")]) == 2
+    assert problem in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
