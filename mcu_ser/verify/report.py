@@ -122,24 +122,16 @@ def build_report(
         else f"{total - identical} of {total} outputs differ from the oracle's; "
         f"first: {samples.ids[int(np.argmax(differing > 0))]}"
     )
-    spread = _spread(measurement.ticks)
     document = _head(subject, samples) | {
         "identical": identical,
         "mismatches": _mismatches(samples, expected, actual, differing),
         "host": _scores(samples, expected),
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
-        "instructions": (spread or None) if measurement.ticks_are_instructions else None,
-        "ticks": spread | {"source": measurement.tick_source, "hz": measurement.tick_hz},
-        "flash_bytes": footprint.flash_bytes,
-        "ram_bytes": footprint.ram_bytes,
-        "flash_limit_bytes": footprint.flash_limit_bytes,
-        "ram_limit_bytes": footprint.ram_limit_bytes,
-        "stack_high_water_bytes": measurement.stack_high_water_bytes,
-        "link": measurement.link,
         "verdict": "pass" if passed else "fail",
         "reason": reason,
     }
+    document |= _figures(measurement, footprint)
     return Report(document, samples.ids, tuple(int(count) for count in differing))
 
 
@@ -160,6 +152,20 @@ def _head(subject: Subject, samples: Samples) -> dict[str, Any]:
         "samples": len(samples.x),
         "samples_origin": samples.origin,
         "labels": None if samples.labels is None else list(samples.labels),
+    }
+
+
+def _figures(measurement: Measurement, footprint: Footprint) -> dict[str, Any]:
+    spread = _spread(measurement.ticks)
+    return {
+        "instructions": (spread or None) if measurement.ticks_are_instructions else None,
+        "ticks": spread | {"source": measurement.tick_source, "hz": measurement.tick_hz},
+        "flash_bytes": footprint.flash_bytes,
+        "ram_bytes": footprint.ram_bytes,
+        "flash_limit_bytes": footprint.flash_limit_bytes,
+        "ram_limit_bytes": footprint.ram_limit_bytes,
+        "stack_high_water_bytes": measurement.stack_high_water_bytes,
+        "link": measurement.link,
     }
 
 
