@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.recipe_options import add_recipe_options
 
 if TYPE_CHECKING:
     import argparse
@@ -30,13 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Exits with 1 if the board's outputs differ from the host's.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run directory")
-    parser.add_argument(
-        "--recipe",
-        default="synthetic",
-        metavar="R",
-        help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
-    )
-    parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
+    add_recipe_options(parser)
     parser.add_argument("--board", default="netduinoplus2", help="board id (default netduinoplus2, emulated)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     parser.add_argument("--engine", default="aot", help="aot (default): ahead-of-time C")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.recipe_options import add_recipe_options
 
 if TYPE_CHECKING:
     import argparse
@@ -21,13 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "from its embeddings, and train the small model on the target corpus with that graph.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory")
-    parser.add_argument(
-        "--recipe",
-        default="synthetic",
-        metavar="R",
-        help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
-    )
-    parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
+    add_recipe_options(parser)
     add_json_option(parser)
     return parser
 
