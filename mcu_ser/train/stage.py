@@ -47,6 +47,7 @@ def run(
         run_dir: Where the stage writes.
         recipe: Its resolved form becomes recipe.toml.
         corpus_root: Where recordings are; the synthetic corpus needs none.
+        track: Progress.
 
     Raises:
         ConfigError: The recipe does not fit its corpora.
@@ -75,12 +76,12 @@ def run(
     save_model(model, run_dir.float_model)
 
     document = {"source": source_document, "graph": graph_document, "target": target_document}
-    write_text(run_dir.metrics(STAGE), canonical_json(document))
-    _record(run_dir, recipe)
+    _record(run_dir, recipe, document)
     return document
 
 
-def _record(run_dir: RunDir, recipe: Recipe) -> None:
+def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
+    write_text(run_dir.metrics(STAGE), canonical_json(document))
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,

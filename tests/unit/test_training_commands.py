@@ -18,6 +18,8 @@ from mcu_ser.recipe import BudgetRecipe, load_recipe
 if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
 
+import soundfile
+
 from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.model_file import PRUNED_OPERATORS, Layer, ModelFile, check_model_file, read_model_file
 from mcu_ser.convert.oracle import Oracle
@@ -326,4 +328,17 @@ def test_recipes_that_do_not_fit(old, new, problem, tmp_path, capsys) -> None:
     (tmp_path / "odd.toml").write_text(TINY.replace(old, new))
     assert main(["train", str(tmp_path / "run"), "--recipe", str(tmp_path / "odd.toml")]) == 2
     assert problem in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_wav_of_zero_samples_stops_the_run_before_it_writes(tmp_path, capsys) -> None:
+    (tmp_path / "list.csv").write_text("file,speaker,emotion\na.wav,a,joy\nb.wav,b,rage\n")
+    for name, samples in (("a.wav", [0.5] * 100), ("b.wav", [])):
+        soundfile.write(tmp_path / name, np.array(samples, np.float32), 16000)
+    target = TINY.index("[corpora.target]"), TINY.index("[features]")
+    csv = '[corpora.target]\nreader = "csv"\nmanifest = "list.csv"\ntest_speakers = ["b"]\n'
+    (tmp_path / "csv.toml").write_text(TINY[: target[0]] + csv + TINY[target[1] :])
+    arguments = ["--recipe", str(tmp_path / "csv.toml"), "--corpus-root", str(tmp_path)]
+    assert main(["train", str(tmp_path / "run"), *arguments]) == 2
+    assert f"{tmp_path}/b.wav: holds zero samples" in capsys.readouterr().err
     assert not list((tmp_path / "run").iterdir())

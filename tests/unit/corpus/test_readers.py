@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ soundfile = pytest.importorskip("soundfile", reason="needs the [train] extra")
 from mcu_ser.corpus import csv_manifest, emodb, ravdess  # noqa: E402
 from mcu_ser.corpus.audio import read_audio  # noqa: E402
 from mcu_ser.corpus.read import read_corpus  # noqa: E402
-from mcu_ser.errors import ConfigError, CorpusError  # noqa: E402
+from mcu_ser.errors import ConfigError, CorpusError, ToolMissingError  # noqa: E402
 from mcu_ser.recipe import CsvCorpus, EmodbCorpus, RavdessCorpus, SyntheticCorpus  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -219,6 +220,14 @@ def test_a_recording_shorter_than_a_sample_is_refused(tmp_path) -> None:
     path = record(tmp_path / "blip.wav", samples=[0.5], rate=192000)
     with pytest.raises(CorpusError, match=r"blip\.wav: is shorter than one sample at 16000 Hz"):
         read_audio(path, 16000)
+
+
+def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(
+        ToolMissingError, match=r"soxr: is not installed; try: pip install 'mcu-ser\[train\]'"
+    ):
+        read_audio(record(tmp_path / "a.wav"), 16000)
 
 
 # --- the recipe's corpus tables
