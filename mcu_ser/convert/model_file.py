@@ -1,44 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a converted .tflite into the figures that decide whether it may go on to a chip, and decides.
 
-Checks what the converter actually wrote: operators, types, zeros and sizes, each against the recipe.
+Checks what the converter actually wrote, each against the recipe: operators, zeros and sizes. What operators
+there may be, and how long an activation lives, are the engine's facts and are asked of it.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tflite
 
-from mcu_ser.errors import BudgetError, CheckFailedError, ModelError
+from mcu_ser.aot.arena import live_bytes
+from mcu_ser.aot.ir import ABSENT
+from mcu_ser.aot.lifetimes import find_buffers
+from mcu_ser.aot.passes import find_aliases
+from mcu_ser.aot.supported import check_supported
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.errors import BudgetError, CheckFailedError
 
 if TYPE_CHECKING:
+    from mcu_ser.aot.ir import Constant, Graph, Operator
     from mcu_ser.recipe import BudgetRecipe
 
-# What the ahead-of-time engine's first cut executes.
-OPERATORS = frozenset(
-    {
-        "ADD",
-        "AVERAGE_POOL_2D",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "MAX_POOL_2D",
-        "MEAN",
-        "PAD",
-        "RESHAPE",
-        "SOFTMAX",
-    }
-)
 # The kernels that pruning makes sparse; depthwise kernels it leaves dense.
 PRUNED_OPERATORS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
-
-_NAMES: dict[int, str] = {
-    value: name for name, value in vars(tflite.BuiltinOperator).items() if not name.startswith("_")
-}
 
 
 @dataclass(frozen=True)
@@ -109,38 +96,30 @@ def read_model_file(model: bytes, name: str) -> ModelFile:
     """The figures of a model that the converter has just written.
 
     Raises:
-        ModelError: An operator outside the first cut, or a tensor that is neither int8 nor int32.
+        ModelError: The engine does not support the model.
     """
-    root = tflite.Model.GetRootAsModel(model, 0)
-    graph = root.Subgraphs(0)
-    last_use = _last_uses(graph)
-    first_use = _first_uses(graph)
+    graph = read_model(model, name)
+    check_supported(graph)
+    buffers = find_buffers(graph, find_aliases(graph))
     layers = []
-    constants: dict[int, int] = {}
-    for index in range(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        kind = _operator_name(root.OperatorCodes(operator.OpcodeIndex()))
-        if kind not in OPERATORS:
-            raise ModelError(
-                name, f"operator {kind} at layer {index} is not supported", limit=", ".join(sorted(OPERATORS))
-            )
-        weights = zeros = 0
-        for tensor_index in operator.InputsAsNumpy():
-            content = root.Buffers(graph.Tensors(tensor_index).Buffer()).DataAsNumpy()
-            _check_type(graph.Tensors(tensor_index), f"{name}: layer {index} ({kind})")
-            # The binding answers 0 for an absent vector.
-            if isinstance(content, int):
-                continue
-            constants[int(tensor_index)] = content.nbytes
-            if graph.Tensors(tensor_index).Type() == tflite.TensorType.INT8:
-                weights, zeros = content.size, int(np.count_nonzero(content == 0))
-        output = graph.Tensors(operator.Outputs(0))
-        _check_type(output, f"{name}: layer {index} ({kind})")
-        alive = [t for t, first in first_use.items() if first <= index <= last_use.get(t, first)]
+    for operator in graph.operators:
+        weights = _int8_constants(graph, operator)
         layers.append(
-            Layer(kind, output.Name().decode(), weights, zeros, sum(_bytes(graph.Tensors(t)) for t in alive))
+            Layer(
+                operator=operator.opcode,
+                name=graph.results(operator)[0].name,
+                weights=sum(data.size for data in weights),
+                zeros=sum(int(np.count_nonzero(data == 0)) for data in weights),
+                activation_bytes=live_bytes(buffers, operator.index),
+            )
         )
-    return ModelFile(tuple(layers), sum(constants.values()), len(model))
+    constants = [tensor.data for tensor in graph.tensors if tensor.data is not None]
+    return ModelFile(tuple(layers), sum(data.nbytes for data in constants), len(model))
+
+
+def _int8_constants(graph: Graph, operator: Operator) -> list[Constant]:
+    tensors = [graph.tensors[index] for index in operator.inputs if index != ABSENT]
+    return [tensor.data for tensor in tensors if tensor.data is not None and tensor.dtype == "INT8"]
 
 
 def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: BudgetRecipe) -> None:
@@ -175,36 +154,3 @@ def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: Budge
             limit=f"{budget.activation_bytes} B",
             hint="a smaller training.width or fewer features.frames",
         )
-
-
-def _operator_name(code: Any) -> str:
-    # Codes below 127 were once stored in one byte; the converter still fills that field.
-    value = int(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
-    return _NAMES.get(value, f"number {value}")
-
-
-def _check_type(tensor: Any, subject: str) -> None:
-    if tensor.Type() not in {tflite.TensorType.INT8, tflite.TensorType.INT32}:
-        raise ModelError(subject, f"tensor {tensor.Name().decode()} is not int8")
-
-
-def _bytes(tensor: Any) -> int:
-    return math.prod(int(extent) for extent in tensor.ShapeAsNumpy())
-
-
-def _first_uses(graph: Any) -> dict[int, int]:
-    """Index of the operator that writes each activation; the input is there from the start."""
-    first = {int(graph.Inputs(0)): 0}
-    for index in range(graph.OperatorsLength()):
-        first[int(graph.Operators(index).Outputs(0))] = index
-    return first
-
-
-def _last_uses(graph: Any) -> dict[int, int]:
-    """Index of the operator that last reads each tensor; the output stays to the end."""
-    last: dict[int, int] = {}
-    for index in range(graph.OperatorsLength()):
-        for tensor in graph.Operators(index).InputsAsNumpy():
-            last[int(tensor)] = index
-    last[int(graph.Outputs(0))] = graph.OperatorsLength()
-    return last

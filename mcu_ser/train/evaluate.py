@@ -3,39 +3,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mcu_ser import metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Figures of one model on one whole set.
+class Scores(metrics.Scores):
+    """Figures of one model on one whole set: those of the decisions, and the probabilities' loss.
 
-    Args:
-        uar: Unweighted average recall: the mean over the classes present of the recall of each; 0..1.
-        accuracy: Fraction of clips classified correctly; 0..1.
+    Attributes:
         loss: Mean cross-entropy in nats.
-        confusion: Clips by true class (rows) and predicted class (columns).
     """
 
-    uar: float
-    accuracy: float
     loss: float
-    confusion: tuple[tuple[int, ...], ...]
 
     def as_document(self) -> dict[str, Any]:
         """For metrics.json."""
-        return {
-            "uar": self.uar,
-            "accuracy": self.accuracy,
-            "loss": self.loss,
-            "confusion": [list(row) for row in self.confusion],
-        }
+        return asdict(self)
 
 
 def score(probabilities: NDArray[np.float32], y: NDArray[np.int64]) -> Scores:
@@ -45,15 +36,6 @@ def score(probabilities: NDArray[np.float32], y: NDArray[np.int64]) -> Scores:
         probabilities: float32 (n, classes), n >= 1; the largest decides, the first of equal ones.
         y: True class index, int64 (n,).
     """
-    classes = probabilities.shape[1]
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (y, probabilities.argmax(axis=1)), 1)
-    present = confusion.sum(axis=1) > 0
-    recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
+    decisions = metrics.score(y, probabilities.argmax(axis=1), classes=probabilities.shape[1])
     likelihoods = probabilities[np.arange(len(y)), y].astype(np.float64)
-    return Scores(
-        uar=float(recalls.mean()),
-        accuracy=float(confusion.trace() / confusion.sum()),
-        loss=float(-np.log(likelihoods.clip(min=1e-7)).mean()),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-    )
+    return Scores(**vars(decisions), loss=float(-np.log(likelihoods.clip(min=1e-7)).mean()))
