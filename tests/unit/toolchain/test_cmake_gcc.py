@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from mcu_ser.toolchain.cmake_gcc import (
     build,
     build_argv,
     build_environment,
+    changed_since_build,
     configure_argv,
     required_programs,
 )
@@ -112,9 +116,13 @@ def fake_tools(directory: Path, monkeypatch: pytest.MonkeyPatch, output: str, co
             "ld: a.o: undefined reference to `sin'\ncollect2: error: ld returned 1",
             "undefined reference to `sin'",
         ),
-        ("CMake Error at CMakeLists.txt:7 (project):\n  no", "CMake Error at CMakeLists.txt:7 (project):"),
-        ("only this", "only this"),
-        ("", "no output"),
+        (
+            "CMake Error at CMakeLists.txt:7 (add_executable):\n  Cannot find source file:\n\n    src/a.c\n\n"
+            "-- later",
+            "CMake Error at CMakeLists.txt:7 (add_executable): Cannot find source file: src/a.c; try",
+        ),
+        ("only this", "cmake ended with exit status 1: only this"),
+        ("", "cmake ended with exit status 1: no output"),
     ],
 )
 def test_first_error_of_a_failed_build_is_told(
@@ -128,6 +136,101 @@ def test_first_error_of_a_failed_build_is_told(
     log = stm32_project.build_dir / "build.log"
     assert f"try: see {log}" in str(caught.value)
     assert log.read_text().strip() == output
+
+
+def test_tool_that_a_signal_ends_is_told(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tools(tmp_path / "tools", monkeypatch, "")
+    put_tool(tmp_path / "tools", "cmake", "kill -KILL $$")
+    with pytest.raises(BuildError, match="cmake ended with signal SIGKILL: no output"):
+        build(stm32_project)
+
+
+def test_tool_that_is_no_program_is_a_missing_tool(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tools(tmp_path / "tools", monkeypatch, "")
+    (tmp_path / "tools" / "cmake").write_bytes(b"\x00 no program")
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    with pytest.raises(ToolMissingError, match=r"cmake: cannot be started \(Exec format error\)"):
+        build(stm32_project)
+
+
+def old_build(project: Project) -> list[Path]:
+    """What an earlier build left."""
+    project.build_dir.mkdir()
+    names = (project.elf_path.name, "firmware.bin", "firmware.hex", "inputs.json")
+    paths = [project.build_dir / name for name in names]
+    for path in paths:
+        path.write_text("{}")
+    return paths
+
+
+def test_firmware_of_an_earlier_build_does_not_survive_one_that_fails(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = old_build(stm32_project)
+    fake_tools(tmp_path / "tools", monkeypatch, "")
+    put_tool(tmp_path / "tools", "cmake", f"touch {stm32_project.elf_path}; sleep 60")
+    with pytest.raises(BuildError, match="did not end in time"):
+        build(stm32_project, timeout_s=0.4)
+    assert not [path for path in old if path.exists()]
+
+
+def test_firmware_of_an_earlier_build_does_not_survive_a_missing_tool(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = old_build(stm32_project)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError):
+        build(stm32_project)
+    assert not [path for path in old if path.exists()]
+
+
+def test_what_was_edited_since_the_build_is_named(host_project: Project) -> None:
+    assert changed_since_build(host_project) == ("build/inputs.json",)
+    build(host_project)
+    assert changed_since_build(host_project) == ()
+    source = host_project.root / "src" / "runtime" / "crc32.c"
+    source.write_text(source.read_text() + "\n")
+    (host_project.root / "README.md").unlink()
+    assert changed_since_build(host_project) == ("README.md", "src/runtime/crc32.c")
+    build(host_project)
+    assert changed_since_build(host_project) == ()
+    (host_project.root / "README.md").write_text("back again")
+    assert changed_since_build(host_project) == ("README.md",)
+    for damage in ("{", "[]"):
+        (host_project.build_dir / "inputs.json").write_text(damage)
+        assert changed_since_build(host_project) == ("build/inputs.json",)
+
+
+def test_edit_while_the_build_runs_counts_as_a_later_one(
+    host_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cmake = shutil.which("cmake")
+    edit = f"case $1 in --build) echo >> {host_project.root}/README.md;; esac"
+    put_tool(tmp_path / "tools", "cmake", f'{cmake} "$@" && {edit}')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}:{os.environ['PATH']}")
+    build(host_project)
+    assert changed_since_build(host_project) == ("README.md",)
+
+
+def test_build_directory_that_is_a_file_is_a_clear_error(host_project: Project) -> None:
+    host_project.build_dir.write_text("mine")
+    with pytest.raises(BuildError, match=r"cannot be written \(Not a directory\); try: remove or rename it"):
+        build(host_project)
+    assert host_project.build_dir.read_text() == "mine"
+
+
+def test_link_to_the_build_of_another_place_is_not_emptied(host_project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/another/place\n")
+    host_project.build_dir.symlink_to(elsewhere)
+    with pytest.raises(BuildError, match=r"was made under another path .*; try: remove it yourself"):
+        build(host_project)
+    assert (elsewhere / "CMakeCache.txt").is_file()
 
 
 def test_error_of_an_earlier_build_is_forgotten(
@@ -196,13 +299,44 @@ def test_tool_that_hangs_is_stopped_with_its_children(
     with pytest.raises(BuildError, match=r"cmake --preset firmware: did not end in time, limit 0 s"):
         build(stm32_project, timeout_s=0.4)
     assert time.monotonic() - start < 10
-    child = int((tmp_path / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
+    assert ends_soon(int((tmp_path / "child").read_text()))
+
+
+def ends_soon(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
     for _ in range(50):
         if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
+            return True
         time.sleep(0.05)
-    pytest.fail("the tool's child outlived it")
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_stops_the_compilers_too(
+    stm32_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    old = old_build(stm32_project)
+    fake_tools(tmp_path / "tools", monkeypatch, "")
+    # Moved into place whole: the test must not read a name without a number.
+    script = f"sleep 60 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/child; wait"
+    put_tool(tmp_path / "tools", "cmake", script)
+    program = (
+        "import sys; from pathlib import Path; from mcu_ser.generate.project import Project;"
+        "from mcu_ser.toolchain.cmake_gcc import build; build(Project.load(Path(sys.argv[1])))"
+    )
+    building = subprocess.Popen([sys.executable, "-c", program, stm32_project.root])
+    try:
+        child = tmp_path / "child"
+        while not child.exists():
+            assert building.poll() is None
+            time.sleep(0.05)
+        building.send_signal(number)
+        assert building.wait(20) == 128 + number
+    finally:
+        building.kill()
+        building.wait()
+    assert ends_soon(int(child.read_text()))
+    assert not [path for path in old if path.exists()]
 
 
 def test_messages_are_english_whatever_the_user_speaks(
@@ -216,11 +350,18 @@ def test_messages_are_english_whatever_the_user_speaks(
 
 
 def test_flags_of_the_user_do_not_reach_the_firmware() -> None:
-    inherited = {"PATH": "/usr/bin", "CFLAGS": "-march=native", "CPATH": "/usr/include", "LC_ALL": "de_DE"}
+    dropped = (
+        *("CC", "CXX", "CFLAGS", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "COMPILER_PATH"),
+        *("LIBRARY_PATH", "LD_RUN_PATH", "GCC_EXEC_PREFIX", "GCC_COLORS", "CLICOLOR_FORCE"),
+        *("CMAKE_TOOLCHAIN_FILE", "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE", "CMAKE_PREFIX_PATH"),
+    )
+    inherited = {"PATH": "/usr/bin", "LC_ALL": "de_DE", **dict.fromkeys(dropped, "x")}
     assert build_environment(inherited) == {"PATH": "/usr/bin", "LC_ALL": "C"}
 
 
 def test_native_firmware_is_built_and_rebuilt(host_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CC", "CMAKE_C_COMPILER_LAUNCHER", "COMPILER_PATH", "GCC_EXEC_PREFIX"):
+        monkeypatch.setenv(name, "/no/such/thing")
     monkeypatch.setenv("CFLAGS", "-no-such-flag")
     first = build(host_project)
     assert first.elf == host_project.elf_path
@@ -229,6 +370,14 @@ def test_native_firmware_is_built_and_rebuilt(host_project: Project, monkeypatch
     assert first.footprint.flash_bytes > 1000
     assert build(host_project).elf.read_bytes() == content
     assert b"error" not in first.log.read_bytes()
+
+
+def test_native_compiler_is_the_one_that_is_required(host_project: Project) -> None:
+    build(host_project)
+    cache = (host_project.build_dir / "CMakeCache.txt").read_text()
+    compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.*)$", cache, re.MULTILINE)
+    assert compiler is not None
+    assert Path(compiler[1]).name == "gcc"
 
 
 def test_moved_project_is_built_anew(host_project: Project, tmp_path: Path) -> None:
