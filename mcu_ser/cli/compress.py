@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         run_dir.pruned_model,
         run_dir.qat_weights,
         run_dir.metrics(stage.STAGE),
-        next_command=f"mcu-ser convert {args.run_dir}",
+        next_command=shell_command("mcu-ser", "convert", args.run_dir),
     )
     return 0
 

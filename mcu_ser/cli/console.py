@@ -42,7 +42,10 @@ class Output:
 
             # A pipe has no width of its own; 110 columns keep tables whole in CI logs.
             width = None if sys.stdout.isatty() else 110
-            self._rich = Console(stderr=self._as_json, highlight=False, width=width)
+            # Names and labels are the user's; markup in them is text.
+            self._rich = Console(
+                stderr=self._as_json, highlight=False, markup=False, emoji=False, width=width
+            )
         return self._rich
 
     def say(self, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
         run_dir.tflite,
         run_dir.samples,
         run_dir.metrics(stage.STAGE),
-        next_command=f"mcu-ser generate {run_dir.tflite} --board netduinoplus2 --engine aot --out PROJECT",
+        next_command=shell_command(
+            *("mcu-ser", "generate", run_dir.tflite, "--board", "netduinoplus2", "--out", "PROJECT")
+        ),
     )
     return 0
 

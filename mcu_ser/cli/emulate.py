@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     from mcu_ser.device.device import Device
@@ -42,7 +43,11 @@ def run(args: argparse.Namespace) -> int:
     with open_emulated(project) as device:
         output.document({"board": project.board.id, "url": device.url})
         output.say(f"{project.board.id} runs at {device.url}; Ctrl-C stops it")
-        output.wrote(next_command=f"mcu-ser verify {args.project} --port {device.url}")
+        output.wrote(
+            next_command=shell_command(
+                "mcu-ser", "verify", args.project, "--port", device.url, "--random", 50, "--out", "REPORT"
+            )
+        )
         sys.stdout.flush()  # whoever reads the URL from a pipe waits for it now
         try:
             _watch(device, args.seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -29,9 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--board",
         action="append",
-        default=[],
         metavar="BOARD",
-        help="check the model against this board; may be repeated; `all` for every board",
+        help="a board that the model must fit; may be repeated (default: show all boards)",
     )
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.aot.fit import check_fit, find_fit
 
     output = Output(as_json=args.json)
-    boards = _boards(args.board, args.boards_dir)
+    named = args.board or ["all"]
+    boards = _boards(named, args.boards_dir)
     compiled = compile_model(_read(args.model), str(args.model))
     fits = [find_fit(compiled, board) for board in boards]
     output.document(_document(args.model, compiled, fits))
@@ -58,9 +59,12 @@ def run(args: argparse.Namespace) -> int:
         _print_totals(output, compiled)
         _print_fits(output, fits)
     for board in boards:
-        if board.id in args.board:
+        if board.id in named:
             check_fit(compiled, board)
-    output.say(f"next: mcu-ser generate {args.model} --board {_next_board(fits)} --out PROJECT")
+    generate = shell_command(
+        *("mcu-ser", "generate", args.model, "--board", _next_board(fits), "--out", "PROJECT")
+    )
+    output.wrote(next_command=generate)
     return 0
 
 

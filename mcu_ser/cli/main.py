@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mcu_ser import __version__
-from mcu_ser.errors import McuSerError
+from mcu_ser.errors import ConfigError, McuSerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,13 +72,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except McuSerError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f"mcu-ser: error: {error}\n")
-        return error.exit_code
+        return _fail(str(error), error.exit_code, debug=args.debug)
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`mcu-ser inspect ... | head`); Python would complain again
+        # when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        # The file system has more ways to fail than are foreseen where it is used.
+        subject = error.filename or "system"
+        return _fail(f"{subject}: {error.strerror or error}", ConfigError.exit_code, debug=args.debug)
     except KeyboardInterrupt:
-        sys.stderr.write("mcu-ser: interrupted; finished stages are kept\n")
-        return 130
+        return _fail("interrupted; what was finished is kept", 130, debug=args.debug)
+
+
+def _fail(problem: str, exit_code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"mcu-ser: error: {problem}\n")
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mcu_ser.cli.console import Output, add_json_option
 from mcu_ser.cli.recipe_options import add_recipe_options
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.artifacts import RunDir
     from mcu_ser.board import load_board
     from mcu_ser.recipe import load_recipe
+    from mcu_ser.verify.report import discard_report
 
     output = Output(as_json=args.json)
     recipe = load_recipe(args.recipe)
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     run_dir = RunDir(args.out)
     _require_all(board, args.engine, args.port)
     run_dir.claim()
+    discard_report(run_dir.report(board.id, args.engine))
 
     started = time.monotonic()
     _train(output, run_dir, recipe, args.corpus_root)
@@ -59,7 +62,12 @@ def run(args: argparse.Namespace) -> int:
     output.say(f"{time.monotonic() - started:.0f} s in all")
     output.document(report.document)
     directory = run_dir.report(board.id, args.engine)
-    output.wrote(directory / "report.json", directory / "junit.xml", run_dir.manifest_path)
+    output.wrote(
+        directory / "report.json",
+        directory / "junit.xml",
+        run_dir.manifest_path,
+        next_command=shell_command("mcu-ser", "inspect", run_dir.tflite, "--board", "all"),
+    )
     return 0 if report.passed else 1
 
 
@@ -100,14 +108,21 @@ def _deploy(
     from mcu_ser.cli.verify import show_report
     from mcu_ser.generate.project import generate
     from mcu_ser.programs import package_versions
-    from mcu_ser.toolchain.cmake_gcc import build
+    from mcu_ser.toolchain.cmake_gcc import build, required_programs
     from mcu_ser.verify.check import check
     from mcu_ser.verify.samples import load_samples
 
     where = run_dir.project(board.id, args.engine)
+    versions = {name: version or "" for name, version in package_versions("").items()}
     project = _timed(output, "generate", lambda: generate(run_dir.tflite, board, args.engine, where))
+    manifest = where / "project.json"
+    run_dir.record_stage(
+        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[manifest], versions=versions
+    )
     built = _timed(output, "build", lambda: build(project))
     show_footprint(output, built.footprint)
+    tools = {program.command: program.version() or "" for program in required_programs(board)}
+    run_dir.record_stage("build", seed=recipe.seed, read=[manifest], wrote=[built.elf], versions=tools)
     samples = load_samples(run_dir.samples, project.input, project.output.bytes)
     out = run_dir.report(board.id, args.engine)
     report = _timed(
@@ -116,14 +131,10 @@ def _deploy(
         lambda: check(project, samples, out, port=args.port, litert=True, track=output.track),
     )
     show_report(output, report)
-    versions = {name: version or "" for name, version in package_versions("").items()}
-    run_dir.record_stage(
-        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[where / "project.json"], versions=versions
-    )
     run_dir.record_stage(
         "verify",
         seed=recipe.seed,
-        read=[run_dir.samples, where / "project.json"],
+        read=[run_dir.samples, manifest, built.elf],
         wrote=[out / "report.json", out / "junit.xml"],
         versions=versions,
     )

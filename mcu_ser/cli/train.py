@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
 from mcu_ser.cli.recipe_options import add_recipe_options
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     show_training(output, document)
     output.document(document)
     output.wrote(
-        run_dir.float_model, run_dir.metrics(stage.STAGE), next_command=f"mcu-ser compress {args.run_dir}"
+        run_dir.float_model,
+        run_dir.metrics(stage.STAGE),
+        next_command=shell_command("mcu-ser", "compress", args.run_dir),
     )
     return 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -45,9 +46,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0 if every byte is equal, else 1."""
     from mcu_ser.generate.project import Project
     from mcu_ser.verify.check import check
+    from mcu_ser.verify.report import discard_report
     from mcu_ser.verify.samples import load_samples, random_samples
 
     output = Output(as_json=args.json)
+    discard_report(args.out)
     project = Project.load(args.project)
     samples = (
         load_samples(args.samples, project.input, project.output.bytes)
@@ -57,8 +60,20 @@ def run(args: argparse.Namespace) -> int:
     report = check(project, samples, args.out, port=args.port, litert=not args.no_litert, track=output.track)
     show_report(output, report)
     output.document(report.document)
-    output.wrote(args.out / "report.json", args.out / "junit.xml")
+    output.wrote(
+        args.out / "report.json",
+        args.out / "junit.xml",
+        next_command=_next_command(args.project, report),
+    )
     return 0 if report.passed else 1
+
+
+def _next_command(project: Path, report: Report) -> str:
+    model = project / "model.tflite"
+    if report.passed:
+        return shell_command("mcu-ser", "inspect", model, "--board", "all")
+    board = report.document["board"]
+    return shell_command("mcu-ser", "generate", model, "--board", board, "--out", f"{project}-again")
 
 
 def show_report(output: Output, report: Report) -> None:
@@ -73,6 +88,8 @@ def show_report(output: Output, report: Report) -> None:
     output.table(table)
     if document["device"]["confusion"] is not None:
         output.table(_confusion(document))
+    if document["changed_files"]:
+        output.say(f"note: changed since it was generated: {', '.join(document['changed_files'])}")
     output.say(f"verdict: {document['verdict']} ({document['reason']})")
 
 
@@ -97,9 +114,10 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _duration(document: dict[str, Any]) -> tuple[str, str]:
-    ticks = document["instructions"] or document["ticks"]
-    what = "instructions" if document["instructions"] else f"{document['ticks']['source']} ticks"
-    if "median" not in ticks:
+    counted = document["instructions"]["median"] is not None
+    ticks = document["instructions" if counted else "ticks"]
+    what = "instructions" if counted else f"{document['ticks']['source']} ticks"
+    if ticks["median"] is None:
         return f"{what} per inference", "not measured"
     spread = " / ".join(f"{ticks[key]:,}" for key in ("min", "median", "max"))
     return f"{what} per inference, min / median / max", spread

@@ -10,6 +10,7 @@ from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.errors import ConfigError
 from mcu_ser.programs import QEMU_ARM
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
@@ -58,7 +59,9 @@ def open_emulated(project: Project) -> Device:
     if board.platform != "host" and board.emulator is None:
         raise ConfigError(board.id, "has no emulator", hint="mcu-ser boards list")
     if not project.elf_path.is_file():
-        raise ConfigError(project.root, "has no firmware yet", hint=f"mcu-ser build {project.root}")
+        raise ConfigError(
+            project.root, "has no firmware yet", hint=shell_command("mcu-ser", "build", project.root)
+        )
     if board.emulator is None:
         return HostProcess(project.elf_path)
     return QemuEmulator(project.elf_path, board.emulator.machine, serial_index=board.emulator.serial_index)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -12,18 +13,28 @@ from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
-from mcu_ser.errors import ConfigError, DeviceError
+from mcu_ser.errors import ConfigError, McuSerError
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
+from mcu_ser.shell_command import shell_command
+from mcu_ser.toolchain.cmake_gcc import changed_since_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_samples
 from mcu_ser.verify.messages import TickSource
-from mcu_ser.verify.report import Measurement, Report, Subject, build_failure, build_report
+from mcu_ser.verify.report import Facts, Measurement, Report, build_failure, build_report
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from mcu_ser.generate.project import Project
     from mcu_ser.verify.samples import Samples
+
+_log = logging.getLogger(__name__)
+
+# No engine needs as much: the slowest layers of the portable kernels take 45 instructions per MAC.
+_TICKS_PER_MAC = 64
 
 
 def check(
@@ -37,8 +48,8 @@ def check(
 ) -> Report:
     """Send every sample to the board, compare every output byte with the oracle's, write the report to `out`.
 
-    When the run cannot be completed, `out` gets a report with verdict "fail" and the error is raised: no
-    older report is left to be mistaken for this run's.
+    From before the first sample until the verdict, `out` holds a report with verdict "fail": whatever ends
+    the run early, no older report is left to be mistaken for this run's.
 
     Args:
         project: The firmware project, built.
@@ -49,54 +60,79 @@ def check(
         track: Shows progress.
 
     Raises:
-        ConfigError: The project is not built.
+        ConfigError: The project is not built, was changed since, or `out` cannot be written.
         DeviceError: The run could not be completed.
     """
-    if not project.elf_path.is_file():
-        raise ConfigError(project.root, "is not built", hint=f"mcu-ser build {project.root}")
-    footprint = measure(project.elf_path, project.board)
-    subject = Subject(
+    _require_fresh_build(project)
+    facts = Facts(
         board=project.board.id,
         engine=project.engine,
         model_sha256=project.model_sha256,
         build_id=project.build_id,
         oracle=f"tflite-micro {package_versions('')['tflite-micro']}",
+        changed_files=project.changed_files(),
+        footprint=measure(project.elf_path, project.board),
     )
-    model = project.model_path.read_bytes()
-    expected = Oracle(model, project.model_path.name).run(samples.x, track)
+    build_failure(facts, samples, "the run was not completed").write(out)
     try:
-        result = _run_on_board(project, samples, port, track)
-    except DeviceError as error:
-        build_failure(subject, samples, str(error)).write(out)
+        report = _checked(project, facts, samples, port=port, litert=litert, track=track)
+    except BaseException as error:
+        reason = str(error) or f"the run was ended by {type(error).__name__}"
+        build_failure(facts, samples, reason).write(out)
         raise
-    report = build_report(
-        subject=subject,
-        samples=samples,
-        expected=expected,
-        measurement=_measurement(result, emulated_board=project.board.emulator is not None),
-        footprint=footprint,
-        litert=litert_outputs(model, samples.x) if litert else None,
-    )
     report.write(out)
     return report
 
 
-def _run_on_board(project: Project, samples: Samples, port: str | None, track: Track) -> HarnessResult:
+def _require_fresh_build(project: Project) -> None:
+    if not project.elf_path.is_file():
+        raise ConfigError(project.root, "is not built", hint=shell_command("mcu-ser", "build", project.root))
+    changed = changed_since_build(project)
+    if changed:
+        problem = f"{changed[0]} is not what the firmware was built from"
+        raise ConfigError(project.root, problem, hint=shell_command("mcu-ser", "build", project.root))
+
+
+def _checked(
+    project: Project, facts: Facts, samples: Samples, *, port: str | None, litert: bool, track: Track
+) -> Report:
+    # The board first: a wrong port is then found before the oracle has computed everything.
     with ExitStack() as stack:
         device = stack.enter_context(open_device(project, port))
         link = stack.enter_context(Link(device))
-        return run_samples(Client(link), Expectation.of(project), samples.x, track, what=project.board.id)
+        expectation = Expectation.of(project)
+        result = run_samples(Client(link), expectation, samples.x, track, what=project.board.id)
+    model = project.model_path.read_bytes()
+    return build_report(
+        facts=facts,
+        samples=samples,
+        expected=Oracle(model, project.model_path.name).run(samples.x, track),
+        measurement=_measurement(result, project),
+        litert=_litert_outputs(model, samples) if litert else None,
+    )
 
 
-def _measurement(result: HarnessResult, *, emulated_board: bool) -> Measurement:
+def _litert_outputs(model: bytes, samples: Samples) -> npt.NDArray[np.int8] | None:
+    """LiteRT's answers; None when it has none, for it is information and decides nothing."""
+    try:
+        return litert_outputs(model, samples.x)
+    except (ImportError, RuntimeError, ValueError, McuSerError) as error:
+        _log.warning("LiteRT gives no answers: %s", error)
+        return None
+
+
+def _measurement(result: HarnessResult, project: Project) -> Measurement:
     hello = result.hello
     # Every real Cortex-M4 has a working DWT, and knows its clocks when it has not. A firmware that counts
     # with a TIM2 of unknown frequency runs in QEMU, at one instruction per nanosecond (device.emulator).
-    counts_instructions = emulated_board and hello.tick_source is TickSource.TIM2 and hello.tick_hz == 0
+    emulated = project.board.emulator is not None
+    counts_instructions = emulated and hello.tick_source is TickSource.TIM2 and hello.tick_hz == 0
+    # The device counts in 32 bits. What may have wrapped is not reported.
+    may_wrap = project.manifest.macs * _TICKS_PER_MAC >= 1 << 32
     return Measurement(
         outputs=result.outputs,
         # A repeated request is received by an interrupt, whose instructions would be counted too.
-        ticks=result.ticks[result.undisturbed],
+        ticks=result.ticks[result.undisturbed & (not may_wrap)],
         tick_source=hello.tick_source.name.lower(),
         tick_hz=hello.tick_hz,
         ticks_are_instructions=counts_instructions,

@@ -291,7 +291,7 @@ class Exchange:
 
     def _no_hello(self, seconds: float) -> LinkError:
         self._link.raise_if_dead()
-        hint = "another port, or flashing the firmware"
+        hint = "another port, closing other programs that use it, or flashing the firmware"
         received = self._link.bytes_received
         if self._own_words:
             problem = "sends back what it receives: a loop, no board"

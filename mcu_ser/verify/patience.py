@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Patience:
-    """Time limits in seconds. Each counts from the last sign of progress.
+    """Time limits in seconds, each from the first sending of a request.
 
     Attributes:
         hello_s: For the first answer of a device.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mcu_ser import __version__
 from mcu_ser.artifacts import canonical_json, write_bytes, write_text
+from mcu_ser.errors import ConfigError
 from mcu_ser.metrics import Scores, score
 from mcu_ser.toolchain.footprint import Footprint
 from mcu_ser.verify.samples import Samples
@@ -24,10 +25,16 @@ NAMED_MISMATCHES = 20
 
 Outputs = npt.NDArray[np.int8]
 
+# Keys that are always there, so that a program that reads a report needs no special case.
+NO_SCORES: dict[str, Any] = dict.fromkeys(("uar", "accuracy", "recalls", "confusion"))
+NO_SPREAD: dict[str, int | None] = dict.fromkeys(("min", "median", "max"))
+REPORT_NAME = "report.json"
+JUNIT_NAME = "junit.xml"
+
 
 @dataclass(frozen=True)
-class Subject:
-    """What was checked.
+class Facts:
+    """What is known before the first sample is sent.
 
     Attributes:
         board: Board id.
@@ -35,6 +42,8 @@ class Subject:
         model_sha256: Hash of the .tflite, hex.
         build_id: Build id of the firmware, hex.
         oracle: Name and version of the reference interpreter.
+        changed_files: Files of the project that are no longer what was generated.
+        footprint: Flash and RAM of the firmware.
     """
 
     board: str
@@ -42,6 +51,8 @@ class Subject:
     model_sha256: str
     build_id: str
     oracle: str
+    changed_files: tuple[str, ...]
+    footprint: Footprint
 
 
 @dataclass(frozen=True)
@@ -80,30 +91,50 @@ class Report:
         return bool(self.document["verdict"] == "pass")
 
     def write(self, directory: Path) -> tuple[Path, Path]:
-        """Write `report.json` and `junit.xml`; returns their paths."""
-        report, junit = directory / "report.json", directory / "junit.xml"
-        write_bytes(junit, _junit(self))
-        write_text(report, canonical_json(self.document))
+        """Write `report.json` and `junit.xml`; returns their paths.
+
+        Raises:
+            ConfigError: They cannot be written.
+        """
+        report, junit = directory / REPORT_NAME, directory / JUNIT_NAME
+        try:
+            write_bytes(junit, _junit(self))
+            write_text(report, canonical_json(self.document))
+        except OSError as error:
+            problem = f"cannot take a report ({error.strerror})"
+            raise ConfigError(directory, problem, hint="another --out") from error
         return report, junit
+
+
+def discard_report(directory: Path) -> None:
+    """Remove an older run's report, so that it is not taken for that of a run which does not get that far.
+
+    Raises:
+        ConfigError: It cannot be removed.
+    """
+    for name in (REPORT_NAME, JUNIT_NAME):
+        try:
+            (directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            problem = f"cannot take a report ({error.strerror})"
+            raise ConfigError(directory, problem, hint="another --out") from error
 
 
 def build_report(
     *,
-    subject: Subject,
+    facts: Facts,
     samples: Samples,
     expected: Outputs,
     measurement: Measurement,
-    footprint: Footprint,
     litert: Outputs | None,
 ) -> Report:
     """Compare every output byte with the oracle's; the verdict is "pass" when all are equal.
 
     Args:
-        subject: What was checked.
+        facts: What is known before.
         samples: The samples that were sent, n of them.
         expected: The oracle's outputs, int8 (n, output bytes).
         measurement: The device's answers, one per sample.
-        footprint: Flash and RAM of the firmware.
         litert: LiteRT's outputs for information, if TensorFlow is installed.
 
     Raises:
@@ -122,7 +153,7 @@ def build_report(
         else f"{total - identical} of {total} outputs differ from the oracle's; "
         f"first: {samples.ids[int(np.argmax(differing > 0))]}"
     )
-    document = _head(subject, samples) | {
+    document = _head(facts, samples) | {
         "identical": identical,
         "mismatches": _mismatches(samples, expected, actual, differing),
         "host": _scores(samples, expected),
@@ -131,22 +162,40 @@ def build_report(
         "verdict": "pass" if passed else "fail",
         "reason": reason,
     }
-    document |= _figures(measurement, footprint)
+    document |= _figures(measurement)
     return Report(document, samples.ids, tuple(int(count) for count in differing))
 
 
-def build_failure(subject: Subject, samples: Samples, reason: str) -> Report:
+def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
     """The report of a run that did not come to an end: verdict "fail", no figures, the reason."""
-    absent = dict.fromkeys(
-        ("host", "device", "litert", "instructions", "ticks", "flash_bytes", "ram_bytes", "link")
-    )
-    document = _head(subject, samples) | absent
-    document |= {"identical": None, "mismatches": [], "verdict": "fail", "reason": reason}
+    document = _head(facts, samples) | {
+        "identical": None,
+        "mismatches": [],
+        "host": NO_SCORES,
+        "device": NO_SCORES,
+        "litert": None,
+        "instructions": NO_SPREAD,
+        "ticks": NO_SPREAD | {"source": None, "hz": None},
+        "stack_high_water_bytes": None,
+        "link": {"frames": None, "retries": None, "bytes_per_s": None},
+        "verdict": "fail",
+        "reason": reason,
+    }
     return Report(document, (), ())
 
 
-def _head(subject: Subject, samples: Samples) -> dict[str, Any]:
-    return asdict(subject) | {
+def _head(facts: Facts, samples: Samples) -> dict[str, Any]:
+    return {
+        "board": facts.board,
+        "engine": facts.engine,
+        "model_sha256": facts.model_sha256,
+        "build_id": facts.build_id,
+        "oracle": facts.oracle,
+        "changed_files": list(facts.changed_files),
+        "flash_bytes": facts.footprint.flash_bytes,
+        "ram_bytes": facts.footprint.ram_bytes,
+        "flash_limit_bytes": facts.footprint.flash_limit_bytes,
+        "ram_limit_bytes": facts.footprint.ram_limit_bytes,
         "schema": SCHEMA,
         "mcu_ser": __version__,
         "samples": len(samples.x),
@@ -155,15 +204,11 @@ def _head(subject: Subject, samples: Samples) -> dict[str, Any]:
     }
 
 
-def _figures(measurement: Measurement, footprint: Footprint) -> dict[str, Any]:
+def _figures(measurement: Measurement) -> dict[str, Any]:
     spread = _spread(measurement.ticks)
     return {
-        "instructions": (spread or None) if measurement.ticks_are_instructions else None,
+        "instructions": spread if measurement.ticks_are_instructions else NO_SPREAD,
         "ticks": spread | {"source": measurement.tick_source, "hz": measurement.tick_hz},
-        "flash_bytes": footprint.flash_bytes,
-        "ram_bytes": footprint.ram_bytes,
-        "flash_limit_bytes": footprint.flash_limit_bytes,
-        "ram_limit_bytes": footprint.ram_limit_bytes,
         "stack_high_water_bytes": measurement.stack_high_water_bytes,
         "link": measurement.link,
     }
@@ -189,7 +234,7 @@ def _mismatches(
 
 def _scores(samples: Samples, outputs: Outputs) -> dict[str, Any]:
     if samples.y is None:
-        return {"uar": None, "accuracy": None, "recalls": None, "confusion": None}
+        return NO_SCORES
     scores: Scores = score(samples.y, outputs.argmax(axis=1), outputs.shape[1])
     return asdict(scores)
 
@@ -202,9 +247,9 @@ def _litert(samples: Samples, expected: Outputs, litert: Outputs) -> dict[str, A
     }
 
 
-def _spread(values: npt.NDArray[np.uint64]) -> dict[str, int]:
+def _spread(values: npt.NDArray[np.uint64]) -> dict[str, int | None]:
     if not len(values):
-        return {}
+        return NO_SPREAD
     # The lower median is a value that was measured, an exact integer.
     ordered = np.sort(values)
     return {"min": int(ordered[0]), "median": int(ordered[(len(ordered) - 1) // 2]), "max": int(ordered[-1])}

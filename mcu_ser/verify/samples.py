@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +18,22 @@ from mcu_ser.convert.quantization import quantize
 from mcu_ser.errors import SamplesError
 
 EXPECTED = "an .npz with x (float features or int8 tensors), optional y (classes), labels (class names), ids"
+
+# What NumPy and zipfile raise on files that are damaged, encrypted, or none of theirs.
+_NOT_AN_NPZ = (
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class InputSpec(Protocol):
@@ -52,8 +70,13 @@ def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
     """`count` samples of uniformly random int8 values: they prove equality of bytes, not accuracy."""
     if count < 1:
         raise SamplesError("--random", f"{count} samples", limit="at least 1")
+    if seed < 0:
+        raise SamplesError("--seed", str(seed), limit="at least 0")
     generator = np.random.default_rng(seed)
-    x = generator.integers(-128, 128, size=(count, math.prod(spec.shape)), dtype=np.int8)
+    try:
+        x = generator.integers(-128, 128, size=(count, math.prod(spec.shape)), dtype=np.int8)
+    except (MemoryError, ValueError) as error:
+        raise SamplesError("--random", f"{count} samples do not fit the memory", hint="fewer") from error
     ids = tuple(f"random-{index}" for index in range(count))
     return Samples(x=x, y=None, labels=None, ids=ids, origin=f"{count} random samples, seed {seed}")
 
@@ -94,9 +117,13 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
             archive = np.load(stream, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise SamplesError(path, "is a single .npy array", hint=EXPECTED)
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(path, f"is not an .npz of plain arrays ({error})", hint=EXPECTED) from error
+            arrays = {name: archive[name] for name in archive.files}
+    except _NOT_AN_NPZ as error:
+        raise SamplesError(path, "is not an .npz of plain arrays", hint=EXPECTED) from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise SamplesError(path, f"{name} is not an array", hint=EXPECTED)
+    return arrays
 
 
 def _quantized_rows(path: Path, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:

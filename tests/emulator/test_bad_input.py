@@ -220,9 +220,68 @@ def test_firmware_that_crashes_in_mid_run(fails, built, tmp_path, how):
     assert document["reason"] == error
 
 
-@needs_tools
-def test_a_report_of_an_older_run_does_not_survive_a_failed_one(fails, built, tmp_path):
+@pytest.fixture
+def passed(built, tmp_path):
+    """The report directory of a run that passed."""
     report = tmp_path / "report"
     assert main(["verify", str(built), "--random", "2", "--out", str(report), "--no-litert"]) == 0
-    fails(4, "verify", built, "--random", 2, "--out", report, "--no-litert", "--port", "/dev/ttyNONE7")
-    assert json.loads((report / "report.json").read_text())["verdict"] == "fail"
+    assert json.loads((report / "report.json").read_text())["verdict"] == "pass"
+    return report
+
+
+def verdict(report):
+    path = report / "report.json"
+    return json.loads(path.read_text())["verdict"] if path.exists() else None
+
+
+@needs_tools
+def test_an_older_pass_does_not_survive_a_run_that_fails(fails, built, passed, tmp_path, monkeypatch):
+    verify = ("verify", built, "--out", passed, "--no-litert")
+    fails(4, *verify, "--random", 2, "--port", "/dev/ttyNONE7")
+    assert verdict(passed) == "fail"
+    assert main([str(word) for word in (*verify, "--random", 2)]) == 0
+    fails(2, *verify, "--samples", tmp_path / "absent.npz")
+    assert verdict(passed) is None
+    assert main([str(word) for word in (*verify, "--random", 2)]) == 0
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fails(3, *verify, "--random", 2)
+    assert verdict(passed) == "fail"
+
+
+@needs_tools
+def test_an_older_pass_does_not_survive_an_interrupted_run(fails, built, passed, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcu_ser.verify.check.run_samples", interrupted)
+    fails(130, "verify", built, "--out", passed, "--no-litert", "--random", 2)
+    assert verdict(passed) == "fail"
+
+
+@needs_tools
+def test_sources_that_were_edited_after_the_build(fails, built, tmp_path):
+    project = Path(shutil.copytree(built, tmp_path / "project", symlinks=True))
+    source = project / "src" / "model" / "aot_model.c"
+    source.write_text(source.read_text() + "\n")
+    error = fails(2, "verify", project, "--random", 2, "--out", tmp_path / "report", "--no-litert")
+    assert "src/model/aot_model.c is not what the firmware was built from" in error
+    assert f"try: mcu-ser build {project}" in error
+
+
+@needs_tools
+def test_an_output_that_is_a_file_is_found_before_the_run(fails, built, tmp_path, monkeypatch):
+    monkeypatch.setattr("mcu_ser.verify.check.run_samples", None)
+    out = tmp_path / "report"
+    out.write_text("mine")
+    assert "try: another --out" in fails(2, "verify", built, "--random", 2, "--out", out, "--no-litert")
+    assert out.read_text() == "mine"
+
+
+@needs_tools
+def test_labels_are_text_and_no_markup(built, tmp_path, capsys):
+    samples = tmp_path / "[bold]samples.npz"
+    np.savez(samples, x=np.zeros((3, 60), np.int8), y=[0, 1, 2], labels=["[/red]", "[b]", ":smile:"])
+    command = ["verify", str(built), "--samples", str(samples), "--out", str(tmp_path / "report")]
+    assert main([*command, "--no-litert"]) == 0
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("[/red]", "[b]", ":smile:", "[bold]samples.npz"))

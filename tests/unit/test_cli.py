@@ -64,3 +64,33 @@ def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code)
     monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
     assert cli.main(["doctor"]) == code
     assert capsys.readouterr().err == f"mcu-ser: error: {error}\n"
+
+
+def test_debug_shows_a_traceback_and_keeps_the_exit_code(monkeypatch, capsys):
+    def fail(args: argparse.Namespace) -> int:
+        raise ConfigError("recipe", "unknown key")
+
+    monkeypatch.setattr("mcu_ser.cli.doctor.run", fail)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
+    assert cli.main(["doctor", "--debug"]) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("mcu-ser: error: recipe: unknown key\n")
+
+
+def test_an_unforeseen_error_of_the_file_system_is_one_line(monkeypatch, capsys):
+    def fail(args: argparse.Namespace) -> int:
+        raise OSError(28, "No space left on device", "/somewhere/report.json")
+
+    monkeypatch.setattr("mcu_ser.cli.doctor.run", fail)
+    assert cli.main(["doctor"]) == 2
+    assert capsys.readouterr().err == "mcu-ser: error: /somewhere/report.json: No space left on device\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = (
+        f"{sys.executable} -m mcu_ser.cli.main boards show netduinoplus2 | head -n 1; echo ${{PIPESTATUS[0]}}"
+    )
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout.splitlines()[-1] in {"0", "141"}

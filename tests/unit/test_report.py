@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from mcu_ser.errors import ConfigError
 from mcu_ser.toolchain.footprint import Footprint
-from mcu_ser.verify.report import Measurement, Subject, build_failure, build_report
+from mcu_ser.verify.report import Facts, Measurement, build_failure, build_report, discard_report
 from mcu_ser.verify.samples import Samples
 
-SUBJECT = Subject("netduinoplus2", "aot", "ab" * 32, "cd" * 16, "tflite-micro 1")
 EXPECTED = np.array([[10, -10], [-10, 10], [3, 2]], dtype=np.int8)
 FOOTPRINT = Footprint(20_000, 9_000, 1_048_576, 131_072, sections=())
+FACTS = Facts("netduinoplus2", "aot", "ab" * 32, "cd" * 16, "tflite-micro 1", (), FOOTPRINT)
 
 
 def samples(ids=("a", "b", "c")):
@@ -33,11 +34,10 @@ def measured(outputs, *, instructions=True):
 
 def build(outputs, **changes):
     arguments = {
-        "subject": SUBJECT,
+        "facts": FACTS,
         "samples": samples(),
         "expected": EXPECTED,
         "measurement": measured(outputs),
-        "footprint": FOOTPRINT,
         "litert": None,
     } | changes
     return build_report(**arguments)
@@ -77,7 +77,7 @@ def test_report_has_the_keys_that_others_rely_on():
 
 def test_ticks_of_a_real_clock_are_not_called_instructions():
     document = build(EXPECTED.copy(), measurement=measured(EXPECTED.copy(), instructions=False)).document
-    assert document["instructions"] is None
+    assert document["instructions"]["median"] is None
     assert document["ticks"]["source"] == "tim2"
 
 
@@ -85,8 +85,9 @@ def test_disturbed_inferences_are_not_measured():
     disturbed = dataclasses.replace(measured(EXPECTED.copy()), ticks=np.array([], dtype=np.uint64))
     document = build(EXPECTED.copy(), measurement=disturbed).document
     assert document["verdict"] == "pass"
-    assert document["instructions"] is None
-    assert document["ticks"] == {"source": "tim2", "hz": 1_000_000_000}
+    nothing = {"min": None, "median": None, "max": None}
+    assert document["instructions"] == nothing
+    assert document["ticks"] == nothing | {"source": "tim2", "hz": 1_000_000_000}
 
 
 def test_litert_is_reported_beside_and_never_decides():
@@ -111,8 +112,38 @@ def test_files(tmp_path):
     assert suite[2][0].get("message") == "1 output bytes differ from the oracle's"
 
 
+def test_a_failed_run_has_every_key_of_a_finished_one():
+    finished, failed = build(EXPECTED.copy()).document, build_failure(FACTS, samples(), "silence").document
+    assert failed.keys() == finished.keys()
+    for key in ("host", "device", "instructions", "ticks"):
+        assert failed[key].keys() == finished[key].keys()
+    assert failed["link"].keys() <= finished["link"].keys()
+    assert failed["flash_bytes"] == finished["flash_bytes"]
+
+
+def test_a_directory_that_cannot_take_a_report(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(ConfigError, match="cannot take a report"):
+        build(EXPECTED.copy()).write(file)
+    blocked = tmp_path / "blocked"
+    (blocked / "report.json").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="try: another --out"):
+        build(EXPECTED.copy()).write(blocked)
+    with pytest.raises(ConfigError, match="cannot take a report"):
+        discard_report(blocked)
+
+
+def test_an_older_report_is_discarded(tmp_path):
+    build(EXPECTED.copy()).write(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    discard_report(tmp_path)
+    discard_report(tmp_path / "not-there")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_an_aborted_run_is_a_failure_with_one_failing_case(tmp_path):
-    report = build_failure(SUBJECT, samples(), "port went away at sample 2")
+    report = build_failure(FACTS, samples(), "port went away at sample 2")
     _, junit_path = report.write(tmp_path)
     assert report.document["verdict"] == "fail"
     assert report.document["identical"] is None

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,6 +62,7 @@ def test_labels_and_ids_are_read(saved):
         ({"x": np.zeros((2, 12), np.int8), "y": [0.0, 1.0]}, "y is float64"),
         ({"x": np.zeros((2, 12), np.int8), "labels": ["calm"]}, r"labels has shape \(1,\), not \(2,\)"),
         ({"x": np.array([object()])}, "plain arrays"),
+        ({"x": np.array(["1", "2"])}, "x has shape"),
     ],
 )
 def test_content_that_does_not_fit_is_refused(saved, arrays, message):
@@ -83,6 +85,39 @@ def test_a_single_array_is_refused(tmp_path):
     np.save(path, np.zeros((5, 12), np.int8))
     with pytest.raises(SamplesError, match=r"single \.npy array"):
         load_samples(path, SPEC, classes=2)
+
+
+def zip_file(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+HUGE = b"{'descr': '|i1', 'fortran_order': False, 'shape': (9223372036854775807, 4), }"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x", b"no array"),
+        ("x.npy", b""),
+        ("x.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((  \n"),
+        ("x.npy", b"\x93NUMPY\x01\x00\x60\x00" + HUGE.ljust(95) + b"\n"),
+    ],
+    ids=["no array", "empty", "broken header", "huge"],
+)
+def test_damaged_members_are_refused(tmp_path, name, content):
+    path = tmp_path / "samples.npz"
+    zip_file(path, {name: content})
+    with pytest.raises(SamplesError, match=r"is not an"):
+        load_samples(path, SPEC, classes=2)
+
+
+def test_random_samples_that_cannot_be():
+    with pytest.raises(SamplesError, match="do not fit the memory"):
+        random_samples(10**15, 1, SPEC)
+    with pytest.raises(SamplesError, match="--seed: -1, limit at least 0"):
+        random_samples(1, -1, SPEC)
 
 
 def test_random_samples_depend_on_the_seed_alone():

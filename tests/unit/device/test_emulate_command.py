@@ -48,7 +48,7 @@ def test_the_url_is_printed_and_the_device_stopped_in_the_end(host_project, caps
     assert 0.3 <= time.monotonic() - started < 10
     assert capsys.readouterr().out.splitlines() == [
         "host runs at socket://127.0.0.1:4001; Ctrl-C stops it",
-        f"next: mcu-ser verify {host_project.root} --port socket://127.0.0.1:4001",
+        f"next: mcu-ser verify {host_project.root} --port socket://127.0.0.1:4001 --random 50 --out REPORT",
         "host stopped",
     ]
 
