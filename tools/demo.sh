@@ -5,4 +5,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup.sh train
-exec .venv/bin/mcu-ser run --recipe synthetic --board netduinoplus2 --engine aot --out "${1:-demo-run}"
+exec .venv/bin/python -m mcu_ser.cli.main run --recipe synthetic --board netduinoplus2 --engine aot --out "${1:-demo-run}"

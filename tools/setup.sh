@@ -3,7 +3,7 @@
 # Prepares a Debian-like machine and a local .venv:  bash tools/setup.sh EXTRA[,EXTRA]
 # Safe to run again: what is there already is not installed twice.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.."
 extras=${1:?usage: tools/setup.sh EXTRA[,EXTRA], e.g. train,dev}
 
 fail() {
@@ -21,6 +21,8 @@ need arm-none-eabi-gcc gcc-arm-none-eabi
 need cmake cmake
 need ninja ninja-build
 need qemu-system-arm qemu-system-arm
+# Debian's gcc only recommends the C library's headers.
+printf '#include <stdio.h>\n' | gcc -E - >/dev/null 2>&1 || packages+=(libc6-dev)
 # Without the C library the compiler prints the bare file name instead of a path.
 case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
 */*) ;;
@@ -44,20 +46,32 @@ done
 if [ "${#packages[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null 2>&1 ||
         fail "missing: ${packages[*]} (Debian package names); install them with this system's package manager"
+    by_hand="run as root, then start again: apt-get update && apt-get install -y ${packages[*]}"
     as_root=()
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            fail "run as root, then start again: apt-get update && apt-get install -y ${packages[*]}"
+        command -v sudo >/dev/null 2>&1 || fail "$by_hand"
         as_root=(sudo)
     fi
     printf 'setup: installing %s\n' "${packages[*]}" >&2
-    "${as_root[@]}" apt-get update -q >/dev/null
+    "${as_root[@]}" apt-get update -q >/dev/null || fail "$by_hand"
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
+        apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null || fail "$by_hand"
 fi
 
 # --- Python packages, into .venv; again only when pyproject.toml or the extras change -------------------
-if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+unfit=
+if [ ! -e .venv ] && [ ! -L .venv ]; then
+    unfit=absent
+elif ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    unfit="not of a Python 3.10 to 3.13 on this machine"
+elif ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    unfit="half made (no pip)"
+# Its programs name the interpreter by the path for which they were made.
+elif ! grep VIRTUAL_ENV= .venv/bin/activate | tr -d "\"'" | grep -qF "=$PWD/.venv"; then
+    unfit="made for another directory"
+fi
+if [ -n "$unfit" ]; then
+    [ "$unfit" = absent ] || printf 'setup: .venv is %s; making it anew\n' "$unfit" >&2
     rm -rf .venv
     "$python" -m venv .venv
 fi

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup.sh train,dev
-.venv/bin/ruff check
-.venv/bin/ruff format --check
-.venv/bin/mypy
-exec .venv/bin/pytest "$@"
+.venv/bin/python -m ruff check
+.venv/bin/python -m ruff format --check
+.venv/bin/python -m mypy
+exec .venv/bin/python -m pytest "$@"
