@@ -117,11 +117,9 @@ class AugmentationRecipe(_Stage):
     """Random changes to a training clip; all sizes are upper bounds of uniform draws."""
 
     time_shift_frames: int = Field(default=64, ge=0, description="circular")
-    mel_shift_bands: int = Field(default=0, ge=0)
     time_mask_frames: int = Field(default=16, ge=0)
     mel_mask_bands: int = Field(default=6, ge=0)
     masks: int = Field(default=1, ge=0, description="of each kind")
-    gain: float = Field(default=0.0, ge=0, description="added to the normalised features, both signs")
 
 
 class FitRecipe(_Stage):
@@ -148,7 +146,7 @@ class SourceModelRecipe(_Stage):
 class GraphRecipe(_Stage):
     """The similarity graph of the target's training utterances (`nsl.tools.build_graph`) and its loss."""
 
-    similarity_threshold: float = Field(default=0.9, ge=-1, le=1)
+    similarity_threshold: float = Field(default=0.7, ge=-1, le=1)
     lsh_splits: int = Field(default=0, ge=0)
     lsh_rounds: PositiveInt = 1
     neighbours: int = Field(default=2, ge=1, le=16)
@@ -163,7 +161,7 @@ class TrainingRecipe(_Stage):
     width: int = Field(default=16, ge=8, multiple_of=8)
     blocks: int = Field(default=5, ge=1, le=5, description="separable blocks between stem and bands")
     dropout: Fraction = 0.2
-    fit: FitRecipe = FitRecipe(epochs=60, learning_rate=4e-3)
+    fit: FitRecipe = FitRecipe(epochs=60, learning_rate=2e-3)
     refit: bool = Field(
         default=False, description="train again on training and validation speakers for the chosen epochs"
     )

@@ -26,26 +26,22 @@ def augment(x: Any, recipe: AugmentationRecipe, seed: Any) -> Any:
     Returns:
         float32 (batch, frames, mels).
     """
-    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 3 + 2 * recipe.masks)))
-    x = _shift(x, recipe.time_shift_frames, next(seeds), axis=1, circular=True)
-    x = _shift(x, recipe.mel_shift_bands, next(seeds), axis=2, circular=False)
-    gains = tf.random.stateless_uniform((tf.shape(x)[0], 1, 1), next(seeds), -recipe.gain, recipe.gain)
-    x = x + gains
+    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 1 + 2 * recipe.masks)))
+    x = _shift(x, recipe.time_shift_frames, next(seeds))
     for _ in range(recipe.masks):
         x = _mask(x, recipe.time_mask_frames, next(seeds), axis=1)
         x = _mask(x, recipe.mel_mask_bands, next(seeds), axis=2)
     return x
 
 
-def _shift(x: Any, bound: int, seed: Any, *, axis: int, circular: bool) -> Any:
-    """Each clip moved along an axis by -bound..bound; what enters is what left, or the edge repeated."""
+def _shift(x: Any, bound: int, seed: Any) -> Any:
+    """Each clip moved in time by -bound..bound frames; what leaves at one end enters at the other."""
     if bound == 0:
         return x
-    extent = x.shape[axis]
+    frames = x.shape[1]
     offsets = tf.random.stateless_uniform((tf.shape(x)[0], 1), seed, -bound, bound + 1, tf.int32)
-    places = tf.range(extent)[None, :] + offsets
-    places = tf.math.floormod(places, extent) if circular else tf.clip_by_value(places, 0, extent - 1)
-    return tf.gather(x, places, axis=axis, batch_dims=1)
+    places = tf.math.floormod(tf.range(frames)[None, :] + offsets, frames)
+    return tf.gather(x, places, axis=1, batch_dims=1)
 
 
 def _mask(x: Any, bound: int, seed: Any, *, axis: int) -> Any:

@@ -153,6 +153,11 @@ def test_batch_normalisation_is_folded(model) -> None:
         "CONV_2D",
         "MEAN",
         "FULLY_CONNECTED",
+        "RESHAPE",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "ADD",
+        "FULLY_CONNECTED",
         "SOFTMAX",
     ]
 
@@ -171,11 +176,11 @@ def test_zeros_of_pruning_survive_into_the_file(model, run_dir) -> None:
 
 def test_sizes_are_those_of_the_layers(model) -> None:
     file = read_model_file(model, "model")
-    assert [layer.weights for layer in file.layers] == [200, 72, 128, 64, 256, 0, 96, 0]
-    assert file.weight_bytes == 816
-    # The input, 32 x 16, and the stem's 16 x 8 x 8; then the stem's and the next layer's 8 x 4 x 8.
+    assert [layer.weights for layer in file.layers] == [200, 72, 128, 64, 256, 0, 512, 0, 0, 2048, 0, 192, 0]
+    assert file.weight_bytes == 3472
+    # The input, 32 x 16, and the stem's 16 x 8 x 8, which then stays until its mean is taken.
     assert [layer.activation_bytes for layer in file.layers[:2]] == [512 + 1024, 1024 + 256]
-    assert file.peak_activation_bytes == 1536
+    assert file.peak_activation_bytes == 1024 + 256 + 512
     assert file.file_bytes == len(model)
 
 
@@ -249,10 +254,10 @@ def test_a_model_that_is_not_sparse_enough_is_refused(model) -> None:
 def test_a_model_that_is_too_big_is_refused(model) -> None:
     file = read_model_file(model, "model")
     with pytest.raises(
-        BudgetError, match=r"weights take 816 B \(largest: .*, 256 B\), limit 800 B; try: a smaller"
+        BudgetError, match=r"weights take 3472 B \(largest: .*, 2048 B\), limit 800 B; try: a smaller"
     ):
         check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(weight_bytes=800))
-    with pytest.raises(BudgetError, match=r"activations take 1536 B \(at CONV_2D .*\), limit 1000 B"):
+    with pytest.raises(BudgetError, match=r"activations take 1792 B \(at CONV_2D .*\), limit 1000 B"):
         check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(activation_bytes=1000))
 
 
@@ -261,25 +266,13 @@ def test_depthwise_kernels_need_no_zeros() -> None:
     check_model_file(ModelFile((layer,), 72, 100), sparsity_fraction=0.9, budget=BudgetRecipe())
 
 
-def test_an_operator_outside_the_first_cut_is_refused() -> None:
-    from mcu_ser.train.nsl_import import keras, tf
-
-    inputs = keras.Input(batch_shape=(1, 8), name="x")
-    network = keras.Model(inputs, keras.layers.Lambda(tf.sin, name="sine")(inputs), name="odd")
-    converted = tf.lite.TFLiteConverter.from_keras_model(network).convert()
-    with pytest.raises(
-        ModelError, match="odd: operator SIN at layer 0 is not supported, limit ADD, AVERAGE_POOL_2D"
-    ):
-        read_model_file(converted, "odd")
-
-
 def test_a_float_model_is_refused() -> None:
     from mcu_ser.train.nsl_import import keras, tf
 
     inputs = keras.Input(batch_shape=(1, 8), name="x")
     network = keras.Model(inputs, keras.layers.Softmax(name="softmax")(inputs), name="float")
     converted = tf.lite.TFLiteConverter.from_keras_model(network).convert()
-    with pytest.raises(ModelError, match=r"float: layer 0 \(SOFTMAX\): tensor .* is not int8"):
+    with pytest.raises(ModelError, match="float: is a float model"):
         read_model_file(converted, "float")
 
 

@@ -14,6 +14,8 @@ from mcu_ser.train.nsl_import import keras
 # Channels in units of the recipe's width, and the stride (TensorFlow has depthwise kernels for equal
 # strides in time and frequency only), of each separable block.
 BLOCKS = ((2, 2), (3, 1), (4, 2), (4, 1), (6, 1))
+# Units of the embedding, in units of the width.
+EMBEDDING = 4
 
 
 def build(shape: tuple[int, int], classes: int, *, width: int, blocks: int, dropout: float) -> Any:
@@ -28,15 +30,37 @@ def build(shape: tuple[int, int], classes: int, *, width: int, blocks: int, drop
     """
     layers = keras.layers
     inputs = keras.Input((*shape, 1), name="log_mel")
-    x = _convolution(inputs, width, name="stem")
+    x = stem = _convolution(inputs, width, name="stem")
     for index, (factor, stride) in enumerate(BLOCKS[:blocks], start=1):
         x = _separable(x, factor * width, kernel=(3, 3), stride=stride, padding="same", name=f"block{index}")
     # One depthwise kernel as high as what is left of the frequency axis learns how to weigh the bands.
     x = _separable(x, x.shape[-1], kernel=(1, x.shape[2]), stride=1, padding="valid", name="bands")
-    x = layers.GlobalAveragePooling2D(name="embedding")(x)
-    x = layers.Dropout(dropout, name="dropout")(x)
+    x = _embedded(stem, x, EMBEDDING * width, dropout)
     outputs = layers.Dense(classes, activation="softmax", name="emotion")(x)
     return keras.Model(inputs, outputs, name="ds_cnn")
+
+
+def _embedded(texture: Any, maps: Any, units: int, dropout: float) -> Any:
+    """One vector of a clip: dense layers on two means over time, added.
+
+    Added dense layers are one dense layer on both, without a copy that joins them. The mean of the stem's
+    maps, band by band, keeps the fine texture (how fast levels change) that later strides average away.
+    """
+    layers = keras.layers
+    frames, bands, channels = texture.shape[1:]
+    # Bands as channels: the mean over time alone is then MEAN, which rescales by itself; AVERAGE_POOL_2D
+    # cannot, and the converter would put a QUANTIZE behind it.
+    texture = layers.Reshape((frames, 1, bands * channels), name="texture_bands")(texture)
+    statistics = {
+        "mean": layers.GlobalAveragePooling2D(name="mean")(maps),
+        "texture": layers.GlobalAveragePooling2D(name="texture")(texture),
+    }
+    projected = []
+    for name, x in statistics.items():
+        thinned = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+        # One bias is enough for a sum.
+        projected.append(layers.Dense(units, use_bias=name == "mean", name=f"{name}_dense")(thinned))
+    return layers.ReLU(name="embedding")(layers.Add(name="texture_add")(projected))
 
 
 def _convolution(x: Any, channels: int, *, name: str) -> Any:

@@ -14,7 +14,10 @@ from mcu_ser.train.nsl_import import tf
 pytestmark = pytest.mark.train
 
 OFF = AugmentationRecipe(
-    time_shift_frames=0, mel_shift_bands=0, time_mask_frames=0, mel_mask_bands=0, masks=0, gain=0.0
+    time_shift_frames=0,
+    time_mask_frames=0,
+    mel_mask_bands=0,
+    masks=0,
 )
 X = np.random.default_rng(0).normal(5, 1, (64, 20, 10)).astype(np.float32)
 
@@ -31,10 +34,9 @@ def test_all_bounds_zero_change_nothing() -> None:
 def test_the_seed_decides() -> None:
     everything = {
         "time_shift_frames": 5,
-        "mel_shift_bands": 2,
+        "mel_mask_bands": 2,
         "time_mask_frames": 4,
         "masks": 1,
-        "gain": 0.3,
     }
     assert (changed((1, 2), **everything) == changed((1, 2), **everything)).all()
     assert (changed((1, 2), **everything) != changed((1, 3), **everything)).any()
@@ -47,19 +49,6 @@ def test_time_shift_is_circular_bounded_and_different_per_clip() -> None:
         assert len(shifts) == 1
         seen.update(shifts)
     assert seen == {-3, -2, -1, 0, 1, 2, 3}
-
-
-def test_mel_shift_repeats_the_edge() -> None:
-    seen = set()
-    for before, after in zip(X, changed(mel_shift_bands=2), strict=True):
-        shifts = [
-            shift
-            for shift in range(-5, 6)
-            if (before[:, np.clip(np.arange(10) + shift, 0, 9)] == after).all()
-        ]
-        assert len(shifts) == 1
-        seen.update(shifts)
-    assert seen == {-2, -1, 0, 1, 2}
 
 
 @pytest.mark.parametrize(
@@ -80,10 +69,3 @@ def test_masks_are_one_run_of_zeros_within_the_bound(settings, axis, bound) -> N
 
 def test_a_mask_may_cover_all_there_is() -> None:
     assert changed(masks=1, mel_mask_bands=100).shape == X.shape
-
-
-def test_gain_moves_a_clip_as_a_whole_both_ways() -> None:
-    difference = changed(gain=0.5) - X
-    assert np.allclose(difference, difference[:, :1, :1], atol=1e-5)
-    assert -0.5 <= difference.min() < -0.2
-    assert 0.2 < difference.max() <= 0.5

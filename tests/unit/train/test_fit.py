@@ -172,8 +172,10 @@ def test_the_light_model_suits_a_microcontroller() -> None:
     light = ds_cnn.build((96, 32), 6, width=16, blocks=5, dropout=0.2)
     assert light.count_params() < 64 << 10
     assert light.output_shape == (None, 6)
+    # Names that Keras makes up count on from model to model, and would end up in the .tflite.
+    again = ds_cnn.build((96, 32), 6, width=16, blocks=5, dropout=0.2)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in light.layers]
     for layer in light.layers:
-        assert layer.name in {"log_mel", "embedding", "dropout", "emotion", "stem"} or "_" in layer.name
         if isinstance(layer, keras.layers.Conv2D):
             assert layer.output_shape[-1] % 8 == 0
     assert isinstance(light.get_layer("block4_add"), keras.layers.Add)

@@ -106,7 +106,7 @@ def test_graph_loss_pulls_neighbours_together() -> None:
 def test_the_layer_is_found_by_name_alone() -> None:
     model = ds_cnn.build((16, 8), 3, width=8, blocks=1, dropout=0.1)
     embeddings, probabilities = with_embedding(model, "embedding")(np.zeros((2, 16, 8, 1), np.float32))
-    assert embeddings.shape == (2, 16)
+    assert embeddings.shape == (2, 32)
     assert np.allclose(probabilities, model(np.zeros((2, 16, 8, 1), np.float32)))
     with pytest.raises(
         ConfigError, match=r"recipe graph\.layer: ds_cnn has no layer relu; try: one of log_mel, stem"
