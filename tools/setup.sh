@@ -22,7 +22,7 @@ need cmake cmake
 need ninja ninja-build
 need qemu-system-arm qemu-system-arm
 # Debian's gcc only recommends the C library's headers.
-printf '#include <stdio.h>\n' | gcc -E - >/dev/null 2>&1 || packages+=(libc6-dev)
+gcc -E - >/dev/null 2>&1 <<<'#include <stdio.h>' || packages+=(libc6-dev)
 # Without the C library the compiler prints the bare file name instead of a path.
 case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
 */*) ;;
@@ -67,7 +67,7 @@ elif ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info
 elif ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     unfit="half made (no pip)"
 # Its programs name the interpreter by the path for which they were made.
-elif ! grep VIRTUAL_ENV= .venv/bin/activate | tr -d "\"'" | grep -qF "=$PWD/.venv"; then
+elif ! grep VIRTUAL_ENV= .venv/bin/activate | tr -d "\"'" | grep -F "=$PWD/.venv" >/dev/null; then
     unfit="made for another directory"
 fi
 if [ -n "$unfit" ]; then
