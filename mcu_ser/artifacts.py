@@ -43,26 +43,50 @@ def canonical_json(document: Any) -> str:
 
 
 @contextmanager
+def _writes(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing `path` into a `ConfigError`."""
+    try:
+        yield
+    except OSError as error:
+        through_file = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "a part of its path is a file" if through_file else error.strerror or error
+        raise ConfigError(
+            path,
+            f"cannot be written ({reason})",
+            hint="another place, or write permission for its directory",
+        ) from error
+
+
+@contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` when the block ends without an error.
 
     The temporary name keeps the suffix of `path`: some writers choose the format by it.
+
+    Raises:
+        ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    with _writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with _writes(path):
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the whole new one."""
-    with replaced_file(path) as temporary:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    with replaced_file(path) as temporary, _writes(path):
         temporary.write_bytes(data)
 
 
@@ -76,22 +100,41 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory beside `path` that replaces `path` when the block ends without an error.
 
     On an error `path` is left as it was and the new directory is removed.
+
+    Raises:
+        ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    with _writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         staging.chmod(0o755)
         yield staging
-        if path.exists():
-            retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
-            path.rename(retired / "old")
-            staging.rename(path)
-            shutil.rmtree(retired)
-        else:
-            staging.rename(path)
+        with _writes(path):
+            _put_in_place(staging, path)
     finally:
-        if staging.exists():
-            shutil.rmtree(staging)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put_in_place(staging: Path, path: Path) -> None:
+    """Rename `staging` to `path`, whose former tree goes last: it is put back if the renaming fails."""
+    if not path.exists():
+        staging.rename(path)
+        return
+    retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+    former = retired / path.name
+    try:
+        path.rename(former)
+    except BaseException:
+        retired.rmdir()
+        raise
+    try:
+        staging.rename(path)
+    except BaseException:
+        former.rename(path)
+        retired.rmdir()
+        raise
+    shutil.rmtree(retired, ignore_errors=True)  # the new tree is whole; what resists does no harm
 
 
 @dataclass(frozen=True)
@@ -176,16 +219,23 @@ class RunDir:
         """Make the directory, or take one that an earlier run made.
 
         Raises:
-            ConfigError: It exists and holds something else.
+            ConfigError: It exists and holds something else, or cannot be written.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise ConfigError(self.root, "is not a directory", hint="another run directory")
-        if self.root.exists() and any(self.root.iterdir()) and not self.manifest_path.exists():
+        try:
+            if self.root.exists() and not self.root.is_dir():
+                raise ConfigError(self.root, "is not a directory", hint="another run directory")
+            if self.root.exists() and any(self.root.iterdir()) and not self.manifest_path.exists():
+                raise ConfigError(
+                    self.root, "is not empty and has no manifest.json of a run", hint="another run directory"
+                )
+        except OSError as error:
             raise ConfigError(
-                self.root, "is not empty and has no manifest.json of a run", hint="another run directory"
-            )
+                self.root, f"cannot be read ({error.strerror})", hint="another run directory"
+            ) from error
         self.read_manifest()  # a damaged one is found before hours of work, not after
-        self.root.mkdir(parents=True, exist_ok=True)
+        with _writes(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.root).close()
 
     def require(self, path: Path, made_by: str) -> Path:
         """Return `path`, or say which command makes it.
@@ -203,12 +253,16 @@ class RunDir:
         """The manifest, or an empty one for a new run directory.
 
         Raises:
-            ConfigError: The file is there but is not a manifest.
+            ConfigError: The file is there but cannot be read or is not a manifest.
         """
-        if not self.manifest_path.exists():
-            return {"mcu_ser": __version__, "stages": {}}
         try:
-            manifest = json.loads(self.manifest_path.read_text())
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"mcu_ser": __version__, "stages": {}}
+        except OSError as error:
+            raise ConfigError(
+                self.manifest_path, f"cannot be read ({error.strerror})", hint="another run directory"
+            ) from error
         except ValueError as error:
             raise ConfigError(
                 self.manifest_path, f"is not JSON ({error})", hint="a new run directory"

@@ -293,7 +293,7 @@ def load_board(board_id: str, boards_dir: Path | None = None) -> Board:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(path, f"cannot be read ({error})") from error
+        raise ConfigError(path, f"cannot be read ({error})", hint="a readable UTF-8 file") from error
     board = parse_board(text, path)
     if board.id != board_id:
         raise ConfigError(path, f"id: {board.id!r} is not the name of the file, {board_id!r}")
@@ -313,7 +313,11 @@ def list_boards(boards_dir: Path | None = None) -> tuple[Board, ...]:
 def _board_ids(directory: Path) -> list[str]:
     board_ids = sorted(path.stem for path in directory.glob("*.yaml"))
     if not board_ids:
-        raise ConfigError(directory, "holds no board files (*.yaml)")
+        raise ConfigError(
+            directory,
+            "holds no board files (*.yaml)",
+            hint="--boards-dir DIR with some, or without the option for the boards of mcu-ser",
+        )
     return board_ids
 
 

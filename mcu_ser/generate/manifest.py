@@ -6,9 +6,11 @@ Written by the generator; read by build, emulate and verify, which refuse a proj
 
 from __future__ import annotations
 
+import math
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mcu_ser.artifacts import canonical_json
 from mcu_ser.errors import ConfigError
@@ -22,6 +24,18 @@ FORMAT: Final = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+
+def _inside_project(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise ValueError(f"{name!r} is not inside of the project")
+    return name
+
+
+ProjectPath = Annotated[str, AfterValidator(_inside_project)]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,9 +46,15 @@ class TensorEntry(_Part):
 
     name: str
     shape: tuple[Annotated[int, Field(gt=0)], ...]
-    scale: Annotated[float, Field(gt=0)]
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     zero_point: Annotated[int, Field(ge=-128, le=127)]
     bytes: Annotated[int, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _bytes_are_elements(self) -> TensorEntry:
+        if self.bytes != math.prod(self.shape):
+            raise ValueError(f"{self.bytes} bytes, but an int8 tensor of shape {list(self.shape)}")
+        return self
 
 
 class Manifest(_Part):
@@ -44,7 +64,7 @@ class Manifest(_Part):
     mcu_ser: str
     board: str
     engine: str
-    executable: str
+    executable: FileName
     model_sha256: Sha256
     build_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     arena_bytes: int
@@ -52,7 +72,7 @@ class Manifest(_Part):
     macs: int
     input: TensorEntry
     output: TensorEntry
-    files: dict[str, Sha256]
+    files: dict[ProjectPath, Sha256]
 
     def to_json(self) -> str:
         """The text of project.json."""
@@ -63,17 +83,22 @@ def read_manifest(root: Path) -> Manifest:
     """The manifest of the project in `root`.
 
     Raises:
-        ConfigError: `root` is no firmware project, or its manifest is damaged or of another format.
+        ConfigError: `root` is no firmware project, or its manifest cannot be read, is damaged or of another
+            format.
     """
     path = root / MANIFEST_NAME
-    if not path.is_file():
+    try:
+        content = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read ({error.strerror})", hint="its permissions") from error
+    if content is None:
         raise ConfigError(
             root,
             f"is not a firmware project (no {MANIFEST_NAME})",
             hint=f"mcu-ser generate MODEL.tflite --board BOARD --out {root}",
         )
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "content"

@@ -43,16 +43,24 @@ class Project:
                 firmware was generated from.
         """
         manifest = read_manifest(root)
-        for name in (MODEL_NAME, BOARD_NAME):
+        digests = {MODEL_NAME: manifest.model_sha256, BOARD_NAME: manifest.files.get(BOARD_NAME)}
+        for name, digest in digests.items():
             path = root / name
-            if not path.is_file() or sha256_file(path) != manifest.files.get(name):
+            if not manifest.files.get(name) == digest == _digest(path):
                 raise ConfigError(
                     path,
                     "is not the file that the project was generated from",
                     hint="mcu-ser generate again",
                 )
         path = root / BOARD_NAME
-        return cls(root, parse_board(path.read_text(encoding="utf-8"), path), manifest)
+        board = parse_board(path.read_text(encoding="utf-8"), path)
+        if board.id != manifest.board:
+            raise ConfigError(
+                root / MANIFEST_NAME,
+                f"is for board {manifest.board}, {BOARD_NAME} for {board.id}",
+                hint="mcu-ser generate again",
+            )
+        return cls(root, board, manifest)
 
     @property
     def engine(self) -> str:
@@ -98,8 +106,20 @@ class Project:
         return tuple(
             name
             for name, digest in sorted(self.manifest.files.items())
-            if not (self.root / name).is_file() or sha256_file(self.root / name) != digest
+            if _digest(self.root / name) != digest
         )
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file, None if it is none.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return sha256_file(path) if path.is_file() else None
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read ({error.strerror})", hint="its permissions") from error
 
 
 def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
@@ -129,7 +149,7 @@ def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
 
 def _write(out: Path, files: Mapping[str, bytes]) -> None:
     try:
-        # Resolved, because a directory cannot be replaced under the name ".".
+        # Resolved, because under a link or a ".." another directory would be replaced.
         with replaced_directory(out.resolve()) as staging:
             for name, content in files.items():
                 path = staging / name
@@ -143,8 +163,19 @@ def require_replaceable(out: Path) -> None:
     """Check that nothing of the user's is lost when a project is written to `out`.
 
     Raises:
-        ConfigError: `out` is a file, or a directory with files that are not a generated project's.
+        ConfigError: `out` is a file, cannot be read, holds files that are not a generated project's, or is
+            a directory that somebody works in.
     """
+    try:
+        _require_replaceable(out)
+    except OSError as error:
+        raise ConfigError(out, f"cannot be read ({error.strerror})", hint="another --out") from error
+
+
+def _require_replaceable(out: Path) -> None:
+    # The shell of the user would be left in a directory that is gone.
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise ConfigError(out, "is the current directory or holds it", hint="another --out")
     if not out.exists():
         return
     if not out.is_dir():

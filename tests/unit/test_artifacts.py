@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +43,72 @@ def test_a_finished_directory_replaces_the_old_one(tmp_path):
         (staging / "new").write_text("new")
     assert everything_in(target) == ["new"]
     assert everything_in(tmp_path) == ["project"]
+
+
+def test_the_old_directory_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    target = tmp_path / "project"
+    target.mkdir()
+    (target / "kept").write_text("old")
+    rename = Path.rename
+
+    def refusing(path, destination):
+        if (path / "new").exists():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(path, destination)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    message = r"project: cannot be written \(Permission denied\); try: another place"
+    with pytest.raises(ConfigError, match=message), replaced_directory(target) as staging:
+        (staging / "new").write_text("new")
+    assert everything_in(target) == ["kept"]
+    assert everything_in(tmp_path) == ["project"]
+
+
+def test_an_old_directory_that_cannot_be_removed_is_no_failure(tmp_path, monkeypatch):
+    target = tmp_path / "project"
+    target.mkdir()
+    (target / "kept").write_text("old")
+
+    def refusing(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "unlink", refusing)
+    with replaced_directory(target) as staging:
+        (staging / "new").write_text("new")
+    assert everything_in(target) == ["new"]
+
+
+def test_what_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, reason in (
+        (tmp_path / "file" / "report", "a part of its path is a file"),
+        (tmp_path / "file" / "deeper" / "report", "a part of its path is a file"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (Path("/proc/no-such-place/report"), "No such file or directory"),
+    ):
+        message = rf"cannot be written \({reason}\); try: another place"
+        with pytest.raises(ConfigError, match=message):
+            write_text(path, "text")
+        with pytest.raises(ConfigError, match=message), replaced_directory(path):
+            pytest.fail("there is nothing to write to")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot be written \(Is a directory\)"):
+        write_text(tmp_path / "directory", "text")
+    assert everything_in(tmp_path) == ["directory", "file"]
+
+
+def test_a_run_directory_that_cannot_be_used_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root, problem in (
+        (tmp_path / "file" / "run", "cannot be read|cannot be written"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+        (Path("/proc/no-such-place"), "cannot be written"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            RunDir(root).claim()
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(ConfigError, match=r"manifest\.json: cannot be read \(Is a directory\)"):
+        RunDir(tmp_path).read_manifest()
 
 
 def test_manifest_records_hashes_under_relative_names(tmp_path):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import hashlib
 import json
 import re
@@ -263,18 +264,49 @@ def test_other_directories_and_files_are_never_overwritten(tmp_path: Path, model
         generate(model, load_board("host"), "aot", model)
 
 
-def test_working_directory_can_be_the_project(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("out", [".", "..", "../../project"])
+def test_directory_that_the_user_works_in_is_not_replaced(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    generate(model, load_board("host"), "aot", Path())
-    assert Project.load(tmp_path / "here").board.id == "host"
+    project = generate(model, load_board("host"), "aot", tmp_path / "project")
+    monkeypatch.chdir(project.root / "src")
+    with pytest.raises(ConfigError, match="is the current directory or holds it; try: another --out"):
+        generate(model, load_board("host"), "aot", Path(out))
+    assert Path.cwd() == project.root / "src"
 
 
-def test_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path, model: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be written \(File exists\)"):
-        generate(model, load_board("host"), "aot", model / "project")
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("my model.tflite/project", "cannot be written (a part of its path is a file); try: another place"),
+        ("x" * 300, "cannot be read (File name too long); try: another --out"),
+        ("x" * 250, "cannot be written (File name too long); try: another place"),
+    ],
+)
+def test_directory_that_cannot_be_written_is_a_clear_error(
+    tmp_path: Path, model: Path, out: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        generate(model, load_board("host"), "aot", tmp_path / out)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["project.json", "model.tflite"])
+def test_project_that_cannot_be_read_is_a_clear_error(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    generate(model, load_board("host"), "aot", tmp_path / "project")
+    opened = Path.open
+
+    def refusing(path: Path, *args: Any, **kwargs: Any) -> Any:
+        # By hand, because root may read what has no permission bits.
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(ConfigError, match=rf"{name}: cannot be read \(Permission denied\)"):
+        Project.load(tmp_path / "project")
 
 
 def test_directory_without_manifest_is_no_project(tmp_path: Path) -> None:
@@ -290,7 +322,14 @@ def test_directory_without_manifest_is_no_project(tmp_path: Path) -> None:
         (lambda d: d.update(build_id="xyz"), "build_id: string should match"),
         (lambda d: d.update(speed=1), "speed: extra inputs are not permitted"),
         (lambda d: d["input"].update(scale=0), "input.scale: "),
+        (lambda d: d["input"].update(scale=float("inf")), "input.scale: "),
         (lambda d: d["input"].update(zero_point=1.5), "input.zero_point: "),
+        (lambda d: d["output"].update(bytes=4), "output: value error, 4 bytes, but an int8 tensor of shape"),
+        (lambda d: d.update(executable="../../firmware"), "executable: string should match"),
+        (lambda d: d["files"].update({"../a": "0" * 64}), "'../a' is not inside of the project"),
+        (lambda d: d["files"].update({"/a": "0" * 64}), "'/a' is not inside of the project"),
+        (lambda d: d.update(board="netduinoplus2"), "is for board netduinoplus2, board.yaml for host"),
+        (lambda d: d.update(model_sha256="0" * 64), "model.tflite: is not the file that the project was"),
     ],
 )
 def test_damaged_manifest_is_a_clear_error(tmp_path: Path, model: Path, damage: Any, message: str) -> None:
