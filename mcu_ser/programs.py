@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from mcu_ser.errors import ToolMissingError
+
+# Far above what any of them takes (seconds).
+VERSION_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,38 @@ class Program:
         return found
 
     def version(self) -> str | None:
-        """Its version number, None if it is absent or does not say."""
+        """Its version number, None if it is absent or does not say.
+
+        Raises:
+            ToolMissingError: It is there but does not work.
+        """
         found = self.find()
         if found is None:
             return None
-        answer = subprocess.run(
-            [str(found), "--version"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-            errors="replace",
-        )
+        try:
+            answer = subprocess.run(
+                [str(found), "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=VERSION_TIMEOUT_S,
+                check=True,
+                errors="replace",
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ToolMissingError(str(found), _breakage(error), hint=self.install_command) from error
         first_line = answer.stdout.partition("\n")[0]
         # Debian writes its package version in brackets before the program's own.
         number = re.search(r"\d+\.\d[\w.]*", re.sub(r"\([^)]*\)", "", first_line))
         return number.group() if number else None
+
+
+def _breakage(error: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"gives no version within {error.timeout:.0f} s"
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"ends with status {error.returncode} when asked for its version"
+    return f"cannot be started ({getattr(error, 'strerror', None) or error})"
 
 
 ARM_GCC = Program(
@@ -98,8 +118,9 @@ def package_versions(extra: str) -> dict[str, str | None]:
 
 
 def extra_hint(extra: str) -> str:
-    """The command that installs a Python extra."""
-    return f"pip install 'mcu-ser[{extra}]'"
+    """The command that installs mcu-ser with a Python extra; "" is the base install."""
+    # From a checkout, because mcu-ser is on no package index.
+    return f"pip install {shlex.quote(f'.[{extra}]') if extra else '.'} in the mcu-ser checkout"
 
 
 def require_packages(extra: str) -> None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser import __version__
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.errors import ToolMissingError
 
 if TYPE_CHECKING:
     import argparse
+
+    from mcu_ser.programs import Program
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -19,14 +22,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "doctor",
         help="tools found, versions, and how to install what is missing",
         description="Show every tool that mcu-ser uses, its version, and how to install it if it is missing. "
-        "Exits with 3 if anything is missing.",
+        "Exits with 3 if anything is missing or broken.",
     )
     add_json_option(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; returns 0, or 3 if something is missing."""
+    """Run the command; returns 0, or 3 if something is missing or broken."""
     output = Output(as_json=args.json)
     rows = _rows()
     from rich.table import Table
@@ -35,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
     for heading in ("tool", "version", "needed for", "to install"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        found = row["version"] or ("found" if row["found"] else "missing")
-        table.add_row(row["name"], found, row["purpose"], "" if row["found"] else row["install"])
+        found = row["problem"] or row["version"] or "found"
+        table.add_row(row["name"], found, row["purpose"], row["install"] if row["problem"] else "")
     output.table(table)
     output.document({"mcu_ser": __version__, "tools": rows})
-    missing = [row for row in rows if not row["found"]]
-    if missing:
-        output.say(f"{len(missing)} missing; next: {missing[0]['install']}")
+    unusable = [row for row in rows if row["problem"]]
+    if unusable:
+        output.say(f"{len(unusable)} missing or broken; next: {unusable[0]['install']}")
         return 3
     output.say("nothing missing; next: mcu-ser run --out demo-run")
     return 0
@@ -50,27 +53,35 @@ def run(args: argparse.Namespace) -> int:
 def _rows() -> list[dict[str, Any]]:
     from mcu_ser.programs import PACKAGES, PROGRAMS, extra_hint, package_versions
 
-    rows = [
-        {
-            "name": program.command,
-            "found": program.find() is not None,
-            "version": program.version(),
-            "purpose": program.purpose,
-            "install": program.install_command,
-        }
-        for program in PROGRAMS
-    ]
+    rows = [_program_row(program) for program in PROGRAMS]
     purposes = {"": "reference answers for verify", "train": "train, compress, convert, run"}
     for extra in PACKAGES:
-        install = extra_hint(extra) if extra else "pip install mcu-ser"
         rows += [
             {
                 "name": name,
                 "found": version is not None,
                 "version": version,
+                "problem": None if version is not None else "missing",
                 "purpose": purposes[extra],
-                "install": install,
+                "install": extra_hint(extra),
             }
             for name, version in package_versions(extra).items()
         ]
     return rows
+
+
+def _program_row(program: Program) -> dict[str, Any]:
+    found, version = program.find() is not None, None
+    problem = None if found else "missing"
+    try:
+        version = program.version()
+    except ToolMissingError as error:
+        problem = f"broken: {error.problem}"
+    return {
+        "name": program.command,
+        "found": found,
+        "version": version,
+        "problem": problem,
+        "purpose": program.purpose,
+        "install": program.install_command,
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcu_ser.errors import CorpusError, ToolMissingError
+from mcu_ser.programs import extra_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
         import soxr
     except ImportError as error:
         raise ToolMissingError(
-            error.name or "soundfile", "is not installed", hint="pip install 'mcu-ser[train]'"
+            error.name or "soundfile", "is not installed", hint=extra_hint("train")
         ) from error
     try:
         channels, file_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)

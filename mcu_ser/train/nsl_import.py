@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mcu_ser.errors import ConfigError, ToolMissingError
+from mcu_ser.programs import extra_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ try:
         import neural_structured_learning as nsl
 except ImportError as error:
     raise ToolMissingError(
-        error.name or "tensorflow", "is not installed", hint="pip install 'mcu-ser[train]'"
+        error.name or "tensorflow", "is not installed", hint=extra_hint("train")
     ) from error
 
 if os.environ.get("TF_USE_LEGACY_KERAS") != "1":

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from mcu_ser import programs
 from mcu_ser.cli import doctor
 from mcu_ser.errors import ToolMissingError
-from mcu_ser.programs import ARM_GCC, PACKAGES, PROGRAMS, QEMU_ARM, Program, require_packages
+from mcu_ser.programs import ARM_GCC, PACKAGES, PROGRAMS, QEMU_ARM, Program, extra_hint, require_packages
 
 
 def fake_program(directory, name, first_line):
@@ -40,13 +41,41 @@ def test_a_missing_program_names_its_package(tmp_path, monkeypatch, program):
     assert program.version() is None
 
 
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("#!/bin/sh\nexit 127\n", "ends with status 127 when asked for its version"),
+        ("#!/bin/sh\nexec sleep 60\n", "gives no version within 0 s"),
+        ("#!/no/such/interpreter\n", "cannot be started (No such file or directory)"),
+        ("\0 no program", "cannot be started (Exec format error)"),
+    ],
+)
+def test_doctor_calls_a_tool_that_does_not_work_broken(tmp_path, monkeypatch, capsys, script, problem):
+    monkeypatch.setattr(programs, "VERSION_TIMEOUT_S", 0.3)
+    for program in PROGRAMS:
+        fake_program(tmp_path, program.command, f"{program.command} 1.2.3")
+    (tmp_path / "ninja").write_text(script)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert doctor.run(SimpleNamespace(json=True)) == 3
+    captured = capsys.readouterr()
+    tools = {row["name"]: row for row in json.loads(captured.out)["tools"]}
+    assert tools["ninja"]["problem"] == f"broken: {problem}"
+    assert (tools["cmake"]["problem"], tools["cmake"]["version"]) == (None, "1.2.3")
+    assert "1 missing or broken; next: apt-get install ninja-build" in captured.err
+
+
+def test_the_install_commands_are_those_of_a_checkout():
+    assert extra_hint("") == "pip install . in the mcu-ser checkout"
+    assert extra_hint("train") == "pip install '.[train]' in the mcu-ser checkout"
+
+
 def test_a_missing_python_package_names_its_extra(monkeypatch):
     require_packages("")
     monkeypatch.setitem(PACKAGES, "train", ("numpy", "no-such-package-here"))
     with pytest.raises(ToolMissingError) as error:
         require_packages("train")
     assert str(error.value) == (
-        "Python package no-such-package-here: is not installed; try: pip install 'mcu-ser[train]'"
+        "Python package no-such-package-here: is not installed; try: pip install '.[train]' in the mcu-ser checkout"
     )
 
 

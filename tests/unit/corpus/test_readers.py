@@ -225,7 +225,8 @@ def test_a_recording_shorter_than_a_sample_is_refused(tmp_path) -> None:
 def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
     with pytest.raises(
-        ToolMissingError, match=r"soxr: is not installed; try: pip install 'mcu-ser\[train\]'"
+        ToolMissingError,
+        match=r"soxr: is not installed; try: pip install '\.\[train\]' in the mcu-ser checkout",
     ):
         read_audio(record(tmp_path / "a.wav"), 16000)
 

@@ -21,7 +21,7 @@ def test_without_the_extra_the_error_says_how_to_install_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True
     )
-    assert done.stdout.endswith("is not installed; try: pip install 'mcu-ser[train]'\n")
+    assert done.stdout.endswith("is not installed; try: pip install '.[train]' in the mcu-ser checkout\n")
 
 
 if find_spec("tensorflow") is None:
