@@ -75,7 +75,8 @@ def test_a_missing_python_package_names_its_extra(monkeypatch):
     with pytest.raises(ToolMissingError) as error:
         require_packages("train")
     assert str(error.value) == (
-        "Python package no-such-package-here: is not installed; try: pip install '.[train]' in the mcu-ser checkout"
+        "Python package no-such-package-here: is not installed; "
+        "try: pip install '.[train]' in the mcu-ser checkout"
     )
 
 
