@@ -162,9 +162,6 @@ class TrainingRecipe(_Stage):
     blocks: int = Field(default=5, ge=1, le=5, description="separable blocks between stem and bands")
     dropout: Fraction = 0.2
     fit: FitRecipe = FitRecipe(epochs=60, learning_rate=2e-3)
-    refit: bool = Field(
-        default=False, description="train again on training and validation speakers for the chosen epochs"
-    )
 
 
 class PruningRecipe(_Stage):

@@ -39,7 +39,7 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
     Raises:
         ConfigError: The train stage has not been here.
     """
-    target = load_target(run_dir, refit=recipe.training.refit)
+    target = load_target(run_dir)
     graph = load_graph(run_dir, recipe.graph, target.training)
     document = {
         "pruned": _prune(run_dir, recipe, target, graph, track),

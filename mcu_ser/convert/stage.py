@@ -49,7 +49,7 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
         ModelError: The converter wrote something no engine here runs.
         CheckFailedError: The file is not as sparse, or not as small, as the recipe asks.
     """
-    target = load_target(run_dir, refit=recipe.training.refit)
+    target = load_target(run_dir)
     if target.test is None:
         raise ConfigError(run_dir.target_features, "holds no test utterances", hint="mcu-ser train again")
     make_reproducible(recipe.seed)

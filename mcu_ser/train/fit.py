@@ -113,7 +113,6 @@ class Descent:
             epoch stays.
         graph: The graph loss, if there is one; its rows are those of `training`.
         first_choice: First epoch, from 1, that may be chosen.
-        stop_after: Last epoch, from 1; the learning rate still falls as if all of the recipe's would follow.
         after_epoch: Called after each epoch, before it is evaluated.
     """
 
@@ -125,7 +124,6 @@ class Descent:
     validation: Clips | None = None
     graph: GraphRegularization | None = None
     first_choice: int = 1
-    stop_after: int | None = None
     after_epoch: Callable[[], None] | None = None
 
     def run(self, track: Track = silent) -> Fitted:
@@ -136,7 +134,7 @@ class Descent:
         )
         evaluate = predictor(self.model)
         order = np.random.default_rng(self.seed)
-        last = self.stop_after or self.recipe.epochs
+        last = self.recipe.epochs
         epochs: list[Epoch] = []
         best: tuple[tuple[float, float], int, list[Any]] | None = None
         with track(self.what, last) as advance:

@@ -64,13 +64,13 @@ def run(
     save_recipe(recipe, run_dir.recipe)
     source.save(run_dir.source_features)
     target.save(run_dir.target_features)
-    trains = ("train", "validation") if recipe.training.refit else ("train",)
-    Normalization.measured(target.part(*trains).x).save(run_dir.normalization)
+    training = target.part("train")
+    Normalization.measured(training.x).save(run_dir.normalization)
 
     make_reproducible(recipe.seed)
     source_model, source_document = _train_source(source, recipe, track)
     save_model(source_model, run_dir.source_model)
-    graph_document = _make_graph(run_dir, source_model, source, target.part(*trains), recipe)
+    graph_document = _make_graph(run_dir, source_model, source, training, recipe)
     make_reproducible(recipe.seed)
     model, target_document = _train_small(run_dir, recipe, track)
     save_model(model, run_dir.float_model)
@@ -166,7 +166,7 @@ def _graph_figures(run_dir: RunDir, training: FeatureSet, recipe: Recipe) -> dic
 
 
 def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:
-    target = load_target(run_dir, refit=False)
+    target = load_target(run_dir)
     model = _small_model(len(target.labels), recipe)
     fitted = Descent(
         model,
@@ -180,20 +180,6 @@ def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, di
     document: dict[str, Any] = {"fit": fitted.as_document(), "parameters": model.count_params()}
     if target.validation:
         document |= _scores(model, {"validation": target.validation.clips})
-    if recipe.training.refit:
-        target = load_target(run_dir, refit=True)
-        make_reproducible(recipe.seed)
-        model = _small_model(len(target.labels), recipe)
-        again = Descent(
-            model,
-            target.training.clips,
-            recipe.training.fit,
-            what="small model, all speakers",
-            seed=recipe.seed,
-            graph=load_graph(run_dir, recipe.graph, target.training),
-            stop_after=fitted.chosen_epoch,
-        ).run(track)
-        document["refit"] = again.as_document()
     return model, document | _scores(model, {"test": target.test.clips if target.test else None})
 
 

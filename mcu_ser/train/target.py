@@ -44,12 +44,8 @@ class Target:
         return frames, mels
 
 
-def load_target(run_dir: RunDir, *, refit: bool) -> Target:
+def load_target(run_dir: RunDir) -> Target:
     """The target corpus as the train stage left it.
-
-    Args:
-        run_dir: After the features are made.
-        refit: The validation speakers train too, and nobody validates.
 
     Raises:
         ConfigError: The train stage has not been here.
@@ -57,14 +53,13 @@ def load_target(run_dir: RunDir, *, refit: bool) -> Target:
     features = FeatureSet.load(run_dir.require(run_dir.target_features, "train"))
     normalization = Normalization.load(run_dir.require(run_dir.normalization, "train"))
 
-    def part(*names: str) -> Part | None:
-        chosen = features.part(*names)
+    def part(name: str) -> Part | None:
+        chosen = features.part(name)
         return Part(Clips(normalization.apply(chosen.x), chosen.y), chosen.ids) if len(chosen) else None
 
-    training = part("train", "validation") if refit else part("train")
+    training = part("train")
     assert training is not None  # SpeakerSplit refuses a split without training speakers
-    validation = None if refit else part("validation")
-    return Target(training, validation, part("test"), tuple(str(label) for label in features.labels))
+    return Target(training, part("validation"), part("test"), tuple(str(label) for label in features.labels))
 
 
 def load_graph(run_dir: RunDir, recipe: GraphRecipe, training: Part) -> GraphRegularization | None:

@@ -92,12 +92,6 @@ def test_without_validation_the_last_epoch_stays() -> None:
     assert fitted.as_document()["validation_uar"] == []
 
 
-def test_stopping_early_keeps_the_schedule() -> None:
-    long = Descent(model(), clips(), RECIPE, "toy", seed=1).run()
-    short = Descent(model(), clips(), RECIPE, "toy", seed=1, stop_after=3).run()
-    assert short.epochs == long.epochs[:3]
-
-
 def test_progress_and_hook_are_called_once_per_epoch() -> None:
     from contextlib import contextmanager
 
