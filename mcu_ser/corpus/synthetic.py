@@ -67,7 +67,7 @@ class SyntheticSpeech:
     def samples(self, rate_hz: int) -> NDArray[np.float32]:
         """Mono float32 (n,), one to four seconds, full scale = 1.0."""
         draws = np.random.default_rng(self.seed)
-        prosody = _weakened(self.prosody, self.speaker.expressiveness * draws.uniform(0.9, 1.35))
+        prosody = _weakened(self.prosody, self.speaker.expressiveness * draws.uniform(1.1, 1.5))
         tracks = _draw_tracks(self.language, self.speaker, prosody, rate_hz, draws)
         voice = _shaped(_excitation(tracks, prosody, rate_hz, draws), tracks, rate_hz)
         level_db = self.speaker.level_db + prosody.energy_db + draws.normal(0.0, 1.5)
