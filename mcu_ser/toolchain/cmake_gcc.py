@@ -40,6 +40,8 @@ _IMAGE_SUFFIXES = (".bin", ".hex")
 # Far above any build seen (seconds): a hung compiler must not hang mcu-ser.
 TIMEOUT_S = 600.0
 
+# Generated files that no build reads.
+_FOR_PEOPLE = frozenset({"README.md", ".gitignore"})
 # What ld says, once per region, when a section does not fit.
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes?")
 _ERROR_LINE = re.compile(r"\berror:|^CMake Error|undefined reference to")
@@ -151,8 +153,8 @@ def changed_since_build(project: Project) -> tuple[str, ...]:
 
 
 def _input_hashes(project: Project) -> dict[str, str]:
-    """Path -> SHA-256 of the generated files that are there."""
-    paths = {name: project.root / name for name in project.manifest.files}
+    """Path -> SHA-256 of the generated files that are there and that a build reads."""
+    paths = {name: project.root / name for name in project.manifest.files if name not in _FOR_PEOPLE}
     return {name: sha256_file(path) for name, path in paths.items() if path.is_file()}
 
 

@@ -97,12 +97,8 @@ class Report:
             ConfigError: They cannot be written.
         """
         report, junit = directory / REPORT_NAME, directory / JUNIT_NAME
-        try:
-            write_bytes(junit, _junit(self))
-            write_text(report, canonical_json(self.document))
-        except OSError as error:
-            problem = f"cannot take a report ({error.strerror})"
-            raise ConfigError(directory, problem, hint="another --out") from error
+        write_bytes(junit, _junit(self))
+        write_text(report, canonical_json(self.document))
         return report, junit
 
 

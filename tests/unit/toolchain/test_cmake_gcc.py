@@ -194,12 +194,15 @@ def test_what_was_edited_since_the_build_is_named(host_project: Project) -> None
     assert changed_since_build(host_project) == ()
     source = host_project.root / "src" / "runtime" / "crc32.c"
     source.write_text(source.read_text() + "\n")
-    (host_project.root / "README.md").unlink()
-    assert changed_since_build(host_project) == ("README.md", "src/runtime/crc32.c")
+    presets = host_project.root / "CMakePresets.json"
+    kept = presets.read_text()
+    presets.unlink()
+    assert changed_since_build(host_project) == ("CMakePresets.json", "src/runtime/crc32.c")
+    presets.write_text(kept)
     build(host_project)
     assert changed_since_build(host_project) == ()
-    (host_project.root / "README.md").write_text("back again")
-    assert changed_since_build(host_project) == ("README.md",)
+    (host_project.root / "README.md").write_text("no build reads this")
+    assert changed_since_build(host_project) == ()
     for damage in ("{", "[]"):
         (host_project.build_dir / "inputs.json").write_text(damage)
         assert changed_since_build(host_project) == ("build/inputs.json",)
@@ -209,11 +212,11 @@ def test_edit_while_the_build_runs_counts_as_a_later_one(
     host_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cmake = shutil.which("cmake")
-    edit = f"case $1 in --build) echo >> {host_project.root}/README.md;; esac"
+    edit = f"case $1 in --build) echo >> {host_project.root}/CMakeLists.txt;; esac"
     put_tool(tmp_path / "tools", "cmake", f'{cmake} "$@" && {edit}')
     monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}:{os.environ['PATH']}")
     build(host_project)
-    assert changed_since_build(host_project) == ("README.md",)
+    assert changed_since_build(host_project) == ("CMakeLists.txt",)
 
 
 def test_build_directory_that_is_a_file_is_a_clear_error(host_project: Project) -> None:
