@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from mcu_ser.metrics import score
 
@@ -23,7 +24,6 @@ def test_class_without_samples_has_no_recall():
 
 @given(st.data())
 def test_equals_scikit_learn(data):
-    metrics = pytest.importorskip("sklearn.metrics")
     classes = data.draw(st.integers(2, 8))  # scikit-learn warns about a single class
     rows = data.draw(
         st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1)), min_size=1, max_size=60)
