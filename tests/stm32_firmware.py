@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -110,9 +110,9 @@ class Probe:
         self._received += self._link.read(wait_s)
         return not self._received
 
-    def _fill(self, enough: object, timeout_s: float) -> None:
+    def _fill(self, enough: Callable[[], bool], timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
-        while not enough():  # type: ignore[operator]
+        while not enough():
             left = end - time.monotonic()
             assert left > 0, f"no answer; received {self._received!r}"
             self._received += self._link.read(min(left, 1.0))

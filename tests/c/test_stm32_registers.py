@@ -191,6 +191,7 @@ def test_uart_is_set_up_for_the_promised_baud_rate(chip: Chip) -> None:
         bus_hz = clocks[f"{uart.bus}_hz"]
         chip.c.uart_init(ctypes.c_uint32(bus_hz))
         divisor = chip.read(uart.base + UART_BRR)
+        # The project's bound for a baud rate; the next line leaves no slack within it.
         assert bus_hz / divisor == pytest.approx(chip.board.serial.baud, rel=0.02)
         assert divisor == round(bus_hz / chip.board.serial.baud), "no nearer rate exists"
         assert divisor >= 16, "16 samples per bit"

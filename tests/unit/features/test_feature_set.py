@@ -70,6 +70,7 @@ def test_normalisation_is_per_band_over_clips_and_frames(features, tmp_path) -> 
     measured = Normalization.measured(training)
     applied = measured.apply(training)
     assert applied.dtype == np.float32
+    # Sums of float32.
     assert np.allclose(applied.mean(axis=(0, 1)), 0, atol=1e-4)
     assert np.allclose(applied.std(axis=(0, 1)), 1, atol=1e-4)
     measured.save(tmp_path / "n.npz")

@@ -46,6 +46,7 @@ def by_definition(samples: np.ndarray, spec: FeaturesRecipe) -> np.ndarray:
 
 def test_equals_its_definition() -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, 512 + 15 * 256).astype(np.float32)
+    # float32 against float64.
     assert np.allclose(log_mel(samples, PLAIN), by_definition(samples, PLAIN), atol=1e-5)
 
 
@@ -99,6 +100,7 @@ def test_the_clip_mean_takes_the_recording_level_off(clip_mean) -> None:
     spec = PLAIN.model_copy(update={"clip_mean": clip_mean})
     samples = np.random.default_rng(5).normal(0, 0.05, 512 + 15 * 256).astype(np.float32)
     features = log_mel(samples, spec)
+    # The floor under the logarithm weighs a little less in the louder recording.
     assert np.allclose(features, log_mel(samples * 4, spec), atol=1e-3)
     assert not np.allclose(log_mel(samples, PLAIN), log_mel(samples * 4, PLAIN), atol=1.0)
     means = features.mean(axis=0) if clip_mean == "band" else features.mean()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which ticks of a board may be called instructions, and which may be reported at all."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mcu_ser.verify.check import _measurement
+from mcu_ser.verify.exchange import LinkStats
+from mcu_ser.verify.messages import TickSource
+
+
+def measured(*, source=TickSource.TIM2, tick_hz=0, emulator="qemu", macs=1000, undisturbed=(True, True)):
+    result = SimpleNamespace(
+        outputs=np.zeros((2, 3), np.int8),
+        ticks=np.array([10, 20], np.uint64),
+        undisturbed=np.array(undisturbed),
+        hello=SimpleNamespace(tick_source=source, tick_hz=tick_hz),
+        device=SimpleNamespace(stack_high_water=300),
+        link=LinkStats(frames=4, retries=0, answers=4, bad_frames=0, bytes=400, seconds=2.0),
+    )
+    project = SimpleNamespace(board=SimpleNamespace(emulator=emulator), manifest=SimpleNamespace(macs=macs))
+    return _measurement(result, project)
+
+
+def test_tim2_of_an_emulated_board_counts_instructions():
+    measurement = measured()
+    assert measurement.ticks_are_instructions
+    assert measurement.ticks.tolist() == [10, 20]
+    assert measurement.link["bytes_per_s"] == 200.0
+
+
+@pytest.mark.parametrize(
+    "clock", [{"source": TickSource.DWT}, {"tick_hz": 84_000_000}, {"emulator": None}], ids=str
+)
+def test_a_real_clock_does_not_count_instructions(clock):
+    assert not measured(**clock).ticks_are_instructions
+
+
+def test_disturbed_inferences_are_left_out():
+    assert measured(undisturbed=(False, True)).ticks.tolist() == [20]
+
+
+@pytest.mark.parametrize(("macs", "reported"), [((1 << 26) - 1, 2), (1 << 26, 0)])
+def test_ticks_that_may_have_wrapped_are_not_reported(macs, reported):
+    assert len(measured(macs=macs).ticks) == reported
