@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mcu_ser import __version__
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import sha256_hex
-from mcu_ser.board_stm32 import Stm32Build
+from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.byte_arrays import tflm_values
 from mcu_ser.generate.jinja_env import render
 from mcu_ser.generate.model_info import model_info

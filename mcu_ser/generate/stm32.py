@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board, MemoryRegion
-    from mcu_ser.board_stm32 import Stm32Build
+    from mcu_ser.board.stm32 import Stm32Build
 
 # Ring of the receive interrupt: three frames of the largest size, rounded up to a power of two.
 RX_RING_BYTES = 2048

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mcu_ser.board import Board, load_board, parse_board
-from mcu_ser.board_stm32 import Stm32Build
+from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.project import Project
 from mcu_ser.resources import firmware_templates_dir
 from tests.stm32_firmware import F446_EDITS, edited_board, generate_tiny

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_ser.board import load_board, parse_board
-from mcu_ser.board_stm32 import ClockF4, Pll, Stm32Build
+from mcu_ser.board.stm32 import ClockF4, Pll, Stm32Build
 from mcu_ser.resources import firmware_templates_dir
 
 

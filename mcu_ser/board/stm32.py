@@ -10,21 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Address = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
-Hertz = Annotated[int, Field(gt=0, le=1_000_000_000)]
-Source = Annotated[str, Field(min_length=1)]
-Bit = Annotated[int, Field(ge=0, le=31)]
+from mcu_ser.board.section import Address, Bit, Hertz, Section, Source
 
 # Sender and receiver together may be about 5 % apart; 2 % leaves the other side its share.
 MAX_BAUD_ERROR_FRACTION = 0.02
-
-
-class Section(BaseModel):
-    """A section of a board file: frozen, exact types, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Pll(Section):

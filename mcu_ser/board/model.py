@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Board files: one YAML per board type, turned into a checked, frozen `Board` for every later stage.
+"""The frozen, checked `Board` that a board file describes.
 
 A board file holds facts about a type of board, each with its source; ports and probe serials, which are
 facts about one desk, are never in it. Unknown keys, missing sources and impossible sums are errors.
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from mcu_ser.board_stm32 import MAX_BAUD_ERROR_FRACTION, Address, Hertz, Section, Source, Stm32Build
-from mcu_ser.errors import ConfigError
-from mcu_ser.resources import boards_dir as shipped_boards_dir
+from mcu_ser.board.arduino import ArduinoBuild
+from mcu_ser.board.flash_tools import FlashTools
+from mcu_ser.board.section import Address, Hertz, Section, Source
+from mcu_ser.board.stm32 import MAX_BAUD_ERROR_FRACTION, Stm32Build
+from mcu_ser.board.validation import NestedError
 
 Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
 # Names are printed into C comments, CMake and Markdown.
@@ -52,12 +52,6 @@ class MemoryRegion(Section):
         return self.origin + self.bytes
 
 
-class ArduinoBuild(Section):
-    """How an Arduino sketch is compiled: the fully qualified board name."""
-
-    fqbn: Annotated[str, Field(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+$")]
-
-
 class HostBuild(Section):
     """A native program; nothing to say."""
 
@@ -69,19 +63,6 @@ class Serial(Section):
     baud: Annotated[int, Field(ge=9600, le=4_000_000)]
     touch_1200bps: bool
     source: Source
-
-
-class FlashTools(Section):
-    """Tools that can flash the board: runner name -> its arguments, and the runner taken by default."""
-
-    default: str
-    runners: dict[str, dict[str, str | int | bool]]
-
-    @model_validator(mode="after")
-    def _default_is_a_runner(self) -> FlashTools:
-        if self.default not in self.runners:
-            raise ValueError(f"default runner {self.default!r} is not among {sorted(self.runners)}")
-        return self
 
 
 class Emulator(Section):
@@ -183,7 +164,7 @@ class Board(Section):
         try:
             return {**data, "build": section.model_validate(data["build"])}
         except ValidationError as error:
-            raise _NestedError("build", error) from error
+            raise NestedError("build", error) from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Board:
@@ -228,128 +209,3 @@ class Board(Section):
                 f"serial.baud {self.serial.baud} is {error:.1%} off at full or reset clock, "
                 f"limit {MAX_BAUD_ERROR_FRACTION:.0%}"
             )
-
-
-class _NestedError(ValueError):
-    """Errors of a section that is validated by itself; carried out through pydantic's own error list."""
-
-    def __init__(self, section: str, error: ValidationError) -> None:
-        super().__init__("; ".join(_facts(error, section)))
-
-
-class _BoardYaml(yaml.SafeLoader):
-    """Safe YAML in which repeated keys are errors, and aliases too: they can make a short file endless."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", None)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is repeated", node.value[position][0].start_mark
-                )
-        return super().construct_mapping(node, deep=deep)
-
-
-def parse_board(text: str, path: Path) -> Board:
-    """The board that the YAML `text` describes; `path` names it in errors.
-
-    Raises:
-        ConfigError: Not YAML, an unknown or missing key, a wrong value, or sums that cannot be.
-    """
-    try:
-        data = _tuples(yaml.load(text, Loader=_BoardYaml))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(path, f"is not a board file: {_one_line(error)}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(path, "is not a board file: no mapping of keys at the top")
-    try:
-        board = Board.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(path, "; ".join(_facts(error))) from error
-    board._yaml_text = text
-    return board
-
-
-def load_board(board_id: str, boards_dir: Path | None = None) -> Board:
-    """The board of that id, from `boards_dir` or, without it, from the boards that come with mcu-ser.
-
-    Raises:
-        ConfigError: No such board, or its file is wrong.
-    """
-    directory = boards_dir or shipped_boards_dir()
-    known = _board_ids(directory)
-    if board_id not in known:
-        raise ConfigError(
-            f"board {board_id!r}",
-            f"is not in {directory if boards_dir else 'mcu-ser'}",
-            hint="one of " + ", ".join(known),
-        )
-    path = directory / f"{board_id}.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(path, f"cannot be read ({error})", hint="a readable UTF-8 file") from error
-    board = parse_board(text, path)
-    if board.id != board_id:
-        raise ConfigError(path, f"id: {board.id!r} is not the name of the file, {board_id!r}")
-    return board
-
-
-def list_boards(boards_dir: Path | None = None) -> tuple[Board, ...]:
-    """Every board of `boards_dir`, or every one that comes with mcu-ser, by id.
-
-    Raises:
-        ConfigError: The directory is absent or empty, or a file in it is wrong.
-    """
-    directory = boards_dir or shipped_boards_dir()
-    return tuple(load_board(board_id, directory) for board_id in _board_ids(directory))
-
-
-def _board_ids(directory: Path) -> list[str]:
-    board_ids = sorted(path.stem for path in directory.glob("*.yaml"))
-    if not board_ids:
-        raise ConfigError(
-            directory,
-            "holds no board files (*.yaml)",
-            hint="--boards-dir DIR with some, or without the option for the boards of mcu-ser",
-        )
-    return board_ids
-
-
-def _tuples(value: Any) -> Any:
-    """`value` with every list as a tuple: strict frozen models take no lists."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _facts(error: ValidationError, section: str = "") -> list[str]:
-    """One `key: what is wrong with its value` per validation error."""
-    facts = []
-    for detail in error.errors(include_url=False):
-        nested = detail.get("ctx", {}).get("error")
-        if isinstance(nested, _NestedError):
-            facts.append(str(nested))
-            continue
-        key = ".".join(str(part) for part in (section, *detail["loc"]) if part != "")
-        facts.append(f"{key}: {_wording(detail)}" if key else _wording(detail))
-    return facts
-
-
-def _wording(detail: Any) -> str:
-    if detail["type"] == "extra_forbidden":
-        return "unknown key"
-    if detail["type"] == "missing":
-        return "missing"
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    return f"{detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
