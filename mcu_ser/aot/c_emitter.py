@@ -123,6 +123,7 @@ def _source(model: EmittedModel) -> str:
 #include "aot_weights.h"
 {includes}\
 #include "kernels/kernel.h"
+#include "placement.h"
 
 /* Called after each layer with its index in the .tflite and its output. Define it before this file is
  * compiled (e.g. in a header given with -include) to look at intermediate tensors. */
@@ -130,7 +131,7 @@ def _source(model: EmittedModel) -> str:
 #define AOT_AFTER_LAYER(index, data, bytes) ((void)0)
 #endif
 
-static int8_t arena[AOT_MODEL_ARENA_BYTES] AOT_ALIGN({ARENA_ALIGNMENT});
+static int8_t arena[AOT_MODEL_ARENA_BYTES] ARENA_PLACEMENT AOT_ALIGN({ARENA_ALIGNMENT});
 {layers}
 int8_t *aot_model_input(void) {{ return arena + {model.input_offset}; }}
 

@@ -30,7 +30,7 @@ def open_device(project: Project, port: str | None = None) -> Device:
     """
     require_device(project.board, port)
     if port is not None:
-        return AttachedPort(port, project.board.serial.baud)
+        return AttachedPort(port, project.baud)
     return open_emulated(project)
 
 

@@ -14,13 +14,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mcu_ser.artifacts import canonical_json
 from mcu_ser.errors import ConfigError
+from mcu_ser.generate.template import BuildSystem
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST_NAME = "project.json"
 # Raised when the meaning of project.json changes.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -58,16 +59,23 @@ class TensorEntry(_Part):
 
 
 class Manifest(_Part):
-    """The content of project.json; `files` is project-relative path -> SHA-256."""
+    """The content of project.json; `files` is project-relative path -> SHA-256.
 
-    format: Literal[1]
+    `arena_basis` says where `arena_bytes` comes from: planned exactly (aot), estimated for a 32-bit core
+    (tflm), or certified: found on the board as the least that runs (tflm).
+    """
+
+    format: Literal[2]
     mcu_ser: str
     board: str
     engine: str
     executable: FileName
+    build: BuildSystem
+    baud: int
     model_sha256: Sha256
     build_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     arena_bytes: int
+    arena_basis: Literal["planned", "estimated", "certified"]
     weight_bytes: int
     macs: int
     input: TensorEntry

@@ -81,6 +81,11 @@ class Project:
         return self.manifest.build_id
 
     @property
+    def baud(self) -> int:
+        """Speed of the serial port in bit/s."""
+        return self.manifest.baud
+
+    @property
     def input(self) -> TensorSpec:
         return TensorSpec(**self.manifest.input.model_dump())
 
@@ -122,8 +127,15 @@ def _digest(path: Path) -> str | None:
         raise ConfigError(path, f"cannot be read ({error.strerror})", hint="its permissions") from error
 
 
-def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
+def generate(model_path: Path, board: Board, engine: str, out: Path, *, baud: int | None = None) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
+
+    Args:
+        model_path: An int8 .tflite.
+        board: What it will run on.
+        engine: One of `ENGINES`.
+        out: Directory to write.
+        baud: Speed of the serial port in bit/s; the board file's without it.
 
     Raises:
         ModelError: The model cannot be read, or the engine does not support it.
@@ -140,7 +152,7 @@ def generate(model_path: Path, board: Board, engine: str, out: Path) -> Project:
         raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
     compiled = compile_model(model, str(model_path))
     check_fit(compiled, board)
-    firmware = Firmware(model, compiled, board, engine, template)
+    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template)
     files, build_id = project_files(firmware)
     manifest = _manifest(firmware, files, build_id)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
@@ -240,9 +252,12 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         board=firmware.board.id,
         engine=firmware.engine,
         executable=firmware.template.executable,
+        build=firmware.template.build,
+        baud=firmware.baud,
         model_sha256=sha256_hex(firmware.model),
         build_id=build_id,
         arena_bytes=compiled.arena_bytes,
+        arena_basis="planned",
         weight_bytes=compiled.weight_bytes,
         macs=compiled.macs,
         input=_tensor_entry(compiled.input),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "model.tflite"
 BOARD_NAME = "board.yaml"
-MODEL_INFO_NAME = "src/model/model_info.h"
+README_NAME = "README.md"
 _NO_BUILD_ID = "0" * 32
 
 
@@ -41,28 +41,36 @@ class Firmware:
     compiled: CompiledModel
     board: Board
     engine: str
+    baud: int
     template: Template
+
+    @property
+    def model_info_name(self) -> str:
+        """Project-relative path of model_info.h."""
+        return f"{self.template.layout.model}/model_info.h"
 
 
 def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
     """Every file but the manifest, by project-relative path, and the build id (32 hex digits) of them all."""
     files = dict(_runtime_files(firmware))
-    files.update({f"src/model/{name}": text.encode() for name, text in firmware.compiled.sources.items()})
-    files[MODEL_INFO_NAME] = _model_info_file(firmware, _NO_BUILD_ID)
-    files.update(_platform_files(firmware, files))
-    files.update(_shared_files(firmware))
+    model_dir = firmware.template.layout.model
+    files.update({f"{model_dir}/{name}": text.encode() for name, text in firmware.compiled.sources.items()})
+    files[firmware.model_info_name] = _model_info_file(firmware, _NO_BUILD_ID)
+    platform = _platform_files(firmware, files)
+    files.update(platform)
+    files.update({name: content for name, content in _shared_files(firmware).items() if name not in platform})
     build_id = _build_id(files)
-    files[MODEL_INFO_NAME] = _model_info_file(firmware, build_id)
+    files[firmware.model_info_name] = _model_info_file(firmware, build_id)
     return files, build_id
 
 
 def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
-    runtime = firmware_templates_dir() / "runtime"
+    runtime, layout = firmware_templates_dir() / "runtime", firmware.template.layout
     for path in sorted(runtime.glob("*.[ch]")):
         if not path.name.startswith("engine_") or path.stem == f"engine_{firmware.engine}":
-            yield f"src/runtime/{path.name}", path.read_bytes()
+            yield f"{layout.runtime}/{path.name}", path.read_bytes()
     for name in firmware.compiled.kernels:
-        yield f"src/runtime/kernels/{name}", (runtime / "kernels" / name).read_bytes()
+        yield f"{layout.kernels}/{name}", (runtime / "kernels" / name).read_bytes()
 
 
 def _platform_files(firmware: Firmware, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -84,10 +92,13 @@ def _context(firmware: Firmware) -> Context:
         tool_version=__version__,
         board=board,
         engine=firmware.engine,
+        baud=firmware.baud,
         model_sha256=sha256_hex(firmware.model),
         sources=(),
         include_dirs=(),
-        stm32=stm32_values(board, board.build) if isinstance(board.build, Stm32Build) else None,
+        stm32=stm32_values(board, board.build, firmware.baud)
+        if isinstance(board.build, Stm32Build)
+        else None,
     )
 
 
@@ -105,7 +116,7 @@ def _shared_files(firmware: Firmware) -> dict[str, bytes]:
         "src/tflm/model_data.h": _render_shared("model_data.h.j2", names),
         "src/tflm/model_data.cc": _render_shared("model_data.cc.j2", names),
         "src/tflm/op_resolver.h": _render_shared("op_resolver.h.j2", names),
-        "README.md": _render_shared("README.md.j2", names),
+        README_NAME: _render_shared("README.md.j2", names),
         ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),
         BOARD_NAME: firmware.board.yaml_text.encode(),
         MODEL_NAME: firmware.model,

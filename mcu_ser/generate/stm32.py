@@ -63,7 +63,7 @@ class Stm32Values:
     rx_ring_bytes: str
 
 
-def stm32_values(board: Board, build: Stm32Build) -> Stm32Values:
+def stm32_values(board: Board, build: Stm32Build, baud: int) -> Stm32Values:
     """The template's values for a board with flash, RAM and a budget (`Board` has checked that)."""
     assert board.budget is not None
     clock, uart = build.clock, build.uart
@@ -91,7 +91,7 @@ def stm32_values(board: Board, build: Stm32Build) -> Stm32Values:
         uart_base=_word(uart.base),
         uart_irq=str(uart.irq),
         uart_apb=uart.bus.removeprefix("apb"),
-        uart_baud=str(board.serial.baud),
+        uart_baud=str(baud),
         uart_enable_register=_word(uart.clock_enable.register_address),
         uart_enable_bit=str(uart.clock_enable.bit),
         gpio_enable_register=_word(uart.gpio_clock_enable.register_address),

@@ -2,6 +2,8 @@
 """Platform templates: `firmware_templates/<platform>/template.yaml` says which files make a project.
 
     executable: firmware.elf                # what the build leaves in PROJECT/build/
+    build: cmake                            # cmake, or arduino (toolchain/build.py)
+    layout: {runtime: src/runtime, kernels: src/runtime/kernels, model: src/model}
     files:
       - {from: uart_v1.c, to: src/port/uart_v1.c}
       - {from: CMakeLists.txt.j2, to: CMakeLists.txt, render: true}
@@ -10,17 +12,18 @@
 `from` is relative to the platform's directory, `to` to the project. Both may name values of the context.
 A file is copied byte for byte unless `render` is true; then it is a Jinja template (`jinja_env`).
 
-Besides these files every project gets, without any platform's doing:
+`layout` says where the rest of the firmware goes; the directories shown are the defaults:
 
-    src/runtime/         firmware_templates/runtime/*.[ch], of the engines only engine_<engine>.c
-    src/runtime/kernels/ the kernels that the model needs
-    src/model/           model_info.h and the C of the engine
-    src/tflm/            the TFLite-Micro C arrays; not compiled by the build
-    model.tflite  board.yaml  README.md  project.json
+    src/runtime/         firmware_templates/runtime/*.[ch], of the engines only engine_<engine>.*
+    src/runtime/kernels/ the kernels that the model needs (engine aot)
+    src/model/           model_info.h and the engine's form of the model
 
-Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `model_sha256`, `sources`
-(every C file to compile, project-relative, sorted), `include_dirs` (likewise), and `stm32` (finished
-register values and linker regions; None on other platforms).
+Every project also gets model.tflite, board.yaml, project.json, .gitignore and, unless `files` brings one,
+README.md.
+
+Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
+`sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), and `stm32`
+(finished register values and linker regions; None on other platforms).
 
 The build runs `cmake --preset firmware` and `cmake --build --preset firmware` in the project, so a template
 brings a CMakePresets.json whose presets of that name build into PROJECT/build.
@@ -29,9 +32,9 @@ brings a CMakePresets.json whose presets of that name build into PROJECT/build.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from mcu_ser.errors import ConfigError
 from mcu_ser.generate.jinja_env import render
@@ -41,6 +44,10 @@ if TYPE_CHECKING:
     from mcu_ser.generate.stm32 import Stm32Values
 
 
+# How the project is built: toolchain/build.py.
+BuildSystem: TypeAlias = Literal["cmake", "arduino"]
+
+
 @dataclass(frozen=True)
 class Context:
     """The values that templates print."""
@@ -48,6 +55,7 @@ class Context:
     tool_version: str
     board: Board
     engine: str
+    baud: int
     model_sha256: str
     sources: tuple[str, ...]
     include_dirs: tuple[str, ...]
@@ -80,12 +88,23 @@ class TemplateFile:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where the files go that every platform has, relative to the project."""
+
+    runtime: str = "src/runtime"
+    kernels: str = "src/runtime/kernels"
+    model: str = "src/model"
+
+
+@dataclass(frozen=True)
 class Template:
     """A platform's template.yaml; `files` is what stands there, with `from` and `to` not yet rendered."""
 
     directory: Path
     executable: str
     files: tuple[Mapping[str, Any], ...]
+    build: BuildSystem = "cmake"
+    layout: Layout = field(default_factory=Layout)
 
     def resolve(self, context: Context) -> tuple[TemplateFile, ...]:
         """The files for one project, with every name in `from` and `to` filled in."""
@@ -115,12 +134,29 @@ def load_template(directory: Path) -> Template:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(path, f"is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict) or set(document) != {"executable", "files"}:
-        raise ConfigError(path, "must have the keys executable and files, and no others")
+    required, optional = {"executable", "files"}, {"build", "layout"}
+    if not isinstance(document, dict) or not required <= set(document) <= required | optional:
+        raise ConfigError(path, "must have the keys executable and files, may have build and layout")
     if not isinstance(document["executable"], str) or not isinstance(document["files"], list):
         raise ConfigError(path, "executable must be a name and files a list")
+    if document.get("build", "cmake") not in get_args(BuildSystem):
+        known = ", ".join(get_args(BuildSystem))
+        raise ConfigError(path, f"build: {document['build']!r} is not one of {known}")
     _require_entries(document["files"], path)
-    return Template(directory, document["executable"], tuple(document["files"]))
+    return Template(
+        directory,
+        document["executable"],
+        tuple(document["files"]),
+        document.get("build", "cmake"),
+        _layout(document.get("layout", {}), path),
+    )
+
+
+def _layout(entries: Any, path: Path) -> Layout:
+    known = set(vars(Layout()))
+    if not isinstance(entries, dict) or not set(entries) <= known:
+        raise ConfigError(path, f"layout: may have the keys {', '.join(sorted(known))}, and no others")
+    return Layout(**{key: _project_path(str(value), path.parent) for key, value in entries.items()})
 
 
 def _require_entries(entries: Sequence[Any], path: Path) -> None:

@@ -317,7 +317,7 @@ def test_directory_without_manifest_is_no_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: d.update(format=2), "format: input should be 1"),
+        (lambda d: d.update(format=1), "format: input should be 2"),
         (lambda d: d.pop("build_id"), "build_id: field required"),
         (lambda d: d.update(build_id="xyz"), "build_id: string should match"),
         (lambda d: d.update(speed=1), "speed: extra inputs are not permitted"),

@@ -16,6 +16,7 @@ def context() -> Context:
         tool_version="9.9",
         board=load_board("host"),
         engine="aot",
+        baud=115200,
         model_sha256="ab",
         sources=("a.c", "b.c"),
         include_dirs=(),
