@@ -99,15 +99,27 @@ class Microphone(Section):
 
 
 class Status(Section):
-    """What was really done with this board: run on hardware, run emulated, native, or compiled only."""
+    """What was really done with this board, from most to least.
 
-    level: Literal["hardware", "emulated", "native", "compiles"]
+    Attributes:
+        level: `hardware`: the firmware ran on the board. `emulated`: it ran on QEMU's model of the board.
+            `native`: it ran as a program of this computer. `simulated`: the same ELF ran, from reset, on an
+            instruction set simulator with the project's own model of the registers that it touches.
+            `compiles`: it was built, and its sizes were checked.
+        date: When.
+        note: With what, and what was not done.
+    """
+
+    level: Literal["hardware", "emulated", "native", "simulated", "compiles"]
     date: datetime.date
     note: Annotated[str, Field(min_length=1)]
 
 
 class Board(Section):
-    """A type of board. The host has no limits worth checking: its `memory` is empty, its `budget` None."""
+    """A type of board. The host has no limits worth checking: its `memory` is empty, its `budget` None.
+
+    `notes` are what a user of this board must know, a sentence or two each; the project's README prints them.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     name: Name
@@ -122,6 +134,7 @@ class Board(Section):
     budget: Budget | None
     microphone: Microphone | None
     status: Status
+    notes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     _yaml_text: str = PrivateAttr(default="")
 
