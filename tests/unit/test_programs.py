@@ -7,6 +7,7 @@ import pytest
 from mcu_ser import programs
 from mcu_ser.cli import doctor
 from mcu_ser.errors import ToolMissingError
+from mcu_ser.install import Packages
 from mcu_ser.programs import ARM_GCC, PACKAGES, PROGRAMS, QEMU_ARM, Program, extra_hint, require_packages
 
 
@@ -29,15 +30,16 @@ def fake_program(directory, name, first_line):
 def test_version_is_the_programs_own(tmp_path, monkeypatch, first_line, version):
     fake_program(tmp_path, "tool", first_line)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert Program("tool", "does something", "tool-package").version() == version
+    assert Program("tool", "does something", Packages(apt="tool-package")).version() == version
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.command)
 def test_a_missing_program_names_its_package(tmp_path, monkeypatch, program):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "package_manager", lambda: "apt")
     with pytest.raises(ToolMissingError) as error:
         program.require()
-    assert str(error.value).endswith(f"try: apt-get install {program.package}")
+    assert str(error.value).endswith(f"try: apt-get install {program.packages.apt}")
     assert program.version() is None
 
 
