@@ -13,7 +13,8 @@ import pytest
 from mcu_ser.board import Board, load_board
 from mcu_ser.device.link import Link
 from mcu_ser.generate.project import Project, generate
-from mcu_ser.toolchain.cmake_gcc import BuildResult, build, required_programs
+from mcu_ser.toolchain.build_record import BuildResult
+from mcu_ser.toolchain.cmake_gcc import build, required_programs
 from tests.tiny_model import tiny_classifier
 
 PORT_PROBE = Path(__file__).parent / "emulator" / "port_probe.c"

@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0."""
     from mcu_ser.generate.project import Project
-    from mcu_ser.toolchain.cmake_gcc import build
+    from mcu_ser.toolchain.build import build
 
     output = Output(as_json=args.json)
     project = Project.load(args.project)

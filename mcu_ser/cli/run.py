@@ -76,12 +76,11 @@ def _require_all(board: Board, engine: str, port: str | None) -> None:
     from mcu_ser.device.start import require_device
     from mcu_ser.generate.project import require_engine
     from mcu_ser.programs import require_packages
-    from mcu_ser.toolchain.cmake_gcc import required_programs
+    from mcu_ser.toolchain.build import require_programs
 
     require_engine(engine)
     require_packages("train")
-    for program in required_programs(board):
-        program.require()
+    require_programs(board)
     require_device(board, port)
 
 
@@ -108,7 +107,7 @@ def _deploy(
     from mcu_ser.cli.verify import show_report
     from mcu_ser.generate.project import generate
     from mcu_ser.programs import package_versions
-    from mcu_ser.toolchain.cmake_gcc import build, required_programs
+    from mcu_ser.toolchain.build import build, require_programs
     from mcu_ser.verify.check import check
     from mcu_ser.verify.samples import load_samples
 
@@ -121,7 +120,7 @@ def _deploy(
     )
     built = _timed(output, "build", lambda: build(project))
     show_footprint(output, built.footprint)
-    tools = {program.command: program.version() or "" for program in required_programs(board)}
+    tools = {program.command: program.version() or "" for program in require_programs(board)}
     run_dir.record_stage("build", seed=recipe.seed, read=[manifest], wrote=[built.elf], versions=tools)
     samples = load_samples(run_dir.samples, project.input, project.output.bytes)
     out = run_dir.report(board.id, args.engine)

@@ -17,7 +17,7 @@ from mcu_ser.errors import ConfigError, McuSerError
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
 from mcu_ser.shell_command import shell_command
-from mcu_ser.toolchain.cmake_gcc import changed_since_build
+from mcu_ser.toolchain.build_record import changed_since_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_samples

@@ -14,7 +14,8 @@ from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.link import Link
 from mcu_ser.errors import BudgetError
 from mcu_ser.generate.project import Project
-from mcu_ser.toolchain.cmake_gcc import BuildResult, build
+from mcu_ser.toolchain.build_record import BuildResult
+from mcu_ser.toolchain.cmake_gcc import build
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, run_samples
 from tests.stm32_firmware import generate_tiny, require_tools

@@ -9,7 +9,7 @@ import pytest
 from mcu_ser.board import load_board, parse_board
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.link import Link
-from mcu_ser.toolchain.cmake_gcc import BuildResult
+from mcu_ser.toolchain.build_record import BuildResult
 from tests.stm32_firmware import F446_EDITS, Probe, build_probe, edited_board, require_tools
 
 pytestmark = pytest.mark.emulator

@@ -13,14 +13,9 @@ import pytest
 from mcu_ser.board import load_board
 from mcu_ser.errors import BudgetError, BuildError, ToolMissingError
 from mcu_ser.generate.project import Project
-from mcu_ser.toolchain.cmake_gcc import (
-    build,
-    build_argv,
-    build_environment,
-    changed_since_build,
-    configure_argv,
-    required_programs,
-)
+from mcu_ser.toolchain.build_record import changed_since_build
+from mcu_ser.toolchain.cmake_gcc import build, build_argv, configure_argv, required_programs
+from mcu_ser.toolchain.tool_run import build_environment
 from tests.stm32_firmware import generate_tiny, require_tools
 
 
