@@ -154,12 +154,48 @@ def test_microcontroller_needs_a_budget_and_a_host_none() -> None:
     assert "must be empty and null" in refusal("budget: null", budget, HOST_YAML)
 
 
-def test_flash_default_must_be_a_runner() -> None:
-    runners = "flash: {default: bossac, runners: {openocd: {config: board.cfg}}}"
-    assert "flash: default runner 'bossac' is not among ['openocd']" in refusal("flash: null", runners)
-    board = parse_board(STM32_YAML.replace("flash: null", runners.replace("bossac", "openocd")), PATH)
+def flash_refusal(section: str) -> str:
+    return refusal("flash: null", f"flash: {section}", HOST_YAML)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            "{default: bossac, runners: {mass_storage: {labels: [A], source: s}}}",
+            "flash: default runner 'bossac' is not among ['mass_storage']",
+        ),
+        ("{default: jlink, runners: {jlink: {device: A}}}", "flash.runners.jlink: unknown key"),
+        (
+            "{default: dfu_util, runners: {dfu_util: {usb_id: [1155, 57105], serial: 1, source: s}}}",
+            "flash.runners.dfu_util.serial: unknown key",
+        ),
+        ("{default: openocd, runners: {openocd: {scripts: [a.cfg]}}}", "openocd.source: missing"),
+        ("{default: openocd, runners: {openocd: {scripts: [], source: s}}}", "openocd.scripts: ()"),
+        ("{default: openocd, runners: {openocd: {scripts: [-c], source: s}}}", "openocd.scripts.0: '-c'"),
+        ("{default: openocd, runners: {openocd: {scripts: [a b], source: s}}}", "openocd.scripts.0: 'a b'"),
+        (
+            "{default: dfu_util, runners: {dfu_util: {usb_id: [65536, 1], alternate_setting: 0, source: s}}}",
+            "dfu_util.usb_id.0: 65536",
+        ),
+    ],
+)
+def test_flash_sections_that_are_refused(section: str, message: str) -> None:
+    assert message in flash_refusal(section)
+
+
+def test_the_default_runner_is_tried_first() -> None:
+    section = "flash: {default: pyocd, runners: {openocd: {scripts: [a.cfg], source: s}, pyocd: {target: t, "
+    text = HOST_YAML.replace("flash: null", section + "pack: false, connect_under_reset: true, source: s}}}")
+    board = parse_board(text, PATH)
     assert board.flash is not None
-    assert board.flash.runners == {"openocd": {"config": "board.cfg"}}
+    assert board.flash.names == ("pyocd", "openocd")
+    assert board.flash.runners.stflash is None
+
+
+def test_every_board_that_one_can_buy_can_be_flashed() -> None:
+    for board in list_boards():
+        assert (board.flash is not None) == (board.platform in {"arduino", "stm32"}), board.id
 
 
 def test_arduino_board_needs_its_fqbn() -> None:
