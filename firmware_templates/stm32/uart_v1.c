@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UART with SR and DR registers (STM32F1, F2, F4). Source: RM0090, chapter USART. */
 #include "board_config.h"
+#include "rx_ring.h"
 #include "stm32_registers.h"
 #include "uart.h"
 
@@ -20,17 +21,6 @@
 /* The last byte takes ten bit times: at 9600 baud and 216 MHz, 225,000 cycles. */
 #define MAX_FLUSH_POLLS 250000u
 
-#if (BOARD_RX_RING_BYTES & (BOARD_RX_RING_BYTES - 1u)) != 0
-#error "BOARD_RX_RING_BYTES must be a power of two"
-#endif
-
-/* One writer (the interrupt: ring, head), one reader (the main loop: tail). Both counters run freely; their
- * difference is the number of bytes that wait. Volatile keeps the order of data and counter. */
-static volatile uint8_t ring[BOARD_RX_RING_BYTES];
-static volatile uint32_t head;
-static volatile uint32_t tail;
-static volatile uint32_t overruns;
-
 static void pin_init(uint32_t gpio, uint32_t pin, uint32_t function) {
   const uint32_t nibble = 4u * (pin % 8u);
   GPIO_AFR(gpio, pin) = (GPIO_AFR(gpio, pin) & ~(0xFu << nibble)) | function << nibble;
@@ -44,12 +34,12 @@ static void enable_clock(uint32_t reg, uint32_t bit) {
   (void)REG32(reg); /* the clock needs two bus cycles before the peripheral answers */
 }
 
-void uart_init(uint32_t bus_hz) {
+void uart_init(uint32_t bus_hz, uint32_t baud) {
   enable_clock(BOARD_GPIO_ENABLE_REGISTER, BOARD_GPIO_ENABLE_BIT);
   enable_clock(BOARD_UART_ENABLE_REGISTER, BOARD_UART_ENABLE_BIT);
   pin_init(BOARD_TX_GPIO, BOARD_TX_PIN, BOARD_TX_FUNCTION);
   pin_init(BOARD_RX_GPIO, BOARD_RX_PIN, BOARD_RX_FUNCTION);
-  USART_BRR = (bus_hz + BOARD_UART_BAUD / 2u) / BOARD_UART_BAUD;
+  USART_BRR = (bus_hz + baud / 2u) / baud;
   USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
   NVIC_ISER(BOARD_UART_IRQ / 32u) = 1u << BOARD_UART_IRQ % 32u;
 }
@@ -61,28 +51,11 @@ void uart_interrupt(void) {
   }
   const uint8_t byte = (uint8_t)USART_DR; /* reading SR, then DR, also clears ORE */
   if (status & USART_SR_ORE) {
-    overruns++; /* the byte in DR is good; the one behind it is lost */
+    rx_ring_count_loss(); /* the byte in DR is good; the one behind it is lost */
   }
-  if ((status & USART_SR_RXNE) == 0u) {
-    return;
+  if (status & USART_SR_RXNE) {
+    rx_ring_put(byte);
   }
-  if (head - tail == BOARD_RX_RING_BYTES) {
-    overruns++;
-    return;
-  }
-  ring[head % BOARD_RX_RING_BYTES] = byte;
-  head++;
-}
-
-int uart_has_data(void) { return head != tail; }
-
-size_t uart_read(uint8_t *dst, size_t max) {
-  size_t count = 0;
-  while (count < max && uart_has_data()) {
-    dst[count++] = ring[tail % BOARD_RX_RING_BYTES];
-    tail++;
-  }
-  return count;
 }
 
 void uart_write(const uint8_t *src, size_t length) {
@@ -98,5 +71,3 @@ void uart_flush(void) {
   for (uint32_t polls = 0; polls < MAX_FLUSH_POLLS && (USART_SR & USART_SR_TC) == 0u; polls++) {
   }
 }
-
-uint32_t uart_overruns(void) { return overruns; }

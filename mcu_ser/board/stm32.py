@@ -94,6 +94,11 @@ class ClockF4(Section):
         return self.sysclk_hz // self.apb2_divider
 
     @property
+    def tim2_hz(self) -> int:
+        """Timers run at twice their bus clock unless that is undivided (RM0090, "internal clock")."""
+        return self.apb1_hz * (1 if self.apb1_divider == 1 else 2)
+
+    @property
     def pllcfgr(self) -> int:
         """RCC_PLLCFGR: M, N, P, Q (and R), source HSI."""
         pll = self.pll

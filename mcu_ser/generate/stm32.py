@@ -50,6 +50,7 @@ class Stm32Values:
     uart_irq: str
     uart_apb: str
     uart_baud: str
+    uart_reset_baud: str
     uart_enable_register: str
     uart_enable_bit: str
     gpio_enable_register: str
@@ -67,8 +68,6 @@ def stm32_values(board: Board, build: Stm32Build, baud: int) -> Stm32Values:
     """The template's values for a board with flash, RAM and a budget (`Board` has checked that)."""
     assert board.budget is not None
     clock, uart = build.clock, build.uart
-    # RM0090, "internal clock": timers run at twice their bus clock unless that is undivided.
-    tim2_hz = clock.apb1_hz * (1 if clock.apb1_divider == 1 else 2)
     return Stm32Values(
         family=build.family,
         cflags=" ".join(build.cflags),
@@ -82,7 +81,7 @@ def stm32_values(board: Board, build: Stm32Build, baud: int) -> Stm32Values:
         core_hz=str(clock.sysclk_hz),
         apb1_hz=str(clock.apb1_hz),
         apb2_hz=str(clock.apb2_hz),
-        tim2_hz=str(tim2_hz),
+        tim2_hz=str(clock.tim2_hz),
         pllcfgr=_word(clock.pllcfgr),
         cfgr_dividers=_word(clock.cfgr_dividers),
         flash_acr=_word(clock.flash_acr),
@@ -92,6 +91,7 @@ def stm32_values(board: Board, build: Stm32Build, baud: int) -> Stm32Values:
         uart_irq=str(uart.irq),
         uart_apb=uart.bus.removeprefix("apb"),
         uart_baud=str(baud),
+        uart_reset_baud=str(baud),
         uart_enable_register=_word(uart.clock_enable.register_address),
         uart_enable_bit=str(uart.clock_enable.bit),
         gpio_enable_register=_word(uart.gpio_clock_enable.register_address),

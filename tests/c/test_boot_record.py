@@ -34,7 +34,7 @@ class Ram:
             "unsigned record_bytes(void) { return sizeof next_run; }\n"
         )
         library = directory / "boot_record.so"
-        includes = [f"-I{TEMPLATES / 'stm32'}", f"-I{TEMPLATES / 'runtime'}"]
+        includes = [f"-I{TEMPLATES / 'cortex_m'}", f"-I{TEMPLATES / 'runtime'}"]
         subprocess.run(
             [
                 gcc,

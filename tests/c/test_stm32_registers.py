@@ -59,6 +59,7 @@ class Chip:
                 *("-include", HERE / "stm32_register_model.h"),
                 *(f"-I{HERE}", f"-I{port}", f"-I{project.root / 'src' / 'runtime'}"),
                 *(HERE / "stm32_register_model.c", port / "clock_f4.c", port / "uart_v1.c"),
+                port / "rx_ring.c",
                 *("-o", library),
             ],
             check=True,
@@ -189,7 +190,7 @@ def test_uart_is_set_up_for_the_promised_baud_rate(chip: Chip) -> None:
     uart = chip.build.uart
     for clocks in (chip.start_clock(), chip.start_clock(Broken.PLL)):
         bus_hz = clocks[f"{uart.bus}_hz"]
-        chip.c.uart_init(ctypes.c_uint32(bus_hz))
+        chip.c.uart_init(ctypes.c_uint32(bus_hz), ctypes.c_uint32(chip.board.serial.baud))
         divisor = chip.read(uart.base + UART_BRR)
         # The project's bound for a baud rate; the next line leaves no slack within it.
         assert bus_hz / divisor == pytest.approx(chip.board.serial.baud, rel=0.02)
@@ -209,7 +210,7 @@ def test_other_pins_of_the_port_keep_their_function(chip: Chip) -> None:
     gpio = chip.build.uart.tx.gpio
     for offset in (0x00, 0x0C, 0x20, 0x24):
         chip.write(gpio + offset, 0xFFFFFFFF)
-    chip.c.uart_init(ctypes.c_uint32(HSI_HZ))
+    chip.c.uart_init(ctypes.c_uint32(HSI_HZ), ctypes.c_uint32(115200))
     pins = {chip.build.uart.tx.pin, chip.build.uart.rx.pin}
     for pin in set(range(16)) - pins:
         assert chip.read(gpio) >> 2 * pin & 3 == 3

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The serial port of the protocol: interrupt-driven receive ring, polled transmit. */
+/* The serial port of the protocol: receive ring that an interrupt fills (rx_ring.c), and polled transmit
+ * (uart_<kind>.c of the chip). */
 #ifndef UART_H
 #define UART_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sets up pins, bit rate and receive interrupt. `bus_hz` is the clock of the UART's bus. */
-void uart_init(uint32_t bus_hz);
+/* Sets up pins, bit rate and receive interrupt. `bus_hz` is the clock that the UART divides to `baud`. */
+void uart_init(uint32_t bus_hz, uint32_t baud);
 
 size_t uart_read(uint8_t *dst, size_t max); /* copies what waits, at most `max` bytes; never blocks */
 int uart_has_data(void);                    /* 1 if uart_read() would give a byte */

@@ -3,13 +3,16 @@
  * and watched before it is believed. */
 #include "ticks.h"
 
-#include "stm32_registers.h"
+#include <stddef.h>
+
+#include "cortex_m.h"
 
 /* More than enough core cycles for any counter here to move, and for SysTick its first reload. */
 #define PROBE_TURNS 1000u
 
 static enum port_tick_source source;
 static uint32_t source_hz;
+static volatile uint32_t *timer_counter;
 static volatile uint32_t systick_wraps;
 
 static int counts(volatile uint32_t *counter) {
@@ -30,14 +33,13 @@ static int start_dwt(void) {
   return counts(&DWT_CYCCNT);
 }
 
-static int start_tim2(void) {
-  TIM2_ENABLE_REGISTER |= TIM2_ENABLE_MASK;
-  (void)TIM2_ENABLE_REGISTER; /* the clock needs two bus cycles before the timer answers */
-  TIM2_PSC = 0;
-  TIM2_ARR = 0xFFFFFFFFu;
-  TIM2_EGR = TIM2_EGR_UG; /* loads the prescaler */
-  TIM2_CR1 = TIM2_CR1_CEN;
-  return counts(&TIM2_CNT);
+static int start_timer(const struct ticks_timer *timer) {
+  if (timer == NULL) {
+    return 0;
+  }
+  timer->start();
+  timer_counter = timer->counter;
+  return counts(timer_counter);
 }
 
 static int start_systick(void) {
@@ -60,14 +62,13 @@ static uint32_t systick_now(void) {
   return wraps * (SYST_MAX + 1u) + (SYST_MAX - down);
 }
 
-void ticks_init(const struct clocks *clocks) {
-  const uint32_t core_hz = clocks->known ? clocks->core_hz : 0u;
+void ticks_init(uint32_t core_hz, const struct ticks_timer *timer) {
   if (start_dwt()) {
     source = PORT_TICKS_DWT;
     source_hz = core_hz;
-  } else if (start_tim2()) {
-    source = PORT_TICKS_TIM2;
-    source_hz = clocks->known ? clocks->tim2_hz : 0u;
+  } else if (start_timer(timer)) {
+    source = timer->source;
+    source_hz = timer->hz;
   } else if (start_systick()) {
     source = PORT_TICKS_SYSTICK;
     source_hz = core_hz;
@@ -81,12 +82,12 @@ uint32_t ticks_now(void) {
   switch (source) {
     case PORT_TICKS_DWT:
       return DWT_CYCCNT;
-    case PORT_TICKS_TIM2:
-      return TIM2_CNT;
     case PORT_TICKS_SYSTICK:
       return systick_now();
-    default:
+    case PORT_TICKS_NONE:
       return 0;
+    default:
+      return *timer_counter;
   }
 }
 

@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port.h on an STM32. */
+/* port.h on a Cortex-M microcontroller. */
 #include "port.h"
 
 #include "board_config.h"
 #include "boot_record.h"
-#include "clock.h"
+#include "chip.h"
 #include "cortex_m.h"
 #include "stack.h"
 #include "ticks.h"
 #include "uart.h"
 
-static struct clocks clocks;
+static uint32_t core_hz;
 static enum port_reset_cause reset_cause;
 
 void port_init(void) {
   boot_record_take();
-  reset_cause = clock_reset_cause();
+  reset_cause = chip_reset_cause();
   if (reset_cause == PORT_RESET_UNKNOWN && boot_record_found()) {
     reset_cause = PORT_RESET_SOFTWARE; /* an emulator without reset flags */
   }
-  clocks = clock_init();
-  ticks_init(&clocks);
-  uart_init(BOARD_UART_APB == 1 ? clocks.apb1_hz : clocks.apb2_hz);
+  core_hz = chip_start();
 }
 
 size_t port_read(uint8_t *dst, size_t max) { return uart_read(dst, max); }
@@ -44,7 +42,7 @@ enum port_tick_source port_tick_source(void) { return ticks_source(); }
 
 uint32_t port_tick_hz(void) { return ticks_hz(); }
 
-uint32_t port_core_hz(void) { return clocks.known ? clocks.core_hz : 0u; }
+uint32_t port_core_hz(void) { return core_hz; }
 
 enum port_reset_cause port_reset_cause(void) { return reset_cause; }
 
