@@ -64,16 +64,7 @@ def check(
         ConfigError: The project is not built, was changed since, or `out` cannot be written.
         DeviceError: The run could not be completed.
     """
-    _require_fresh_build(project)
-    facts = Facts(
-        board=project.board.id,
-        engine=project.engine,
-        model_sha256=project.model_sha256,
-        build_id=project.build_id,
-        oracle=f"tflite-micro {package_versions('')['tflite-micro']}",
-        changed_files=project.changed_files(),
-        footprint=measure(project.elf_path, project.board),
-    )
+    facts = find_facts(project)
     build_failure(facts, samples, "the run was not completed").write(out)
     try:
         report = _checked(project, facts, samples, port=port, litert=litert, track=track)
@@ -83,6 +74,24 @@ def check(
         raise
     report.write(out)
     return report
+
+
+def find_facts(project: Project) -> Facts:
+    """What is known of a project before it runs.
+
+    Raises:
+        ConfigError: It is not built, or was changed since.
+    """
+    _require_fresh_build(project)
+    return Facts(
+        board=project.board.id,
+        engine=project.engine,
+        model_sha256=project.model_sha256,
+        build_id=project.build_id,
+        oracle=f"tflite-micro {package_versions('')['tflite-micro']}",
+        changed_files=project.changed_files(),
+        footprint=measure(project.elf_path, project.board),
+    )
 
 
 def _require_fresh_build(project: Project) -> None:
@@ -98,19 +107,31 @@ def _checked(
     project: Project, facts: Facts, samples: Samples, *, port: str | None, litert: bool, track: Track
 ) -> Report:
     # The board first: a wrong port is then found before the oracle has computed everything.
-    with ExitStack() as stack:
-        device = stack.enter_context(open_device(project, port))
-        link = stack.enter_context(Link(device))
-        expectation = Expectation.of(project)
-        result = run_samples(Client(link), expectation, samples.x, track, what=project.board.id)
+    measurement = run_on_device(project, samples, port=port, track=track)
     model = project.model_path.read_bytes()
     return build_report(
         facts=facts,
         samples=samples,
         expected=Oracle(model, project.model_path.name).run(samples.x, track),
-        measurement=_measurement(result, project),
+        measurement=measurement,
         litert=_litert_outputs(model, samples) if litert else None,
     )
+
+
+def run_on_device(
+    project: Project, samples: Samples, *, port: str | None = None, track: Track = silent
+) -> Measurement:
+    """Run every sample on the board of a project; the arguments are those of `check`.
+
+    Raises:
+        DeviceError: The run could not be completed.
+    """
+    with ExitStack() as stack:
+        device = stack.enter_context(open_device(project, port))
+        link = stack.enter_context(Link(device))
+        expectation = Expectation.of(project)
+        result = run_samples(Client(link), expectation, samples.x, track, what=project.board.id)
+    return _measurement(result, project)
 
 
 def _litert_outputs(model: bytes, samples: Samples) -> npt.NDArray[np.int8] | None:
