@@ -88,7 +88,8 @@ def build_native_firmware(
     """Compile server, frames, host port and test engine; returns the program."""
     templates = firmware_templates_dir()
     (directory / "model_info.h").write_text(model.header())
-    runtime = [templates / "runtime" / f"{name}.c" for name in ("main", "server", "frame", "crc32")]
+    names = ("main", "server", "server_requests", "frame", "crc32")
+    runtime = [templates / "runtime" / f"{name}.c" for name in names]
     program = directory / "firmware"
     command = [
         require_gcc(),

@@ -7,12 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol_messages.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Prepares the model. Returns 0, or an engine-specific error code that STATS reports. */
+/* Prepares the model. Returns 0 or the `enum engine_status` that says why it cannot run; HELLO reports it. */
 int engine_init(void);
+
+/* Prepares the model anew with only the first `bytes` of its arena, at most engine_arena_bytes(), to find out
+ * how few will do. Returns what engine_init() returns; after a failure the engine cannot be used until another
+ * call succeeds. ENGINE_ARENA_IS_FIXED: the arena was planned, nothing has changed. */
+int engine_init_within(uint32_t bytes);
 
 /* Input buffer, MODEL_INPUT_BYTES long. Its content is valid until engine_invoke(). */
 int8_t *engine_input(void);

@@ -4,7 +4,12 @@
 
 #include "aot_model.h"
 
-int engine_init(void) { return 0; }
+int engine_init(void) { return ENGINE_READY; }
+
+int engine_init_within(uint32_t bytes) {
+  (void)bytes;
+  return ENGINE_ARENA_IS_FIXED;
+}
 
 int8_t *engine_input(void) { return aot_model_input(); }
 

@@ -16,9 +16,18 @@ from typing import TypeVar
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceError, DeviceFaultError
 from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
-from mcu_ser.verify.messages import LAYOUTS, Boot, DeviceStats, Hello, Inference, PayloadError, Refusal
+from mcu_ser.verify.messages import (
+    LAYOUTS,
+    ArenaTrial,
+    Boot,
+    DeviceStats,
+    Hello,
+    Inference,
+    PayloadError,
+    Refusal,
+)
 from mcu_ser.verify.patience import InferenceTime, Patience, RoundTrip
-from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32
+from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32, engine_status_text
 from mcu_ser.verify.transfer import InputTransfer
 from mcu_ser.verify.window import InputWindow, WindowError, longer_chunk, shorter_chunk
 
@@ -115,6 +124,18 @@ class Client:
         if len(data) > self._said_hello.max_payload:
             raise ValueError(f"echo of {len(data)} bytes, limit {self._said_hello.max_payload}")
         return self._ask(MessageType.ECHO, data)[0]
+
+    def try_arena(self, arena_bytes: int) -> ArenaTrial:
+        """Have the engine prepared anew with only so many bytes of its arena; `hello` makes it whole again.
+
+        Raises:
+            DeviceFaultError: The engine has an arena that cannot change.
+        """
+        request = LAYOUTS["ARENA"].pack({"bytes": arena_bytes})
+        trial = self._unpack(ArenaTrial.unpack, self._ask(MessageType.ARENA, request)[0])
+        if trial.arena_bytes != arena_bytes:
+            raise self._exchange.broken(f"answer for {trial.arena_bytes} B of arena, expected {arena_bytes}")
+        return trial
 
     def reset(self) -> Boot | None:
         """Restart the board; returns what it says on starting. The session is over: call `hello`.
@@ -229,7 +250,7 @@ class Client:
 
     def _refused(self, refusal: Refusal) -> DeviceError:
         if refusal.code == ErrorCode.ENGINE:
-            problem = f"the inference engine failed with code {_signed(refusal.detail)}"
+            problem = f"the inference engine failed: {engine_status_text(_signed(refusal.detail))}"
             return DeviceFaultError(self.url, problem)
         return self._exchange.broken(RefusedError(refusal))
 

@@ -20,6 +20,7 @@ from mcu_ser.progress import Track, silent
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.messages import DeviceStats, Hello
+from mcu_ser.verify.protocol import engine_status_text
 
 if TYPE_CHECKING:
     from mcu_ser.generate.project import Project
@@ -147,7 +148,8 @@ def require_match(url: str, expected: Expectation, hello: Hello) -> None:
             problem = f"the board has {text} {_show(field, got)}, expected {_show(field, want)}"
             raise MismatchError(url, problem, hint=_REBUILD)
     if hello.engine_status != 0:
-        raise DeviceFaultError(url, f"the inference engine did not start: code {hello.engine_status}")
+        problem = f"the inference engine did not start: {engine_status_text(hello.engine_status)}"
+        raise DeviceFaultError(url, problem)
 
 
 # In the order in which a difference is most telling.

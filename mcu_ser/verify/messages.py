@@ -80,6 +80,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "INFER": Layout(("sample", "I"), ("input_crc", "I")),
     "OUTPUT": Layout(("offset", "I"), ("length", "I")),
     "ECHO": Layout(tail=True),
+    "ARENA": Layout(("bytes", "I")),
     "HELLO_ANSWER": Layout(
         ("board_id", "32s"),
         ("engine", "8s"),
@@ -125,6 +126,7 @@ LAYOUTS: Mapping[str, Layout] = {
         ("stack_high_water", "I"),
     ),
     "ECHO_ANSWER": Layout(tail=True),
+    "ARENA_ANSWER": Layout(("bytes", "I"), ("used", "I"), ("engine_status", "i")),
     "NACK": Layout(*_REPORT),
     "ERROR": Layout(("request", "B"), ("code", "B"), ("reserved", "H"), ("detail", "I")),
     "BOOT": Layout(("reset_cause", "B"), ("reserved", "3s"), *_FAULT),
@@ -260,6 +262,20 @@ class DeviceStats:
     def unpack(cls, payload: bytes) -> DeviceStats:
         values, _ = LAYOUTS["STATS_ANSWER"].unpack(payload)
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class ArenaTrial:
+    """Answer to ARENA: what became of the engine within `arena_bytes`, of which it uses `used`."""
+
+    arena_bytes: int
+    used: int
+    engine_status: int
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ArenaTrial:
+        values, _ = LAYOUTS["ARENA_ANSWER"].unpack(payload)
+        return cls(values["bytes"], values["used"], values["engine_status"])
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class MessageType(enum.IntEnum):
     STATS = 0x05
     ECHO = 0x06
     RESET = 0x07
+    ARENA = 0x08
+    """Prepare the engine anew with less of its arena, to find out how little will do."""
 
     HELLO_ANSWER = ANSWER | 0x01
     INPUT_ANSWER = ANSWER | 0x02
@@ -54,6 +56,7 @@ class MessageType(enum.IntEnum):
     STATS_ANSWER = ANSWER | 0x05
     ECHO_ANSWER = ANSWER | 0x06
     RESET_ANSWER = ANSWER | 0x07
+    ARENA_ANSWER = ANSWER | 0x08
 
     NACK = 0xC0
     """A request came out of order and was not carried out."""
@@ -79,9 +82,44 @@ class ErrorCode(enum.IntEnum):
     BAD_INPUT_CRC = 6
     """The input that arrived has another CRC-32 than the host announced."""
     ENGINE = 7
-    """The engine failed; the detail is its code."""
+    """The engine failed; the detail is its `EngineStatus`."""
     OUT_OF_RANGE = 8
-    """Bytes beyond the end of the input or output."""
+    """Bytes beyond the end of the input, output or arena."""
+
+
+class EngineStatus(enum.IntEnum):
+    """What an engine says about itself: ready, or why it cannot run (`engine_status` in HELLO)."""
+
+    READY = 0
+    WRONG_SCHEMA = 1
+    UNKNOWN_OPERATOR = 2
+    NOT_ALLOCATED = 3
+    WRONG_TENSORS = 4
+    INVOKE_FAILED = 5
+    ARENA_IS_FIXED = 6
+
+    @property
+    def meaning(self) -> str:
+        """The status as part of a sentence."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    EngineStatus.READY: "it is ready",
+    EngineStatus.WRONG_SCHEMA: "the library reads another version of the .tflite format",
+    EngineStatus.UNKNOWN_OPERATOR: "the library lacks an operator of the model",
+    EngineStatus.NOT_ALLOCATED: "the arena is too small, or the library cannot prepare an operator",
+    EngineStatus.WRONG_TENSORS: "input or output are not those that the project was generated for",
+    EngineStatus.INVOKE_FAILED: "an operator failed",
+    EngineStatus.ARENA_IS_FIXED: "its arena was planned and cannot change",
+}
+
+
+def engine_status_text(code: int) -> str:
+    """An engine's status in words; a number that no `EngineStatus` has stays a number."""
+    known = {status.value: status for status in EngineStatus}
+    status = known.get(code)
+    return f"code {code}" if status is None else f"{status.name}: {status.meaning}"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def render() -> str:
         "\n".join(
             (
                 f"#define PROTOCOL_VERSION {protocol.PROTOCOL_VERSION}u",
+                f"#define PROTOCOL_ANSWER 0x{protocol.ANSWER:02X}u",
                 f"#define PROTOCOL_MAX_RANK {messages.MAX_RANK}u",
                 f"#define FRAME_HEADER_BYTES {protocol.HEADER_BYTES}u",
                 f"#define FRAME_CRC_BYTES {protocol.OVERHEAD_BYTES - protocol.HEADER_BYTES}u",
@@ -39,6 +40,7 @@ def render() -> str:
             "message_type", ((f"MESSAGE_{kind.name}", f"0x{kind.value:02X}") for kind in protocol.MessageType)
         ),
         _enum("error_code", ((f"ERROR_{e.name}", str(e.value)) for e in protocol.ErrorCode)),
+        _enum("engine_status", ((f"ENGINE_{e.name}", str(e.value)) for e in protocol.EngineStatus)),
         *(_layout(name, layout) for name, layout in messages.LAYOUTS.items()),
         "#endif\n",
     ]

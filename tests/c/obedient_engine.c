@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An engine for protocol tests. Output byte i is a hash of the input, seeded with i.
- * An input that starts with '!' and a letter makes it misbehave. */
+ * An input that starts with '!' and a letter makes it misbehave. With ENGINE_NEEDS_ARENA it cannot start in a
+ * smaller arena than that; without, its arena is fixed. */
 #include "engine.h"
 #include "model_info.h"
 #include "port.h"
@@ -12,7 +13,19 @@
 static int8_t input[MODEL_INPUT_BYTES];
 static int8_t output[MODEL_OUTPUT_BYTES];
 
+static uint32_t arena_used = 4000;
+
 int engine_init(void) { return ENGINE_INIT_STATUS; }
+
+int engine_init_within(uint32_t bytes) {
+#ifdef ENGINE_NEEDS_ARENA
+  arena_used = bytes < ENGINE_NEEDS_ARENA ? 0 : ENGINE_NEEDS_ARENA;
+  return arena_used == 0 ? ENGINE_NOT_ALLOCATED : ENGINE_READY;
+#else
+  (void)bytes;
+  return ENGINE_ARENA_IS_FIXED;
+#endif
+}
 
 int8_t *engine_input(void) { return input; }
 
@@ -47,4 +60,4 @@ const int8_t *engine_output(void) { return output; }
 
 uint32_t engine_arena_bytes(void) { return 4096; }
 
-uint32_t engine_arena_used(void) { return 4000; }
+uint32_t engine_arena_used(void) { return arena_used; }

@@ -240,7 +240,7 @@ def test_a_failing_engine_is_a_fault_with_its_code():
     client, _ = talking_to(
         {MessageType.INFER: lambda board, frame: [refusal(frame, ErrorCode.ENGINE, 0xFFFFFFF9)]}
     )
-    with pytest.raises(DeviceFaultError, match="engine failed with code -7"):
+    with pytest.raises(DeviceFaultError, match="engine failed: code -7"):
         client.run(0, DATA)
 
 

@@ -216,7 +216,7 @@ def test_a_hang_in_the_middle_of_a_run_ends_with_an_error(program):
 
 def test_an_engine_failure_names_the_sample(program):
     with HostProcess(program) as device, Link(device) as link:
-        with pytest.raises(DeviceFaultError, match=r"engine failed with code -7 \(sample 2 of 4, "):
+        with pytest.raises(DeviceFaultError, match=r"engine failed: code -7 \(sample 2 of 4, "):
             run_samples(Client(link, SHORT), expectation(), misbehaving(b"f"))
 
 

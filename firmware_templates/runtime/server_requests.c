@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server_requests.h"
+
+#include <string.h>
+
+#include "crc32.h"
+#include "engine.h"
+#include "le_bytes.h"
+#include "model_info.h"
+#include "port.h"
+#include "server_config.h"
+
+/* C99 has no static assertion: an array of negative size stops the compiler. */
+#define REQUIRE(name, condition) typedef char require_##name[(condition) ? 1 : -1]
+
+REQUIRE(hello_fits_in_a_frame, HELLO_ANSWER_FIELDS_BYTES <= SERVER_MAX_PAYLOAD);
+REQUIRE(host_accepts_the_payload, SERVER_MAX_PAYLOAD <= 4096u);
+REQUIRE(inline_output_fits, INFER_ANSWER_FIELDS_BYTES + SERVER_INLINE_OUTPUT <= SERVER_MAX_PAYLOAD);
+REQUIRE(board_id_fits_in_hello, sizeof BOARD_ID - 1u <= HELLO_ANSWER_BOARD_ID_BYTES);
+REQUIRE(engine_fits_in_hello, sizeof ENGINE_NAME - 1u <= HELLO_ANSWER_ENGINE_BYTES);
+REQUIRE(input_rank_fits_in_hello, MODEL_INPUT_RANK <= PROTOCOL_MAX_RANK);
+REQUIRE(output_rank_fits_in_hello, MODEL_OUTPUT_RANK <= PROTOCOL_MAX_RANK);
+
+static const uint8_t model_sha256[HELLO_ANSWER_MODEL_SHA256_BYTES] = MODEL_SHA256;
+static const uint8_t build_id[HELLO_ANSWER_BUILD_ID_BYTES] = BUILD_ID;
+static const uint32_t input_shape[MODEL_INPUT_RANK] = MODEL_INPUT_SHAPE;
+static const uint32_t output_shape[MODEL_OUTPUT_RANK] = MODEL_OUTPUT_SHAPE;
+
+static struct {
+  int engine_status;
+  uint8_t arena_is_cut;
+  uint8_t output_valid; /* the engine's output is that of the last INFER */
+  uint32_t received;    /* input bytes that are in place, from offset 0 on */
+  uint32_t inferences;
+} state;
+
+/* An answer that is being made. */
+struct answer {
+  uint8_t *payload;
+  size_t length;
+  uint8_t type;
+};
+
+void requests_put_refusal(uint8_t *payload, const struct frame *request, enum error_code code,
+                          uint32_t detail) {
+  memset(payload, 0, ERROR_FIELDS_BYTES);
+  payload[ERROR_AT_REQUEST] = request->type;
+  payload[ERROR_AT_CODE] = (uint8_t)code;
+  le_put_u32(payload + ERROR_AT_DETAIL, detail);
+}
+
+static void refuse(struct answer *answer, const struct frame *request, enum error_code code,
+                   uint32_t detail) {
+  requests_put_refusal(answer->payload, request, code, detail);
+  answer->type = MESSAGE_ERROR;
+  answer->length = ERROR_FIELDS_BYTES;
+}
+
+void requests_put_fault(uint8_t *pc, uint8_t *lr, uint8_t *cfsr, uint8_t *hfsr) {
+  struct port_fault fault = {0, 0, 0, 0};
+  if (!port_fault_record(&fault)) {
+    memset(&fault, 0, sizeof fault);
+  }
+  le_put_u32(pc, fault.pc);
+  le_put_u32(lr, fault.lr);
+  le_put_u32(cfsr, fault.cfsr);
+  le_put_u32(hfsr, fault.hfsr);
+}
+
+static uint16_t credit(void) {
+  uint32_t frames = port_rx_buffer_bytes() / FRAME_WIRE_BYTES(SERVER_MAX_PAYLOAD);
+  if (frames < 1) {
+    frames = 1;
+  }
+  return (uint16_t)(frames < 64 ? frames : 64);
+}
+
+static void put_model(uint8_t *p) {
+  memcpy(p + HELLO_ANSWER_AT_BOARD_ID, BOARD_ID, sizeof BOARD_ID - 1u);
+  memcpy(p + HELLO_ANSWER_AT_ENGINE, ENGINE_NAME, sizeof ENGINE_NAME - 1u);
+  memcpy(p + HELLO_ANSWER_AT_MODEL_SHA256, model_sha256, sizeof model_sha256);
+  memcpy(p + HELLO_ANSWER_AT_BUILD_ID, build_id, sizeof build_id);
+  le_put_u32(p + HELLO_ANSWER_AT_INPUT_BYTES, MODEL_INPUT_BYTES);
+  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_BYTES, MODEL_OUTPUT_BYTES);
+  p[HELLO_ANSWER_AT_INPUT_RANK] = MODEL_INPUT_RANK;
+  p[HELLO_ANSWER_AT_OUTPUT_RANK] = MODEL_OUTPUT_RANK;
+  for (size_t i = 0; i < MODEL_INPUT_RANK; ++i) {
+    le_put_u32(p + HELLO_ANSWER_AT_INPUT_SHAPE + 4 * i, input_shape[i]);
+  }
+  for (size_t i = 0; i < MODEL_OUTPUT_RANK; ++i) {
+    le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_SHAPE + 4 * i, output_shape[i]);
+  }
+  le_put_u32(p + HELLO_ANSWER_AT_INPUT_SCALE_BITS, MODEL_INPUT_SCALE_BITS);
+  le_put_u32(p + HELLO_ANSWER_AT_INPUT_ZERO_POINT, (uint32_t)(MODEL_INPUT_ZERO_POINT));
+  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_SCALE_BITS, MODEL_OUTPUT_SCALE_BITS);
+  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_ZERO_POINT, (uint32_t)(MODEL_OUTPUT_ZERO_POINT));
+}
+
+static void do_hello(struct answer *answer) {
+  uint8_t *p = answer->payload;
+  memset(p, 0, HELLO_ANSWER_FIELDS_BYTES);
+  put_model(p);
+  le_put_u32(p + HELLO_ANSWER_AT_ARENA_BYTES, engine_arena_bytes());
+  le_put_u32(p + HELLO_ANSWER_AT_ARENA_USED, engine_arena_used());
+  le_put_u32(p + HELLO_ANSWER_AT_ENGINE_STATUS, (uint32_t)state.engine_status);
+  p[HELLO_ANSWER_AT_TICK_SOURCE] = (uint8_t)port_tick_source();
+  le_put_u32(p + HELLO_ANSWER_AT_TICK_HZ, port_tick_hz());
+  le_put_u32(p + HELLO_ANSWER_AT_CORE_HZ, port_core_hz());
+  p[HELLO_ANSWER_AT_RESET_CAUSE] = (uint8_t)port_reset_cause();
+  requests_put_fault(p + HELLO_ANSWER_AT_FAULT_PC, p + HELLO_ANSWER_AT_FAULT_LR,
+                     p + HELLO_ANSWER_AT_FAULT_CFSR, p + HELLO_ANSWER_AT_FAULT_HFSR);
+  le_put_u32(p + HELLO_ANSWER_AT_RX_BUFFER_BYTES, port_rx_buffer_bytes());
+  le_put_u16(p + HELLO_ANSWER_AT_MAX_PAYLOAD, SERVER_MAX_PAYLOAD);
+  le_put_u16(p + HELLO_ANSWER_AT_CREDIT, credit());
+  answer->length = HELLO_ANSWER_FIELDS_BYTES;
+}
+
+uint32_t requests_received(void) { return state.received; }
+
+int requests_input_continues(const struct frame *request) {
+  uint32_t offset;
+  if (request->length < INPUT_FIELDS_BYTES) {
+    return 1; /* no offset at all: refused when it is carried out */
+  }
+  offset = le_get_u32(request->payload + INPUT_AT_OFFSET);
+  return offset == 0 || offset == state.received;
+}
+
+static void do_input(struct answer *answer, const struct frame *request) {
+  size_t length;
+  uint32_t offset;
+  if (request->length <= INPUT_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  length = request->length - INPUT_FIELDS_BYTES;
+  offset = le_get_u32(request->payload + INPUT_AT_OFFSET);
+  if (offset > MODEL_INPUT_BYTES || length > MODEL_INPUT_BYTES - offset) {
+    refuse(answer, request, ERROR_OUT_OF_RANGE, offset);
+    return;
+  }
+  memcpy(engine_input() + offset, request->payload + INPUT_FIELDS_BYTES, length);
+  state.received = offset + (uint32_t)length;
+  state.output_valid = 0;
+  memset(answer->payload, 0, INPUT_ANSWER_FIELDS_BYTES);
+  le_put_u16(answer->payload + INPUT_ANSWER_AT_NEXT_SEQ, (uint16_t)(request->seq + 1u));
+  le_put_u32(answer->payload + INPUT_ANSWER_AT_RECEIVED, state.received);
+  answer->length = INPUT_ANSWER_FIELDS_BYTES;
+}
+
+static void answer_inference(struct answer *answer, const struct frame *request, uint32_t ticks) {
+  const int8_t *output = engine_output();
+  const size_t length = MODEL_OUTPUT_BYTES < SERVER_INLINE_OUTPUT ? MODEL_OUTPUT_BYTES : SERVER_INLINE_OUTPUT;
+  uint8_t *p = answer->payload;
+  memcpy(p + INFER_ANSWER_AT_SAMPLE, request->payload + INFER_AT_SAMPLE, 4);
+  le_put_u32(p + INFER_ANSWER_AT_TICKS_LOW, ticks);
+  le_put_u32(p + INFER_ANSWER_AT_TICKS_HIGH, 0);
+  le_put_u32(p + INFER_ANSWER_AT_OUTPUT_CRC, crc32_update(0, output, MODEL_OUTPUT_BYTES));
+  memcpy(p + INFER_ANSWER_FIELDS_BYTES, output, length);
+  answer->length = INFER_ANSWER_FIELDS_BYTES + length;
+}
+
+static void do_infer(struct answer *answer, const struct frame *request) {
+  uint32_t crc, start, ticks;
+  int status;
+  if (request->length != INFER_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  if (state.received != MODEL_INPUT_BYTES) {
+    refuse(answer, request, ERROR_BAD_STATE, state.received);
+    return;
+  }
+  state.received = 0; /* invoking destroys the input, and a wrong one is of no use */
+  crc = crc32_update(0, engine_input(), MODEL_INPUT_BYTES);
+  if (crc != le_get_u32(request->payload + INFER_AT_INPUT_CRC)) {
+    refuse(answer, request, ERROR_BAD_INPUT_CRC, crc);
+    return;
+  }
+  start = port_ticks();
+  status = engine_invoke();
+  ticks = port_ticks() - start;
+  if (status != 0) {
+    refuse(answer, request, ERROR_ENGINE, (uint32_t)status);
+    return;
+  }
+  state.inferences++;
+  state.output_valid = 1;
+  answer_inference(answer, request, ticks);
+}
+
+static void do_output(struct answer *answer, const struct frame *request) {
+  uint32_t offset, length;
+  if (request->length != OUTPUT_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  if (!state.output_valid) {
+    refuse(answer, request, ERROR_BAD_STATE, 0);
+    return;
+  }
+  offset = le_get_u32(request->payload + OUTPUT_AT_OFFSET);
+  length = le_get_u32(request->payload + OUTPUT_AT_LENGTH);
+  if (offset > MODEL_OUTPUT_BYTES || length > MODEL_OUTPUT_BYTES - offset ||
+      length > SERVER_MAX_PAYLOAD - OUTPUT_ANSWER_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_OUT_OF_RANGE, offset);
+    return;
+  }
+  le_put_u32(answer->payload + OUTPUT_ANSWER_AT_OFFSET, offset);
+  memcpy(answer->payload + OUTPUT_ANSWER_FIELDS_BYTES, engine_output() + offset, length);
+  answer->length = OUTPUT_ANSWER_FIELDS_BYTES + length;
+}
+
+static void do_stats(struct answer *answer, const struct server_counters *counters) {
+  uint8_t *p = answer->payload;
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_OK, counters->frames_ok);
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_BAD, counters->frames_bad);
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_FOREIGN, counters->frames_foreign);
+  le_put_u32(p + STATS_ANSWER_AT_DUPLICATES, counters->duplicates);
+  le_put_u32(p + STATS_ANSWER_AT_NACKS, counters->nacks);
+  le_put_u32(p + STATS_ANSWER_AT_ERRORS, counters->errors);
+  le_put_u32(p + STATS_ANSWER_AT_INFERENCES, state.inferences);
+  le_put_u32(p + STATS_ANSWER_AT_RX_OVERRUNS, port_rx_overruns());
+  le_put_u32(p + STATS_ANSWER_AT_STACK_BYTES, port_stack_bytes());
+  le_put_u32(p + STATS_ANSWER_AT_STACK_HIGH_WATER, port_stack_high_water());
+  answer->length = STATS_ANSWER_FIELDS_BYTES;
+}
+
+/* Takes note that the engine was prepared within so many bytes: its buffers are others than before. */
+static void engine_prepared(uint32_t arena_bytes, int status) {
+  state.received = 0;
+  state.output_valid = 0;
+  state.engine_status = status;
+  state.arena_is_cut = arena_bytes != engine_arena_bytes();
+}
+
+static void do_arena(struct answer *answer, const struct frame *request) {
+  uint32_t bytes;
+  int status;
+  if (request->length != ARENA_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  bytes = le_get_u32(request->payload + ARENA_AT_BYTES);
+  if (bytes > engine_arena_bytes()) {
+    refuse(answer, request, ERROR_OUT_OF_RANGE, bytes);
+    return;
+  }
+  status = engine_init_within(bytes);
+  if (status == ENGINE_ARENA_IS_FIXED) {
+    refuse(answer, request, ERROR_ENGINE, ENGINE_ARENA_IS_FIXED);
+    return;
+  }
+  engine_prepared(bytes, status);
+  le_put_u32(answer->payload + ARENA_ANSWER_AT_BYTES, bytes);
+  le_put_u32(answer->payload + ARENA_ANSWER_AT_USED, engine_arena_used());
+  le_put_u32(answer->payload + ARENA_ANSWER_AT_ENGINE_STATUS, (uint32_t)status);
+  answer->length = ARENA_ANSWER_FIELDS_BYTES;
+}
+
+void requests_init(int engine_status) {
+  memset(&state, 0, sizeof state);
+  state.engine_status = engine_status;
+}
+
+void requests_start_session(void) {
+  const uint32_t whole = engine_arena_bytes();
+  if (state.arena_is_cut) {
+    engine_prepared(whole, engine_init_within(whole));
+  }
+  state.received = 0;
+  state.output_valid = 0;
+}
+
+size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
+                          uint8_t *payload, uint8_t *type) {
+  const int needs_engine = request->type == MESSAGE_INPUT || request->type == MESSAGE_INFER;
+  struct answer answer = {payload, 0, (uint8_t)(request->type | PROTOCOL_ANSWER)};
+  if (needs_engine && state.engine_status != 0) {
+    refuse(&answer, request, ERROR_ENGINE, (uint32_t)state.engine_status);
+  } else {
+    switch (request->type) {
+      case MESSAGE_HELLO: do_hello(&answer); break;
+      case MESSAGE_INPUT: do_input(&answer, request); break;
+      case MESSAGE_INFER: do_infer(&answer, request); break;
+      case MESSAGE_OUTPUT: do_output(&answer, request); break;
+      case MESSAGE_STATS: do_stats(&answer, counters); break;
+      case MESSAGE_ECHO:
+        memcpy(payload, request->payload, request->length);
+        answer.length = request->length;
+        break;
+      case MESSAGE_RESET: break;
+      case MESSAGE_ARENA: do_arena(&answer, request); break;
+      default: refuse(&answer, request, ERROR_UNKNOWN_TYPE, request->type); break;
+    }
+  }
+  *type = answer.type;
+  return answer.length;
+}
