@@ -32,6 +32,7 @@ COMMANDS = (
     "build",
     "emulate",
     "verify",
+    "compare",
     "boards",
     "doctor",
 )

@@ -30,7 +30,7 @@ class Part(str, enum.Enum):
     APPLICATION: Serial server, frames, start-up, drivers; in RAM their buffers and state.
     ARENA: Activations. RAM alone.
     STACK: What the linker script reserves as stack (or heap). RAM alone.
-    LINKER: Padding between sections, and stubs for far calls.
+    PADDING: What the linker adds: padding between sections, and stubs for far calls.
     OTHER: Objects that are none of the above: not the project's, nor of a library that is known.
     """
 
@@ -41,7 +41,7 @@ class Part(str, enum.Enum):
     APPLICATION = "application"
     ARENA = "arena"
     STACK = "stack"
-    LINKER = "linker"
+    PADDING = "padding"
     OTHER = "other"
 
 
@@ -120,7 +120,7 @@ def find_parts(elf: Path) -> FirmwareParts | None:
 def divide(
     loaded: Sequence[range], allocated: Sequence[AllocatedSection], sections: Sequence[OutputSection]
 ) -> FirmwareParts:
-    """Divide the bytes of a firmware among its parts; what no input section covers is the linker's.
+    """Divide the bytes of a firmware among its parts; what no input section covers is padding.
 
     Args:
         loaded: What is written to flash, by the addresses where it runs.
@@ -144,7 +144,7 @@ def divide(
 def flash_part(section: InputSection) -> Part:
     """The part that an input section belongs to when it takes flash."""
     if section.name == FILL or section.object == _LINKER_STUBS:
-        return Part.LINKER
+        return Part.PADDING
     path = PurePosixPath(section.object)
     if section.member:
         return _library_part(path.name, _stem(section.member), section.name)
@@ -187,7 +187,7 @@ def _divided(
     for entry in (entry for section in sections for entry in section.inputs):
         common = range(max(addresses.start, entry.address), min(addresses.stop, entry.end))
         counts[part_of(entry)] += len(common)
-    counts[Part.LINKER] += len(addresses) - counts.total()
+    counts[Part.PADDING] += len(addresses) - counts.total()
     return counts
 
 

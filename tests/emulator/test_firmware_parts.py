@@ -41,7 +41,7 @@ def test_model_and_arena_are_what_was_generated(result: BuildResult) -> None:
     assert parts.ram[Part.ARENA] == compiled.arena_bytes
     assert parts.ram[Part.STACK] == 8192
     assert {Part.KERNELS, Part.RUNTIME, Part.LIBC, Part.APPLICATION} <= parts.flash.keys()
-    assert parts.flash.get(Part.LINKER, 0) < 256
+    assert parts.flash.get(Part.PADDING, 0) < 256
 
 
 def test_the_map_of_another_firmware_is_refused(result: BuildResult, tmp_path) -> None:

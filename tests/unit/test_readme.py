@@ -34,7 +34,7 @@ def test_the_board_table_names_every_board():
 
 
 def test_the_command_table_names_every_command():
-    assert re.findall(r"^\| `([a-z]+)(?: [A-Z]+)?` \|", README, re.MULTILINE)[: len(COMMANDS)] == list(
+    assert re.findall(r"^\| `([a-z]+)(?: [A-Z]+)*` \|", README, re.MULTILINE)[: len(COMMANDS)] == list(
         COMMANDS
     )
 

@@ -45,8 +45,8 @@ def entry(path, member="", name=".text.f", address=0, size=4):
         ("/usr/lib/gcc/arm-none-eabi/12.2.1/thumb/v7e-m+fp/hard/libgcc.a", "_dvmd_tls.o", ".text", Part.LIBC),
         (f"{LIBRARIES}/libstdc++_nano.a", "del_op.o", ".text", Part.LIBC),
         ("/usr/lib/gcc/arm-none-eabi/12.2.1/thumb/v7e-m+fp/hard/crti.o", "", ".init", Part.LIBC),
-        ("linker stubs", "", ".text.stub", Part.LINKER),
-        ("", "", FILL, Part.LINKER),
+        ("linker stubs", "", ".text.stub", Part.PADDING),
+        ("", "", FILL, Part.PADDING),
         ("/opt/libdsp.a", "fft.o", ".text", Part.OTHER),
         ("/tmp/cc8Q2z.ltrans0.ltrans.o", "", ".text", Part.OTHER),
     ],
@@ -78,8 +78,8 @@ def test_code_data_stack_and_padding_are_counted_once():
     ]
     # A loaded segment may begin before its first section, and holds .data by the address where it runs.
     parts = divide([range(0, 32), range(100, 108)], allocated, [text, data, stack, bss])
-    assert parts.flash == {Part.KERNELS: 8, Part.APPLICATION: 20, Part.LINKER: 12}
-    assert parts.ram == {Part.KERNELS: 8, Part.ARENA: 16, Part.STACK: 50, Part.LINKER: 4}
+    assert parts.flash == {Part.KERNELS: 8, Part.APPLICATION: 20, Part.PADDING: 12}
+    assert parts.ram == {Part.KERNELS: 8, Part.ARENA: 16, Part.STACK: 50, Part.PADDING: 4}
 
 
 PATHS = st.sampled_from(

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser compare` as a user calls it, on real firmware."""
+
+import json
+import shutil
+
+import pytest
+
+from mcu_ser.board import load_board
+from mcu_ser.cli.main import main
+from mcu_ser.generate.project import generate
+from mcu_ser.toolchain.cmake_gcc import build
+from tests.stm32_firmware import require_tools
+from tests.tiny_model import tiny_classifier
+
+pytestmark = pytest.mark.emulator
+
+
+def built(directory, board_id="netduinoplus2", options=None, model=None):
+    board = load_board(board_id)
+    require_tools(board, emulator=board_id != "host")
+    path = directory / "model.tflite"
+    path.write_bytes(model or tiny_classifier())
+    project = generate(path, board, "aot", directory / "project")
+    build(project, options)
+    return project
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory):
+    return built(tmp_path_factory.mktemp("fast"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return built(tmp_path_factory.mktemp("small"), options={"FIRMWARE_OPTIMIZATION": "-Os"})
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    return built(tmp_path_factory.mktemp("native"), "host")
+
+
+def compare(a, b, *options):
+    return main(["compare", str(a.root), str(b.root), *map(str, options)])
+
+
+def test_two_builds_of_one_model(fast, small, tmp_path, capsys):
+    assert compare(fast, small, "--random", 6, "--out", tmp_path) == 0
+    document = json.loads((tmp_path / "compare.json").read_text())
+    a, b = document["projects"]
+    assert (document["verdict"], document["identical"]) == ("pass", 6)
+    assert document["ticks_comparable"]
+    for side in (a, b):
+        assert sum(side["flash_parts"].values()) == side["flash_bytes"]
+        assert sum(side["ram_parts"].values()) == side["ram_bytes"]
+        assert side["identical"] == 6
+    assert a["flash_parts"]["model"] == b["flash_parts"]["model"]
+    assert a["flash_bytes"] > b["flash_bytes"]
+    assert 0 < a["instructions"]["median"] != b["instructions"]["median"] > 0
+    text = capsys.readouterr().out
+    assert "verdict: pass (all 6 outputs of both equal the oracle's byte for byte)" in text
+    assert f"wrote {tmp_path / 'compare.json'}" in text
+
+
+def test_two_boards_are_compared_but_for_their_durations(fast, native, capsys):
+    assert compare(fast, native, "--random", 3, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [project["board"] for project in document["projects"]] == ["netduinoplus2", "host"]
+    assert not document["ticks_comparable"]
+    assert document["projects"][1]["flash_parts"] is None
+
+
+def test_a_wrong_weight_in_one_of_them_fails(native, tmp_path, capsys):
+    project = tmp_path / "project"
+    shutil.copytree(native.root, project, ignore=shutil.ignore_patterns("build"))
+    source = project / "src" / "model" / "aot_weights.c"
+    head, brace, numbers = source.read_text().rpartition("= {")
+    first, comma, rest = numbers.partition(",")
+    source.write_text(f"{head}{brace}\n  {-int(first) or 1}{comma}{rest}")
+    assert main(["build", str(project)]) == 0
+    assert main(["compare", str(native.root), str(project), "--random", "16", "--out", str(tmp_path)]) == 1
+    document = json.loads((tmp_path / "compare.json").read_text())
+    assert document["verdict"] == "fail"
+    assert document["identical"] < 16
+    assert document["projects"][0]["identical"] == 16
+    assert document["mismatches"][0]["differing_bytes"] > 0
+    assert document["projects"][1]["changed_files"] == ["src/model/aot_weights.c"]
+    assert "changed in B since generated: src/model/aot_weights.c" in capsys.readouterr().out
+
+
+def test_another_model_is_refused(native, tmp_path, capsys):
+    other = built(tmp_path, "host", model=tiny_classifier(seed=2))
+    (tmp_path / "compare.json").write_text("old")
+    assert compare(native, other, "--random", 2, "--out", tmp_path) == 2
+    assert f"{other.root}: holds another model than {native.root}" in capsys.readouterr().err
+    assert not (tmp_path / "compare.json").exists()
+
+
+def test_what_is_not_built_is_refused_before_anything_runs(native, tmp_path, capsys):
+    project = tmp_path / "project"
+    shutil.copytree(native.root, project, ignore=shutil.ignore_patterns("build"))
+    assert main(["compare", str(native.root), str(project), "--random", "2"]) == 2
+    captured = capsys.readouterr()
+    assert f"{project}: is not built; try: mcu-ser build {project}" in captured.err
+    assert "host: " not in captured.err
+
+
+def test_a_port_that_is_not_there_ends_the_run(native, capsys):
+    assert compare(native, native, "--random", 2, "--port-b", "/dev/ttyNONE7") == 4
+    assert "/dev/ttyNONE7" in capsys.readouterr().err
