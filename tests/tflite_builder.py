@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import flatbuffers
@@ -29,12 +30,16 @@ OPTION_TABLES = {
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
+    "CONCATENATION": "ConcatenationOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
+    "MUL": "MulOptions",
     "PAD": "PadOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SUB": "SubOptions",
+    "TRANSPOSE": "TransposeOptions",
 }
 
 
@@ -61,6 +66,7 @@ class _Operator:
     options: dict[str, Any]
     table: str | None
     code: int | None
+    version: int
 
 
 @dataclass
@@ -123,22 +129,24 @@ class TfliteBuilder:
         *,
         table: str | None = "",
         code: int | None = None,
+        version: int = 1,
         **options: Any,
     ) -> None:
         """Add an operator. Options have the names of the schema's accessors, e.g. StrideH=2.
 
         `table` overrides the options table of the operator, None leaves the options out; `code` overrides
-        the index of its operator code.
+        the index of its operator code. Operators of one kind share their code, with the largest `version`.
         """
         name = OPTION_TABLES.get(opcode) if table == "" else table
-        self._operators.append(_Operator(opcode, tuple(inputs), tuple(outputs), options, name, code))
+        self._operators.append(_Operator(opcode, tuple(inputs), tuple(outputs), options, name, code, version))
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The model as a .tflite file with these tensors as input and output."""
         builder = flatbuffers.Builder(4096)
         buffers = self._buffers(builder)
         opcodes = sorted({operator.opcode for operator in self._operators})
-        codes = _offsets(builder, [_operator_code(builder, opcode) for opcode in opcodes])
+        versions = [max(o.version for o in self._operators if o.opcode == opcode) for opcode in opcodes]
+        codes = _offsets(builder, list(map(partial(_operator_code, builder), opcodes, versions)))
         subgraphs = _offsets(
             builder, [self._subgraph(builder, opcodes, inputs, outputs) for _ in range(self.subgraphs)]
         )
@@ -188,12 +196,12 @@ def _integers(builder: Any, values: Sequence[int]) -> int:
     return int(builder.CreateNumpyVector(np.asarray(values, np.int32)))
 
 
-def _operator_code(builder: Any, opcode: str) -> int:
+def _operator_code(builder: Any, opcode: str, version: int) -> int:
     number = getattr(tflite.BuiltinOperator, opcode)
     tflite.OperatorCodeStart(builder)
     tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, min(number, 127))
     tflite.OperatorCodeAddBuiltinCode(builder, number)
-    tflite.OperatorCodeAddVersion(builder, 1)
+    tflite.OperatorCodeAddVersion(builder, version)
     return int(tflite.OperatorCodeEnd(builder))
 
 

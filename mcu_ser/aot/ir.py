@@ -145,8 +145,8 @@ Options = WindowOptions | FullyConnectedOptions | AddOptions | SoftmaxOptions
 class Operator:
     """One operator; `inputs` and `outputs` are tensor indices, `ABSENT` for an optional input not given.
 
-    `opcode` is the operator's name in the .tflite schema, e.g. CONV_2D. `options` is None for operators
-    without options and for those that the reader does not know.
+    `opcode` is the operator's name in the .tflite schema, e.g. CONV_2D, `version` the lowest that the
+    converter says will do. `options` is None for operators without options and for unknown ones.
     """
 
     index: int
@@ -154,6 +154,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Options | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, eq=False)

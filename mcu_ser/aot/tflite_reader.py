@@ -135,7 +135,8 @@ def _integers(
     return tuple(int(value) for value in values()) if count else ()
 
 
-def _read_opcodes(root: Any, bounds: _Bounds) -> tuple[str, ...]:
+def _read_opcodes(root: Any, bounds: _Bounds) -> tuple[tuple[str, int], ...]:
+    """Name and version of each operator code."""
     names = _schema_names("BuiltinOperator")
 
     def opcode(code: Any) -> str:
@@ -149,7 +150,8 @@ def _read_opcodes(root: Any, bounds: _Bounds) -> tuple[str, ...]:
         return f"CUSTOM {_text(custom)}"
 
     count = bounds.vector(root.OperatorCodesLength(), 4, "operator codes")
-    return tuple(opcode(root.OperatorCodes(i)) for i in range(count))
+    codes = [root.OperatorCodes(i) for i in range(count)]
+    return tuple((opcode(code), code.Version()) for code in codes)
 
 
 def _text(raw: bytes) -> str:
@@ -233,18 +235,20 @@ def _read_constant(
 
 
 def _read_operator(
-    operator: Any, index: int, opcodes: tuple[str, ...], bounds: _Bounds, name: str
+    operator: Any, index: int, opcodes: tuple[tuple[str, int], ...], bounds: _Bounds, name: str
 ) -> Operator:
     code = operator.OpcodeIndex()
     if code >= len(opcodes):
         raise ModelError(
             name, f"operator {index} has operator code {code}", limit=f"{len(opcodes)} operator codes"
         )
-    where = f"operator {index} ({opcodes[code]})"
+    opcode, version = opcodes[code]
+    where = f"operator {index} ({opcode})"
     return Operator(
         index=index,
-        opcode=opcodes[code],
+        opcode=opcode,
+        version=version,
         inputs=_integers(operator.InputsLength, operator.InputsAsNumpy, bounds, f"inputs of {where}"),
         outputs=_integers(operator.OutputsLength, operator.OutputsAsNumpy, bounds, f"outputs of {where}"),
-        options=operator_options.read_options(opcodes[code], operator, where, name),
+        options=operator_options.read_options(opcode, operator, where, name),
     )

@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 RESOLVER_METHODS = {
     "ADD": "AddAdd",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONCATENATION": "AddConcatenation",
     "CONV_2D": "AddConv2D",
     "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
     "FULLY_CONNECTED": "AddFullyConnected",
+    "LOGISTIC": "AddLogistic",
     "MAX_POOL_2D": "AddMaxPool2D",
     "MEAN": "AddMean",
+    "MUL": "AddMul",
     "PAD": "AddPad",
     "PADV2": "AddPadV2",
     "RELU": "AddRelu",
     "RELU6": "AddRelu6",
     "RESHAPE": "AddReshape",
     "SOFTMAX": "AddSoftmax",
+    "SUB": "AddSub",
+    "TANH": "AddTanh",
+    "TRANSPOSE": "AddTranspose",
 }
 
 # TFLite-Micro keeps, per operator, a node, a registration, tensors and the kernel's data in the arena:
@@ -46,12 +52,16 @@ _BYTES_PER_LINE = 16
 
 @dataclass(frozen=True)
 class TflmArena:
-    """Estimate of the interpreter's arena on a 32-bit core, by part, in bytes."""
+    """Estimate of the interpreter's arena on a 32-bit core, by part, in bytes.
+
+    `peak_layer` is the index of the layer with the most live activations; None for a model without layers.
+    """
 
     activation_bytes: int
     channel_bytes: int
     operator_bytes: int
     margin_bytes: int = MARGIN_BYTES
+    peak_layer: int | None = None
 
     @property
     def arena_bytes(self) -> int:
@@ -115,8 +125,10 @@ def estimate_arena(graph: Graph) -> TflmArena:
     from mcu_ser.aot.lifetimes import find_buffers
 
     buffers = find_buffers(graph, {})
-    layers = range(-1, len(graph.operators) + 1)
-    live = (sum(_aligned(b.bytes) for b in buffers if b.first <= layer <= b.last) for layer in layers)
+    live = {
+        layer: sum(_aligned(b.bytes) for b in buffers if b.first <= layer <= b.last)
+        for layer in range(-1, len(graph.operators) + 1)
+    }
     channels = sum(
         len(tensor.quantization.scales)
         for operator in graph.operators
@@ -125,9 +137,10 @@ def estimate_arena(graph: Graph) -> TflmArena:
         if tensor is not None and tensor.quantization is not None and len(tensor.quantization.scales) > 1
     )
     return TflmArena(
-        activation_bytes=max(live),
+        activation_bytes=max(live.values()),
         channel_bytes=CHANNEL_BYTES * channels,
         operator_bytes=OPERATOR_BYTES * len(graph.operators),
+        peak_layer=max(range(len(graph.operators)), key=live.__getitem__, default=None),
     )
 
 
