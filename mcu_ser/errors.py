@@ -11,6 +11,7 @@ McuSerError
 │   └── BuildError       1  the compiler refused the project
 ├── ToolMissingError     3  a program or Python extra that is not installed
 └── DeviceError          4  the board, real or emulated, did not do its part
+    ├── FlashError       4  the flash tool could not write the firmware to the board
     ├── LinkError        4  the port cannot be opened, went away, or carries garbage
     ├── DeviceFaultError 4  the firmware crashed, rebooted or reported a fault
     └── MismatchError    4  the board runs another model, build or protocol
@@ -97,6 +98,10 @@ class DeviceError(McuSerError):
     """The board, real or emulated, did not do its part."""
 
     exit_code = 4
+
+
+class FlashError(DeviceError):
+    """The flash tool could not write the firmware to the board."""
 
 
 class LinkError(DeviceError):

@@ -30,6 +30,7 @@ COMMANDS = (
     "inspect",
     "generate",
     "build",
+    "flash",
     "emulate",
     "verify",
     "compare",

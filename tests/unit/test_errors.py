@@ -13,6 +13,7 @@ EXIT_CODES = {
     "BuildError": 1,
     "ToolMissingError": 3,
     "DeviceError": 4,
+    "FlashError": 4,
     "LinkError": 4,
     "DeviceFaultError": 4,
     "MismatchError": 4,
