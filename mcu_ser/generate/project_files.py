@@ -7,7 +7,7 @@ Pure but for reading the templates: the same input and version of mcu-ser give t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
     files[firmware.model_info_name] = _model_info_file(firmware, _NO_BUILD_ID)
     platform = _platform_files(firmware, files)
     files.update(platform)
-    files.update({name: content for name, content in _shared_files(firmware).items() if name not in platform})
+    files.update(_shared_files(firmware, brought=platform))
     build_id = _build_id(files)
     files[firmware.model_info_name] = _model_info_file(firmware, build_id)
     return files, build_id
@@ -67,6 +67,8 @@ def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
 def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
     runtime, layout = firmware_templates_dir() / "runtime", firmware.template.layout
     for path in sorted(runtime.glob("*.[ch]")):
+        if path.name in firmware.template.omit:
+            continue
         if not path.name.startswith("engine_") or path.stem == f"engine_{firmware.engine}":
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
     for name in firmware.compiled.kernels:
@@ -87,36 +89,42 @@ def _platform_files(firmware: Firmware, files: Mapping[str, bytes]) -> dict[str,
 
 
 def _context(firmware: Firmware) -> Context:
-    board = firmware.board
+    board, compiled = firmware.board, firmware.compiled
+    model_sha256 = sha256_hex(firmware.model)
     return Context(
         tool_version=__version__,
         board=board,
         engine=firmware.engine,
         baud=firmware.baud,
-        model_sha256=sha256_hex(firmware.model),
+        model_sha256=model_sha256,
         sources=(),
         include_dirs=(),
         stm32=stm32_values(board, board.build, firmware.baud)
         if isinstance(board.build, Stm32Build)
         else None,
+        info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
     )
 
 
-def _shared_files(firmware: Firmware) -> dict[str, bytes]:
-    """The files that every platform gets alike."""
-    compiled, context = firmware.compiled, _context(firmware)
+def _shared_files(firmware: Firmware, brought: Container[str]) -> dict[str, bytes]:
+    """The files that every platform gets alike, but those that the platform has `brought` itself."""
     names = {
-        **context.names(),
+        **_context(firmware).names(),
         "executable": firmware.template.executable,
         # TFLite-Micro runs the file as it is, so nothing that the compiler may have rewritten counts here.
         "tflm": tflm_values(firmware.model, read_model(firmware.model)),
-        "info": model_info(context.model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
+    }
+    templates = {
+        "src/tflm/model_data.h": "model_data.h.j2",
+        "src/tflm/model_data.cc": "model_data.cc.j2",
+        "src/tflm/op_resolver.h": "op_resolver.h.j2",
+        README_NAME: "README.md.j2",
+    }
+    rendered = {
+        name: _render_shared(template, names) for name, template in templates.items() if name not in brought
     }
     return {
-        "src/tflm/model_data.h": _render_shared("model_data.h.j2", names),
-        "src/tflm/model_data.cc": _render_shared("model_data.cc.j2", names),
-        "src/tflm/op_resolver.h": _render_shared("op_resolver.h.j2", names),
-        README_NAME: _render_shared("README.md.j2", names),
+        **rendered,
         ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),
         BOARD_NAME: firmware.board.yaml_text.encode(),
         MODEL_NAME: firmware.model,

@@ -4,6 +4,7 @@
     executable: firmware.elf                # what the build leaves in PROJECT/build/
     build: cmake                            # cmake, or arduino (toolchain/build.py)
     layout: {runtime: src/runtime, kernels: src/runtime/kernels, model: src/model}
+    omit: [main.c]                          # files of the runtime that the platform does without
     files:
       - {from: uart_v1.c, to: src/port/uart_v1.c}
       - {from: CMakeLists.txt.j2, to: CMakeLists.txt, render: true}
@@ -22,11 +23,12 @@ Every project also gets model.tflite, board.yaml, project.json, .gitignore and, 
 README.md.
 
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
-`sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), and `stm32`
-(finished register values and linker regions; None on other platforms).
+`sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the model's
+tensors as text) and `stm32` (finished register values and linker regions; None on other platforms).
 
-The build runs `cmake --preset firmware` and `cmake --build --preset firmware` in the project, so a template
-brings a CMakePresets.json whose presets of that name build into PROJECT/build.
+With `build: cmake`, `cmake --preset firmware` and `cmake --build --preset firmware` build the project, so a
+template brings a CMakePresets.json whose presets of that name build into PROJECT/build. With `build: arduino`
+it is a sketch in PROJECT/firmware, with the sketch.yaml and platformio.ini of arduino-cli and PlatformIO.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from mcu_ser.generate.jinja_env import render
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
+    from mcu_ser.generate.model_info import ModelInfo
     from mcu_ser.generate.stm32 import Stm32Values
 
 
@@ -60,6 +63,7 @@ class Context:
     sources: tuple[str, ...]
     include_dirs: tuple[str, ...]
     stm32: Stm32Values | None
+    info: ModelInfo | None = None
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""
@@ -105,6 +109,7 @@ class Template:
     files: tuple[Mapping[str, Any], ...]
     build: BuildSystem = "cmake"
     layout: Layout = field(default_factory=Layout)
+    omit: frozenset[str] = frozenset()
 
     def resolve(self, context: Context) -> tuple[TemplateFile, ...]:
         """The files for one project, with every name in `from` and `to` filled in."""
@@ -134,9 +139,9 @@ def load_template(directory: Path) -> Template:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(path, f"is not YAML: {' '.join(str(error).split())}") from error
-    required, optional = {"executable", "files"}, {"build", "layout"}
+    required, optional = {"executable", "files"}, {"build", "layout", "omit"}
     if not isinstance(document, dict) or not required <= set(document) <= required | optional:
-        raise ConfigError(path, "must have the keys executable and files, may have build and layout")
+        raise ConfigError(path, "must have the keys executable and files, may have build, layout and omit")
     if not isinstance(document["executable"], str) or not isinstance(document["files"], list):
         raise ConfigError(path, "executable must be a name and files a list")
     if document.get("build", "cmake") not in get_args(BuildSystem):
@@ -149,7 +154,14 @@ def load_template(directory: Path) -> Template:
         tuple(document["files"]),
         document.get("build", "cmake"),
         _layout(document.get("layout", {}), path),
+        _omitted(document.get("omit", []), path),
     )
+
+
+def _omitted(names: Any, path: Path) -> frozenset[str]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(path, "omit must be a list of files of the runtime")
+    return frozenset(names)
 
 
 def _layout(entries: Any, path: Path) -> Layout:

@@ -2,7 +2,7 @@
 """A linked ELF, turned into the flash and RAM that it takes, and checked against the board.
 
 Flash is what the loader writes: code, constants and the initial values of data. RAM is data, zeroed data
-and, on a board, the stack that the linker script reserves.
+and, on a board, the stack that the linker script reserves; a heap of whatever is left counts for nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ class ElfSection:
     address: int
     bytes: int
     writable: bool
+
+    @property
+    def takes_ram(self) -> bool:
+        """Whether the firmware needs it. Arduino's linker script stretches the heap over what is left."""
+        return self.writable and self.name != ".heap"
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def measure(elf: Path, board: Board) -> Footprint:
     facts = _read_elf(elf)
     footprint = Footprint(
         flash_bytes=facts.loaded_bytes,
-        ram_bytes=sum(section.bytes for section in facts.sections if section.writable),
+        ram_bytes=sum(section.bytes for section in facts.sections if section.takes_ram),
         flash_limit_bytes=board.flash_bytes,
         ram_limit_bytes=board.ram_bytes,
         sections=facts.sections,

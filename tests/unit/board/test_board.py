@@ -198,15 +198,6 @@ def test_every_board_that_one_can_buy_can_be_flashed() -> None:
         assert (board.flash is not None) == (board.platform in {"arduino", "stm32"}), board.id
 
 
-def test_arduino_board_needs_its_fqbn() -> None:
-    build = STM32_YAML[STM32_YAML.index("build:") : STM32_YAML.index("serial:")]
-    text = STM32_YAML.replace(build, "build: {fqbn: arduino:mbed_nano:nano33ble}\n")
-    board = parse_board(text.replace("platform: stm32", "platform: arduino"), PATH)
-    assert board.platform == "arduino"
-    with pytest.raises(ConfigError, match=r"build\.family: unknown key"):
-        parse_board(STM32_YAML.replace("platform: stm32", "platform: arduino"), PATH)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

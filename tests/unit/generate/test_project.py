@@ -192,12 +192,12 @@ def test_engine_tflm_says_where_its_files_are(tmp_path: Path, model: Path) -> No
     assert not (tmp_path / "project").exists()
 
 
-def test_platform_without_template_is_refused(tmp_path: Path, model: Path) -> None:
-    text = load_board("netduinoplus2").yaml_text
-    build = text[text.index("build:") : text.index("serial:")]
-    arduino = text.replace(build, "build: {fqbn: a:b:c}\n").replace("platform: stm32", "platform: arduino")
+def test_platform_without_template_is_refused(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcu_ser.generate.project.firmware_templates_dir", lambda: tmp_path)
     with pytest.raises(ConfigError, match="platform 'arduino': has no firmware template"):
-        generate(model, parse_board(arduino, Path("x.yaml")), "aot", tmp_path / "project")
+        generate(model, load_board("arduino_nano_33_ble"), "aot", tmp_path / "project")
 
 
 def test_unreadable_model_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def test_no_file_leaves_the_project(tmp_path: Path, target: str) -> None:
         ("executable: a\nfiles: [{from: b}]\n", "is not {from, to, render}"),
         ("executable: a\nfiles: [{from: b, to: c, rendr: true}]\n", "is not {from, to, render}"),
         ("executable: a\nfiles: [{from: b, to: c, render: 'yes'}]\n", "is not {from, to, render}"),
+        ("executable: a\nfiles: []\nomit: main.c\n", "omit must be a list of files of the runtime"),
+        ("executable: a\nfiles: []\nomit: [1]\n", "omit must be a list of files of the runtime"),
         ("executable: [", "is not YAML"),
     ],
 )
@@ -99,7 +101,7 @@ def test_platform_without_template_is_an_error(tmp_path: Path) -> None:
         load_template(tmp_path / "arduino")
 
 
-@pytest.mark.parametrize("platform", ["stm32", "host"])
+@pytest.mark.parametrize("platform", ["arduino", "stm32", "host"])
 def test_every_file_of_a_platform_is_in_its_template(platform: str) -> None:
     """A file that no project gets is dead; drivers of other families are chosen by name."""
     directory = firmware_templates_dir() / platform
