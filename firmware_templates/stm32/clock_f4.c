@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* STM32F4 clock tree: HSI -> PLL -> core. Source: RM0090 and RM0390, chapters PWR, RCC and FLASH. */
+/* STM32F4 and STM32F7 clock tree: HSI -> PLL -> core. Source: RM0090, RM0390 and RM0410, chapters PWR, RCC and
+ * FLASH. */
 #include "board_config.h"
 #include "clock.h"
+#include "poll.h"
 #include "stm32_registers.h"
-
-/* Turns of a polling loop. The slowest step, PLL lock, takes at most 0.3 ms: under 5000 cycles of the reset
- * clock. */
-#define MAX_POLLS 50000u
-
-static int wait_until(volatile uint32_t *reg, uint32_t mask, uint32_t value) {
-  for (uint32_t polls = 0; polls < MAX_POLLS; polls++) {
-    if ((*reg & mask) == value) {
-      return 1;
-    }
-  }
-  return 0;
-}
 
 static int run_from_hsi(void) {
   RCC_CR |= RCC_CR_HSION;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The STM32F4 registers that the firmware uses.
+/* The STM32F4 and STM32F7 registers that the firmware uses.
  * Source: RM0090 (STM32F405/407/42x/43x) and RM0390 (STM32F446); the addresses and bits are the same in
- * RM0368 (STM32F401) and RM0383 (STM32F411). */
+ * RM0368 (STM32F401), RM0383 (STM32F411) and RM0410 (STM32F76x/77x, where PWR_CR and PWR_CSR are called PWR_CR1
+ * and PWR_CSR1). */
 #ifndef STM32_REGISTERS_H
 #define STM32_REGISTERS_H
 

@@ -4,6 +4,7 @@
 #include "rx_ring.h"
 #include "stm32_registers.h"
 #include "uart.h"
+#include "uart_pins.h"
 
 #define USART_SR REG32(BOARD_UART_BASE + 0x00u)
 #define USART_SR_ORE (1u << 3)
@@ -21,24 +22,8 @@
 /* The last byte takes ten bit times: at 9600 baud and 216 MHz, 225,000 cycles. */
 #define MAX_FLUSH_POLLS 250000u
 
-static void pin_init(uint32_t gpio, uint32_t pin, uint32_t function) {
-  const uint32_t nibble = 4u * (pin % 8u);
-  GPIO_AFR(gpio, pin) = (GPIO_AFR(gpio, pin) & ~(0xFu << nibble)) | function << nibble;
-  /* An open receive line must idle high, or noise reads as bytes. */
-  GPIO_PUPDR(gpio) = (GPIO_PUPDR(gpio) & ~(3u << 2u * pin)) | GPIO_PUPDR_UP << 2u * pin;
-  GPIO_MODER(gpio) = (GPIO_MODER(gpio) & ~(3u << 2u * pin)) | GPIO_MODER_ALTERNATE << 2u * pin;
-}
-
-static void enable_clock(uint32_t reg, uint32_t bit) {
-  REG32(reg) |= 1u << bit;
-  (void)REG32(reg); /* the clock needs two bus cycles before the peripheral answers */
-}
-
 void uart_init(uint32_t bus_hz, uint32_t baud) {
-  enable_clock(BOARD_GPIO_ENABLE_REGISTER, BOARD_GPIO_ENABLE_BIT);
-  enable_clock(BOARD_UART_ENABLE_REGISTER, BOARD_UART_ENABLE_BIT);
-  pin_init(BOARD_TX_GPIO, BOARD_TX_PIN, BOARD_TX_FUNCTION);
-  pin_init(BOARD_RX_GPIO, BOARD_RX_PIN, BOARD_RX_FUNCTION);
+  uart_pins_init();
   USART_BRR = (bus_hz + baud / 2u) / baud;
   USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
   NVIC_ISER(BOARD_UART_IRQ / 32u) = 1u << BOARD_UART_IRQ % 32u;

@@ -16,7 +16,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from mcu_ser.board.arduino import ArduinoBuild
 from mcu_ser.board.flash_tools import FlashTools
 from mcu_ser.board.section import Address, Hertz, Section, Source
-from mcu_ser.board.stm32 import MAX_BAUD_ERROR_FRACTION, Stm32Build
+from mcu_ser.board.stm32 import Stm32Build
+from mcu_ser.board.uart import MAX_BAUD_ERROR_FRACTION
 from mcu_ser.board.validation import NestedError
 
 Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
@@ -32,7 +33,7 @@ class Mcu(Section):
 
     part: Identifier
     core: Identifier
-    features: tuple[Literal["dsp", "fpu", "mve"], ...]
+    features: tuple[Literal["dsp", "fpu", "mve", "cache"], ...]
     clock_hz: Hertz | None
     source: Source
 
@@ -212,9 +213,9 @@ class Board(Section):
             raise ValueError(f"budget: flash reserve is {reserve} B, {flash.name} has {flash.bytes} B")
 
     def _check_stm32(self, build: Stm32Build) -> None:
-        if build.clock.sysclk_hz != self.mcu.clock_hz:
+        if build.clock.core_hz != self.mcu.clock_hz:
             raise ValueError(
-                f"build.clock gives {build.clock.sysclk_hz} Hz, mcu.clock_hz is {self.mcu.clock_hz} Hz"
+                f"build.clock gives {build.clock.core_hz} Hz, mcu.clock_hz is {self.mcu.clock_hz} Hz"
             )
         error = build.baud_error_fraction(self.serial.baud)
         if error > MAX_BAUD_ERROR_FRACTION:

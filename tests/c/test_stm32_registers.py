@@ -60,6 +60,7 @@ class Chip:
                 *(f"-I{HERE}", f"-I{port}", f"-I{project.root / 'src' / 'runtime'}"),
                 *(HERE / "stm32_register_model.c", port / "clock_f4.c", port / "uart_v1.c"),
                 port / "rx_ring.c",
+                port / "uart_pins.c",
                 *("-o", library),
             ],
             check=True,

@@ -3,13 +3,15 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_ser.board import load_board, parse_board
-from mcu_ser.board.stm32 import ClockF4, Pll, Stm32Build
+from mcu_ser.board.clock_f4 import ClockF4, Pll
+from mcu_ser.board.stm32 import FAMILIES, FamilyName, Stm32Build
 from mcu_ser.resources import firmware_templates_dir
 
 
@@ -60,7 +62,7 @@ def test_register_values_of_real_parts(
     part: str, tree: ClockF4, pllcfgr: int, cfgr: int, acr: int, mhz: int
 ) -> None:
     assert (tree.pllcfgr, tree.cfgr_dividers, tree.flash_acr) == (pllcfgr, cfgr, acr), part
-    assert tree.sysclk_hz == mhz * 1_000_000
+    assert tree.core_hz == mhz * 1_000_000
 
 
 def test_shipped_board_runs_at_the_clock_it_names() -> None:
@@ -100,16 +102,13 @@ def test_baud_error_covers_full_and_reset_clock(baud: int, worst: float) -> None
     assert max(errors) == pytest.approx(worst, abs=0.0005)
 
 
-def test_every_driver_a_board_may_name_exists_in_the_template() -> None:
-    schema = Stm32Build.model_json_schema()
-    drivers = [
-        schema["$defs"]["ClockF4"]["properties"]["driver"]["const"],
-        schema["$defs"]["UartV1"]["properties"]["driver"]["const"],
-    ]
-    for driver in drivers:
-        assert (firmware_templates_dir() / "stm32" / f"{driver}.c").is_file()
-    family = schema["properties"]["family"]["const"]
-    assert (firmware_templates_dir() / "stm32" / f"registers_{family}.h").is_file()
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_every_driver_a_family_names_exists_in_the_template(name: FamilyName) -> None:
+    family, stm32 = FAMILIES[name], firmware_templates_dir() / "stm32"
+    for section in (family.clock, family.uart):
+        (driver,) = get_args(section.model_fields["driver"].annotation)
+        assert (stm32 / f"{driver}.c").is_file()
+    assert (stm32 / family.registers).is_file()
 
 
 def test_addresses_of_the_board_lie_where_the_register_header_has_the_peripherals() -> None:
