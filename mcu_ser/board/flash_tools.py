@@ -89,16 +89,14 @@ class BossacArguments(Section):
 
 
 class ArduinoCliArguments(Section):
-    """`arduino-cli upload` with the profile of that name in the project's sketch.yaml."""
+    """`arduino-cli upload` with the profile of the project's sketch.yaml (`build.profile`)."""
 
-    profile: Word
     source: Source
 
 
 class PlatformioArguments(Section):
-    """`pio run --target upload` with the environment of that name in the project's platformio.ini."""
+    """`pio run --target upload` with the environment of the project's platformio.ini (`build.profile`)."""
 
-    environment: Word
     source: Source
 
 

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from mcu_ser.board.flash_tools import PlatformioArguments
+from mcu_ser.flash.arduino_cli import arduino_build
 from mcu_ser.flash.runner import FlashJob, Runner
 from mcu_ser.programs import PLATFORMIO
 
@@ -31,7 +32,7 @@ class Platformio(Runner[PlatformioArguments]):
     def argv(self, program: str, job: FlashJob) -> list[str]:
         return [
             *(program, "run"),
-            *("--environment", self.arguments(job.board).environment),
+            *("--environment", arduino_build(job.board).profile),
             *("--target", "upload"),
             *("--upload-port", job.port or "PORT"),
         ]
