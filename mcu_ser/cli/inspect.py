@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import argparse
 
     from mcu_ser.aot.compile import CompiledModel, Layer, TensorSpec
-    from mcu_ser.aot.fit import Fit
+    from mcu_ser.aot.ir import Graph
     from mcu_ser.board import Board
+    from mcu_ser.generate.assessment import Assessment, Verdict
+    from mcu_ser.generate.fit import Fit
 
 _MAX_NAME = 36
+_ENGINES = ("aot", "tflm")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -24,15 +27,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "inspect",
         help="show what a .tflite costs and which boards it fits",
-        description="Show the layers of an int8 .tflite, what they cost, and whether the model fits a board.",
+        description="Show the layers of an int8 .tflite, what they cost, and for each board and engine "
+        "whether the model fits, by how many bytes it does not, and which layer needs the most.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL.tflite", help="int8 model")
     parser.add_argument(
         "--board",
         action="append",
         metavar="BOARD",
-        help="a board that the model must fit; may be repeated (default: show all boards)",
+        help="a board that the model must fit with one of the engines, or all: every board, none of which "
+        "it must fit (default); may be repeated",
     )
+    parser.add_argument("--engine", choices=_ENGINES, help="this engine alone (default: both)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
     return parser
@@ -42,29 +48,27 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0.
 
     Raises:
-        ModelError: The model cannot be read, or has layers that the engine does not support.
+        ModelError: The model cannot be read, or has layers that no engine supports.
         BudgetError: The model does not fit a board that was asked for by name.
     """
-    from mcu_ser.aot.compile import compile_model
-    from mcu_ser.aot.fit import check_fit, find_fit
+    from mcu_ser.generate.assessment import assess, check_assessment, check_runnable
 
     output = Output(as_json=args.json)
     named = args.board or ["all"]
     boards = _boards(named, args.boards_dir)
-    compiled = compile_model(_read(args.model), str(args.model))
-    fits = [find_fit(compiled, board) for board in boards]
-    output.document(_document(args.model, compiled, fits))
+    engines = (args.engine,) if args.engine else _ENGINES
+    assessment = assess(_read(args.model), str(args.model), boards, engines)
+    check_runnable(assessment)
+    output.document(_document(args.model, assessment))
     if not args.json:
-        _print_layers(output, compiled)
-        _print_totals(output, compiled)
-        _print_fits(output, fits)
+        _print_model(output, assessment)
+        _print_engines(output, assessment)
+        _print_verdicts(output, assessment)
     for board in boards:
         if board.id in named:
-            check_fit(compiled, board)
-    generate = shell_command(
-        *("mcu-ser", "generate", args.model, "--board", _next_board(fits), "--out", "PROJECT")
-    )
-    output.wrote(next_command=generate)
+            check_assessment(assessment, board)
+    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), "--out", "PROJECT")
+    output.wrote(next_command=shell_command(*generate))
     return 0
 
 
@@ -87,8 +91,12 @@ def _boards(names: list[str], directory: Path | None) -> list[Board]:
     return boards
 
 
-def _next_board(fits: list[Fit]) -> str:
-    return next((fit.board_id for fit in fits if fit.fits), "BOARD")
+def _next_options(assessment: Assessment) -> tuple[str, ...]:
+    """The first board and engine that fit."""
+    fitting = next((verdict for verdict in assessment.verdicts if verdict.fits), None)
+    if fitting is None:
+        return "--board", "BOARD"
+    return "--board", fitting.board_id, "--engine", fitting.engine
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -98,8 +106,37 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _label(layer: Layer) -> str:
     from mcu_ser.aot.ir import short_name
 
-    name = short_name(layer.name)
+    return _short(short_name(layer.name))
+
+
+def _short(name: str) -> str:
     return name if len(name) <= _MAX_NAME else "..." + name[3 - _MAX_NAME :]
+
+
+def _print_model(output: Output, assessment: Assessment) -> None:
+    """Layers and totals: as the ahead-of-time engine compiles them, or as the file has them."""
+    if assessment.compiled is None:
+        _print_operators(output, assessment.graph)
+        output.say(f"model   {assessment.name}, SHA-256 {assessment.sha256}")
+        return
+    _print_layers(output, assessment.compiled)
+    _print_totals(output, assessment.compiled)
+
+
+def _print_operators(output: Output, graph: Graph) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mcu_ser.aot.ir import short_name
+
+    table = Table()
+    for heading in ("#", "operator", "name", "output"):
+        table.add_column(heading, overflow="fold")
+    for operator in graph.operators:
+        name = short_name(graph.layer_name(operator))
+        shapes = ", ".join(tensor.shape_text for tensor in graph.results(operator))
+        table.add_row(str(operator.index), operator.opcode, Text(_short(name)), shapes)
+    output.table(table)
 
 
 def _print_layers(output: Output, compiled: CompiledModel) -> None:
@@ -130,14 +167,11 @@ def _print_layers(output: Output, compiled: CompiledModel) -> None:
 def _print_totals(output: Output, compiled: CompiledModel) -> None:
     bound = compiled.plan.lower_bound
     over = f"{compiled.arena_bytes / bound - 1:.1%} above the lower bound of {bound} B"
-    peak = compiled.peak_layer
     output.say(f"model   {compiled.name}, SHA-256 {compiled.sha256}")
     output.say(f"input   {_spec_text(compiled.input)}")
     output.say(f"output  {_spec_text(compiled.output)}")
     output.say(f"MACs    {compiled.macs}")
-    output.say(f"weights {compiled.weight_bytes} B of flash, biases and multipliers included")
-    where = f"; most alive at layer {peak.index}, {peak.operator}" if peak else ""
-    output.say(f"arena   {compiled.arena_bytes} B of RAM, {over}{where}")
+    output.say(f"arena   {compiled.arena_bytes} B as planned by engine aot, {over}")
 
 
 def _spec_text(spec: TensorSpec) -> str:
@@ -145,45 +179,117 @@ def _spec_text(spec: TensorSpec) -> str:
     return f"{_shape(spec.shape)} int8, real = {spec.scale:.9g} * (int8{offset})"
 
 
-def _print_fits(output: Output, fits: list[Fit]) -> None:
-    for fit in fits:
-        output.say(f"{fit.board_id}: {_verdict(fit)}")
+def _print_engines(output: Output, assessment: Assessment) -> None:
+    """What each engine needs whatever the board, or why it cannot run the model."""
+    for answer in assessment.answers():
+        if answer.needs is None:
+            output.say(f"{answer.library}: cannot run this model")
+            for line in answer.refusals:
+                output.say(f"  {line}")
+            continue
+        needs = answer.needs
+        library = "; the library's code comes on top" if needs.engine == "tflm" else ""
+        output.say(f"{answer.library}:")
+        output.say(f"  flash {needs.flash_bytes} B for {needs.constants}{_most(needs.flash_layer)}{library}")
+        output.say(
+            f"  RAM   {needs.arena_bytes} B for the arena, {needs.arena_basis}{_most(needs.arena_layer)}"
+        )
 
 
-def _verdict(fit: Fit) -> str:
-    flash = "" if fit.flash_limit is None else f" of {fit.flash_limit}"
-    arena = "" if fit.arena_limit is None else f" of {fit.arena_limit}"
-    need = f"weights {fit.flash_bytes}{flash} B, arena {fit.arena_bytes}{arena} B"
-    if fit.fits:
-        return f"fits ({need})"
+def _most(layer: str | None) -> str:
+    return "" if layer is None else f", most at {layer}"
+
+
+def _print_verdicts(output: Output, assessment: Assessment) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("board", "engine", "verdict"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("flash B, of it", "RAM B, of it"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("tightest", no_wrap=True)
+    previous = None
+    for verdict in assessment.verdicts:
+        name = "" if verdict.board_id == previous else verdict.board_id
+        table.add_row(name, verdict.engine, *_verdict_cells(verdict))
+        previous = verdict.board_id
+    output.table(table)
+
+
+def _verdict_cells(verdict: Verdict) -> tuple[str, ...]:
+    if verdict.answer is None:
+        return "not on this platform", "", "", ""
+    if verdict.fit is None:
+        return "cannot run it", "", "", ""
+    fit, needs = verdict.fit, verdict.fit.needs
+    return (
+        _verdict_text(fit),
+        _share(needs.flash_bytes, fit.flash_limit),
+        _share(needs.arena_bytes, fit.arena_limit),
+        _dominant(fit),
+    )
+
+
+def _dominant(fit: Fit) -> str:
+    """Such as "arena: layer 7"; what the layer is has been said above."""
+    layer = fit.dominant_layer
+    return fit.dominant if layer is None else f"{fit.dominant}: {layer.partition(',')[0]}"
+
+
+def _verdict_text(fit: Fit) -> str:
+    """The line break keeps the column narrow when both are too small."""
     excess = [
-        f"{count} B of {kind} too many"
-        for kind, count in (("flash", fit.flash_excess), ("RAM", fit.arena_excess))
+        f"{kind} short of {count:,} B"
+        for kind, count in (("RAM", fit.arena_excess), ("flash", fit.flash_excess))
         if count
     ]
-    return f"does not fit: {', '.join(excess)} ({need})"
+    return "\n".join(excess) or "fits"
 
 
-def _document(path: Path, compiled: CompiledModel, fits: list[Fit]) -> dict[str, Any]:
+def _share(need: int, limit: int | None) -> str:
+    return f"{need:,}" if not limit else f"{need:,} {100 * need / limit:4.0f} %"
+
+
+def _document(path: Path, assessment: Assessment) -> dict[str, Any]:
     from dataclasses import asdict
 
+    compiled = assessment.compiled
+    figures: dict[str, Any] = dict.fromkeys(
+        ("input", "output", "macs", "weight_bytes", "arena_bytes", "arena_lower_bound", "layers")
+    )
+    if compiled is not None:
+        figures = {
+            "input": asdict(compiled.input),
+            "output": asdict(compiled.output),
+            "macs": compiled.macs,
+            "weight_bytes": compiled.weight_bytes,
+            "arena_bytes": compiled.arena_bytes,
+            "arena_lower_bound": compiled.plan.lower_bound,
+            "layers": [asdict(layer) for layer in compiled.layers],
+        }
     return {
         "model": str(path),
-        "sha256": compiled.sha256,
-        "input": asdict(compiled.input),
-        "output": asdict(compiled.output),
-        "macs": compiled.macs,
-        "weight_bytes": compiled.weight_bytes,
-        "arena_bytes": compiled.arena_bytes,
-        "arena_lower_bound": compiled.plan.lower_bound,
-        "layers": [asdict(layer) for layer in compiled.layers],
-        "boards": [
-            {
-                **asdict(fit),
-                "flash_excess": fit.flash_excess,
-                "arena_excess": fit.arena_excess,
-                "fits": fit.fits,
-            }
-            for fit in fits
-        ],
+        "sha256": assessment.sha256,
+        **figures,
+        "boards": [_verdict_document(verdict) for verdict in assessment.verdicts],
+    }
+
+
+def _verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """One board with one engine; the figures are None where the engine does not run the model."""
+    fit = verdict.fit
+    needs = None if fit is None else fit.needs
+    figures = ("flash_limit", "flash_excess", "arena_limit", "arena_excess", "dominant", "dominant_layer")
+    own = ("flash_bytes", "arena_bytes", "arena_basis", "flash_layer", "arena_layer")
+    return {
+        "board_id": verdict.board_id,
+        "engine": verdict.engine,
+        "available": verdict.answer is not None,
+        "library": None if verdict.answer is None else verdict.answer.library,
+        "refusals": [] if verdict.answer is None else list(verdict.answer.refusals),
+        "fits": verdict.fits,
+        **{key: None if fit is None else getattr(fit, key) for key in figures},
+        **{key: None if needs is None else getattr(needs, key) for key in own},
     }

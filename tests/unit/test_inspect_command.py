@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import argparse
 import json
+import re
 
 import numpy as np
 import pytest
 
+from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli import inspect
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
 from tests.tflite_builder import TfliteBuilder
@@ -36,12 +38,47 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         "input   1x4 int8, real = 0.5 * (int8 + 3)",
         "output  1x2 int8, real = 0.25 * (int8)",
         "MACs    8",
-        "weights 21 B of flash",
-        "arena   8 B of RAM, 0.0% above the lower bound of 8 B; most alive at layer 0, FULLY_CONNECTED",
-        "netduinoplus2: fits (weights 21 of",
-        "--board netduinoplus2 --out PROJECT",
+        "arena   8 B as planned by engine aot, 0.0% above the lower bound of 8 B",
+        "engine aot:\n  flash 21 B for the weights, most at layer 0, FULLY_CONNECTED [red]layer/",
+        "  RAM   8 B for the arena, planned, most at layer 0, FULLY_CONNECTED",
+        f"engine tflm, TFLite-Micro:\n  flash {len(_model())} B for the model, most at layer 0",
+        "the library's code comes on top",
+        "--board netduinoplus2 --engine aot --out PROJECT",
     ):
         assert part in text
+
+
+def _rows(text):
+    """Board and engine -> the other cells of the verdict table."""
+    rows, board = {}, ""
+    for line in text.partition("tightest")[2].splitlines():
+        cells = [cell for cell in re.split(r"\s{2,}", line.strip()) if cell]
+        if len(cells) < 2:
+            continue
+        if cells[0] not in {"aot", "tflm"}:
+            board = cells.pop(0)
+        rows[board, cells[0]] = cells[1:]
+    return rows
+
+
+def test_every_board_and_engine_has_a_row(tmp_path, capsys):
+    assert _inspect(tmp_path) == 0
+    text = capsys.readouterr().out
+    rows = _rows(text)
+    assert {board for board, _ in rows} == {board.id for board in list_boards()}
+    assert rows["netduinoplus2", "aot"][0] == "fits"
+    assert rows["netduinoplus2", "aot"][-1] == "arena: layer 0"
+    assert rows["netduinoplus2", "tflm"][0] == "fits"
+    assert rows["host", "tflm"] == ["not on this platform"]
+    assert max(map(len, text.partition("tightest")[2].splitlines()[:-1])) <= 110
+
+
+def test_one_engine_alone(tmp_path, capsys):
+    assert _inspect(tmp_path, "--engine", "tflm", "--board", "netduinoplus2") == 0
+    text = capsys.readouterr().out
+    assert "engine aot:" not in text
+    assert set(_rows(text)) == {("netduinoplus2", "tflm")}
+    assert "--board netduinoplus2 --engine tflm --out PROJECT" in text
 
 
 def test_json_is_one_document(tmp_path, capsys):
@@ -51,28 +88,93 @@ def test_json_is_one_document(tmp_path, capsys):
     assert document["layers"][0]["operator"] == "FULLY_CONNECTED"
     assert document["layers"][0]["sparsity"] == 0.5
     assert document["input"] == {"name": "in", "shape": [1, 4], "scale": 0.5, "zero_point": -3, "bytes": 4}
-    assert {board["board_id"]: board["fits"] for board in document["boards"]}["netduinoplus2"] is True
+    rows = {(row["board_id"], row["engine"]): row for row in document["boards"]}
+    assert rows["netduinoplus2", "aot"]["fits"] is True
+    assert rows["netduinoplus2", "aot"]["flash_bytes"] == 21
+    assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model())
+    assert rows["netduinoplus2", "tflm"]["arena_basis"] == "estimated"
+    assert (rows["host", "tflm"]["available"], rows["host", "tflm"]["fits"]) == (False, False)
 
 
 def test_a_board_that_was_asked_for_must_fit(tmp_path, capsys):
     with pytest.raises(BudgetError, match="netduinoplus2: arena needs"):
         _inspect(tmp_path, "--board", "netduinoplus2", file=_model(200_000))
-    text = capsys.readouterr().out
-    assert "netduinoplus2: does not fit: " in text
-    assert "B of RAM too many" in text
+    limit = load_board("netduinoplus2").budget.arena_bytes
+    rows = _rows(capsys.readouterr().out)
+    assert rows["netduinoplus2", "aot"][0] == f"RAM short of {200_004 - limit:,} B"
+    assert rows["netduinoplus2", "aot"][-1] == "arena: layer 0"
+    assert rows["netduinoplus2", "tflm"][0].startswith("RAM short of ")
 
 
 def test_of_all_boards_some_need_not_fit(tmp_path, capsys):
-    assert _inspect(tmp_path, "--board", "all", file=_model(200_000)) == 0
+    assert _inspect(tmp_path, "--board", "all", file=_model(1_000_000)) == 0
     text = capsys.readouterr().out
-    assert "netduinoplus2: does not fit: " in text
-    assert "host: fits" in text
-    assert "--board host" in text
+    assert _rows(text)["netduinoplus2", "aot"][0].startswith("RAM short of ")
+    assert _rows(text)["host", "aot"][0] == "fits"
+    assert "--board host --engine aot" in text
+
+
+def _per_channel_dense():
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), scale=0.5)
+    w = model.tensor((2, 4), scale=np.array([1.0, 2.0], np.float32), data=np.ones((2, 4)), name="w")
+    y = model.tensor((1, 2), scale=0.25, name="dense")
+    model.operator("FULLY_CONNECTED", [x, w], [y])
+    return model.build([x], [y])
+
+
+def test_a_library_that_would_be_wrong_is_refused_on_its_boards_alone(tmp_path, capsys):
+    board = "arduino_nano_33_ble"
+    assert _inspect(tmp_path, "--board", board, "--board", "all", file=_per_channel_dense()) == 0
+    text = capsys.readouterr().out
+    assert "Chirale_TensorFLowLite 2.0.0: cannot run this model\n  layer 0, FULLY_CONNECTED (dense): " in text
+    rows = _rows(text)
+    assert rows[board, "tflm"] == ["cannot run it"]
+    assert (rows[board, "aot"][0], rows["netduinoplus2", "tflm"][0]) == ("fits", "fits")
+    with pytest.raises(
+        ModelError, match=r"no engine can run it:\n  engine tflm, the Arduino library .* layer 0"
+    ):
+        _inspect(tmp_path, "--board", board, "--engine", "tflm", file=_per_channel_dense())
+
+
+def _tanh():
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), scale=0.5, name="in")
+    y = model.tensor((1, 4), scale=1 / 128, name="[b]squashed")
+    model.operator("TANH", [x], [y], version=2)
+    return model.build([x], [y])
+
+
+def test_a_model_that_one_engine_runs_is_shown_with_what_the_other_lacks(tmp_path, capsys):
+    assert _inspect(tmp_path, "--board", "netduinoplus2", file=_tanh()) == 0
+    text = capsys.readouterr().out
+    assert "[b]squashed" in text
+    assert "engine aot: cannot run this model\n  layer 0, TANH ([b]squashed): the engine has no such" in text
+    assert _rows(text)["netduinoplus2", "aot"] == ["cannot run it"]
+    assert _rows(text)["netduinoplus2", "tflm"][0] == "fits"
+    assert "--engine tflm" in text
+    assert _inspect(tmp_path, "--json", file=_tanh()) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["layers"] is None
+    row = next(r for r in document["boards"] if (r["board_id"], r["engine"]) == ("netduinoplus2", "aot"))
+    assert row["refusals"][0].startswith("layer 0, TANH")
+    assert row["flash_bytes"] is None
+    with pytest.raises(ModelError, match="no engine can run it:\n  engine aot: layer 0, TANH"):
+        _inspect(tmp_path, "--board", "netduinoplus2", "--engine", "aot", file=_tanh())
+
+
+def test_an_engine_that_the_platform_has_not_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="engine 'tflm': does not exist on the host; try: --engine aot"):
+        _inspect(tmp_path, "--board", "host", "--engine", "tflm")
 
 
 def test_an_unsupported_operator_is_an_error(tmp_path):
-    with pytest.raises(ModelError, match="layer 0, TRANSPOSE_CONV"):
+    with pytest.raises(ModelError) as caught:
         _inspect(tmp_path, file=_model(opcode="TRANSPOSE_CONV"))
+    text = str(caught.value)
+    assert "no engine can run it:\n  engine aot: layer 0, TRANSPOSE_CONV" in text
+    assert "\n  engine tflm, TFLite-Micro: layer 0, TRANSPOSE_CONV" in text
+    assert caught.value.exit_code == 2
 
 
 def test_a_missing_model_is_an_error(tmp_path):

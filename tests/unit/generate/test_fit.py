@@ -3,13 +3,16 @@ import numpy as np
 import pytest
 
 from mcu_ser.aot.compile import compile_model
-from mcu_ser.aot.fit import check_fit, find_fit
+from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.board import load_board
 from mcu_ser.errors import BudgetError
+from mcu_ser.generate.fit import aot_needs, check_fit, find_fit, tflm_needs
+from mcu_ser.tflm.requirements import tflm_requirements
+from mcu_ser.tflm.runtime_support import CURRENT_TFLM
 from tests.tflite_builder import TfliteBuilder
 
 
-def _model(elements, outputs=1):
+def _file(elements, outputs=1):
     model = TfliteBuilder()
     x = model.tensor((1, elements), scale=1.0)
     a = model.tensor((1, elements), scale=1.0, name="wide;fused")
@@ -17,14 +20,18 @@ def _model(elements, outputs=1):
     y = model.tensor((1, outputs), scale=1.0, name="heavy")
     model.operator("RELU", [x], [a])
     model.operator("FULLY_CONNECTED", [a, w], [y])
-    return compile_model(model.build([x], [y]))
+    return model.build([x], [y])
+
+
+def _model(elements, outputs=1):
+    return aot_needs(compile_model(_file(elements, outputs)))
 
 
 def test_a_small_model_fits():
     board = load_board("netduinoplus2")
     fit = find_fit(_model(100), board)
     assert fit.fits
-    assert (fit.arena_bytes, fit.arena_limit) == (200, board.budget.arena_bytes)
+    assert (fit.needs.arena_bytes, fit.arena_limit) == (200, board.budget.arena_bytes)
     assert fit.flash_limit == board.flash_bytes - board.budget.flash_reserve_bytes
     check_fit(_model(100), board)
 
@@ -49,7 +56,7 @@ def test_weights_that_are_too_many_name_the_excess_and_the_layer():
     limit = board.flash_bytes - board.budget.flash_reserve_bytes
     need = 60 * 20_000 + 60 * 4 + 5
     assert str(caught.value) == (
-        f"netduinoplus2: weights need {need} B of flash, {need - limit} B too many "
+        f"netduinoplus2: flash needs {need} B for the weights, {need - limit} B too many "
         f"(largest at layer 1, FULLY_CONNECTED heavy), limit {limit} B; "
         "try: fewer channels in that layer, or a board with more flash"
     )
@@ -64,3 +71,33 @@ def test_the_host_has_no_limit():
     fit = find_fit(_model(1_000_000), load_board("host"))
     assert fit.fits
     assert (fit.arena_limit, fit.flash_limit) == (None, None)
+
+
+def test_the_interpreter_needs_the_model_as_it_is_and_an_estimated_arena():
+    model = _file(20_000, outputs=60)
+    graph = read_model(model)
+    requirements = tflm_requirements(model, graph, CURRENT_TFLM)
+    needs = tflm_needs(requirements, graph)
+    assert (needs.engine, needs.arena_basis) == ("tflm", "estimated")
+    assert needs.flash_bytes == len(model)
+    assert needs.arena_bytes == requirements.arena_bytes
+    assert needs.flash_layer == "layer 1, FULLY_CONNECTED heavy"
+    assert needs.arena_layer == "layer 0, RELU wide"
+    board = load_board("netduinoplus2")
+    limit = board.flash_bytes - board.budget.flash_reserve_bytes
+    with pytest.raises(BudgetError) as caught:
+        check_fit(needs, board)
+    assert str(caught.value).startswith(
+        f"netduinoplus2: flash needs {len(model)} B for the model, {len(model) - limit} B too many "
+        "(largest at layer 1, FULLY_CONNECTED heavy)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("elements", "outputs", "dominant", "layer"),
+    [(30_000, 1, "arena", "layer 0, RELU wide"), (10_000, 70, "flash", "layer 1, FULLY_CONNECTED heavy")],
+)
+def test_the_tighter_memory_and_its_largest_layer(elements, outputs, dominant, layer):
+    fit = find_fit(_model(elements, outputs), load_board("netduinoplus2"))
+    assert fit.fits
+    assert (fit.dominant, fit.dominant_layer) == (dominant, layer)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds what an engine needs for a model against the memory of a board, before a project is generated.
+
+Only what the model itself takes is counted: its constants in flash and its arena in RAM. The board's budget
+leaves room for the rest of the firmware, which is measured when it has been built. The generator and
+`inspect` ask the same functions, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mcu_ser.aot.ir import short_name
+from mcu_ser.errors import BudgetError
+
+if TYPE_CHECKING:
+    from mcu_ser.aot.compile import CompiledModel, Layer
+    from mcu_ser.aot.ir import Graph, Operator
+    from mcu_ser.board import Board
+    from mcu_ser.tflm.requirements import TflmRequirements
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an engine needs of any board for a model.
+
+    Attributes:
+        engine: `aot` or `tflm`.
+        constants: What lies in flash: "the weights", or "the model" as it is.
+        flash_bytes: Its size.
+        arena_bytes: RAM for activations, and for what else the engine keeps beside them.
+        arena_basis: "planned" exactly, or "estimated"; see `generate.manifest`.
+        flash_layer: The layer with the most constants, as messages name it; None without layers.
+        arena_layer: The layer with the most live activations; likewise.
+    """
+
+    engine: str
+    constants: str
+    flash_bytes: int
+    arena_bytes: int
+    arena_basis: str
+    flash_layer: str | None
+    arena_layer: str | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The needs of a model and what a board can give, in bytes; a limit of None is none."""
+
+    board_id: str
+    needs: Needs
+    flash_limit: int | None
+    arena_limit: int | None
+
+    @property
+    def flash_excess(self) -> int:
+        """Bytes by which the constants are too many; 0 if they fit."""
+        return _excess(self.needs.flash_bytes, self.flash_limit)
+
+    @property
+    def arena_excess(self) -> int:
+        """Bytes by which the arena is too large; 0 if it fits."""
+        return _excess(self.needs.arena_bytes, self.arena_limit)
+
+    @property
+    def fits(self) -> bool:
+        return self.flash_excess == 0 and self.arena_excess == 0
+
+    @property
+    def dominant(self) -> Literal["arena", "flash"]:
+        """The memory that is tighter, or further from enough."""
+        flash = _fraction(self.needs.flash_bytes, self.flash_limit)
+        arena = _fraction(self.needs.arena_bytes, self.arena_limit)
+        return "arena" if arena >= flash else "flash"
+
+    @property
+    def dominant_layer(self) -> str | None:
+        """The layer that needs most of that memory; None without layers."""
+        return self.needs.arena_layer if self.dominant == "arena" else self.needs.flash_layer
+
+
+def aot_needs(compiled: CompiledModel) -> Needs:
+    """What the ahead-of-time engine needs: exact."""
+    heaviest = max(compiled.layers, key=lambda layer: layer.weight_bytes, default=None)
+    return Needs(
+        engine="aot",
+        constants="the weights",
+        flash_bytes=compiled.weight_bytes,
+        arena_bytes=compiled.arena_bytes,
+        arena_basis="planned",
+        flash_layer=_layer_text(heaviest),
+        arena_layer=_layer_text(compiled.peak_layer),
+    )
+
+
+def tflm_needs(requirements: TflmRequirements, graph: Graph) -> Needs:
+    """What TFLite-Micro needs: the .tflite as it is, and an arena that is estimated."""
+    heaviest = max(graph.operators, key=lambda operator: _constant_bytes(graph, operator), default=None)
+    peak = requirements.arena_peak
+    return Needs(
+        engine="tflm",
+        constants="the model",
+        flash_bytes=requirements.flash_bytes,
+        arena_bytes=requirements.arena_bytes,
+        arena_basis="estimated",
+        flash_layer=_operator_text(graph, heaviest),
+        arena_layer=None if peak is None else _operator_text(graph, graph.operators[peak]),
+    )
+
+
+def find_fit(needs: Needs, board: Board) -> Fit:
+    """Whether a board can give what is needed."""
+    budget = board.budget
+    flash = board.flash_bytes
+    return Fit(
+        board_id=board.id,
+        needs=needs,
+        flash_limit=None if flash is None or budget is None else flash - budget.flash_reserve_bytes,
+        arena_limit=None if budget is None else budget.arena_bytes,
+    )
+
+
+def check_fit(needs: Needs, board: Board) -> None:
+    """Check that a board can give what is needed.
+
+    Raises:
+        BudgetError: It cannot; says by how much and which layer needs the most.
+    """
+    fit = find_fit(needs, board)
+    if fit.arena_excess:
+        raise BudgetError(
+            board.id,
+            f"arena needs {needs.arena_bytes} B, {fit.arena_excess} B too many{_at(needs.arena_layer)}",
+            limit=f"{fit.arena_limit} B",
+            hint="a smaller input, fewer channels in that layer, or a board with more RAM",
+        )
+    if fit.flash_excess:
+        raise BudgetError(
+            board.id,
+            f"flash needs {needs.flash_bytes} B for {needs.constants}, {fit.flash_excess} B too many"
+            + _at(needs.flash_layer),
+            limit=f"{fit.flash_limit} B",
+            hint="fewer channels in that layer, or a board with more flash",
+        )
+
+
+def _excess(need: int, limit: int | None) -> int:
+    return 0 if limit is None else max(0, need - limit)
+
+
+def _fraction(need: int, limit: int | None) -> float:
+    """Share of a memory, infinite for one that the board has not got."""
+    if limit is None:
+        return 0.0
+    return need / limit if limit else math.inf
+
+
+def _at(layer: str | None) -> str:
+    return "" if layer is None else f" (largest at {layer})"
+
+
+def _layer_text(layer: Layer | None) -> str | None:
+    return None if layer is None else f"layer {layer.index}, {layer.operator} {short_name(layer.name)}"
+
+
+def _operator_text(graph: Graph, operator: Operator | None) -> str | None:
+    if operator is None:
+        return None
+    return f"layer {operator.index}, {operator.opcode} {short_name(graph.layer_name(operator))}"
+
+
+def _constant_bytes(graph: Graph, operator: Operator) -> int:
+    return sum(t.data.nbytes for t in graph.operands(operator) if t is not None and t.data is not None)
