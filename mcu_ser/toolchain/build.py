@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcu_ser.toolchain import cmake_gcc
+from mcu_ser.toolchain import arduino, cmake_gcc
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
@@ -20,6 +20,8 @@ def require_programs(board: Board) -> tuple[Program, ...]:
     Raises:
         ToolMissingError: One is not.
     """
+    if board.platform == "arduino":
+        return (arduino.choose_tool(board).program,)
     programs = cmake_gcc.required_programs(board)
     for program in programs:
         program.require()
@@ -34,4 +36,4 @@ def build(project: Project) -> BuildResult:
         BuildError: A tool refused; names its first error and the log.
         BudgetError: The firmware does not fit the board.
     """
-    return cmake_gcc.build(project)
+    return arduino.build(project) if project.manifest.build == "arduino" else cmake_gcc.build(project)

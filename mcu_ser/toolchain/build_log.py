@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes?")
 # What it says instead when the script itself sets the end of what is left, as Arduino's does for the heap.
 _BACKWARDS = re.compile(r"cannot move location counter backwards \(from ([0-9a-f]+) to ([0-9a-f]+)\)")
-_ERROR_LINE = re.compile(r"\berror:|^CMake Error|undefined reference to|^Error[: ]")
+# Compiler, CMake, linker; arduino-cli ("Error during build: ...") and PlatformIO ("UnknownPlatform: ...").
+_ERROR_LINE = re.compile(
+    r"\berror:|^CMake Error|undefined reference to|^Error[: ]|^(Unknown\w+|\w+(Error|Exception)): "
+)
 # Longest error shown; the log has the whole.
 _ERROR_CHARACTERS = 400
 
@@ -71,12 +74,19 @@ def _overflow(memory: Sequence[MemoryRegion], text: str) -> tuple[MemoryRegion, 
 
 
 def _first_error(lines: Sequence[str]) -> str | None:
-    """The first error among the lines of a log, in one line; CMake's with the text indented below it."""
+    """The first error among the lines of a log, in one line.
+
+    CMake says what it is about indented below it, PlatformIO's bare "HTTPClientError:" in the line before.
+    """
     for number, line in enumerate(lines):
         if _ERROR_LINE.search(line):
-            below = itertools.takewhile(lambda text: not text or text[0].isspace(), lines[number + 1 :])
-            told = below if line.startswith("CMake Error") else ()
-            words = " ".join([line, *told]).split()
+            before, below = lines[max(0, number - 1) : number], lines[number + 1 :]
+            told = [line]
+            if line.startswith("CMake Error"):
+                told += itertools.takewhile(lambda text: not text or text[0].isspace(), below)
+            elif line.rstrip().endswith(":"):
+                told = [*before, line.rstrip().rstrip(":")]
+            words = " ".join(told).split()
             return textwrap.shorten(" ".join(words), _ERROR_CHARACTERS, placeholder=" ...")
     return None
 
