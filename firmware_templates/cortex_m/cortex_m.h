@@ -14,10 +14,19 @@
 #define SCB_AIRCR_SYSRESETREQ 0x05FA0004u /* with the write key */
 #define SCB_CCR REG32(0xE000ED14u)
 #define SCB_CCR_DIV_0_TRP (1u << 4)
+#define SCB_CCR_DC (1u << 16)
+#define SCB_CCR_IC (1u << 17)
 #define SCB_CFSR REG32(0xE000ED28u)
 #define SCB_HFSR REG32(0xE000ED2Cu)
 #define SCB_CPACR REG32(0xE000ED88u)
 #define SCB_CPACR_FPU_FULL_ACCESS (0xFu << 20)
+
+/* Caches, B4.8 */
+#define SCB_CCSIDR REG32(0xE000ED80u)
+#define SCB_CSSELR REG32(0xE000ED84u)
+#define SCB_CSSELR_L1_DATA 0u
+#define SCB_ICIALLU REG32(0xE000EF50u)
+#define SCB_DCISW REG32(0xE000EF60u)
 
 /* SysTick, B3.3 */
 #define SYST_CSR REG32(0xE000E010u)

@@ -5,12 +5,14 @@
 
 #include <stdint.h>
 
-extern uint32_t ld_stack_bottom[]; /* lowest word of the stack, first word of RAM */
+extern uint32_t ld_stack_bottom[]; /* lowest word of the stack, first word of its region */
 extern uint32_t ld_stack_top[];    /* first word behind the stack */
 extern uint32_t ld_data_start[];   /* .data in RAM */
 extern uint32_t ld_data_end[];
 extern const uint32_t ld_data_load[]; /* .data in flash */
 extern uint32_t ld_bss_start[];
 extern uint32_t ld_bss_end[];
+extern uint32_t ld_arena_start[];
+extern uint32_t ld_arena_end[];
 
 #endif

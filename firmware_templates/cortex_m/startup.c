@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "board_config.h"
+#include "caches.h"
 #include "cortex_m.h"
 #include "fault.h"
 #include "linker.h"
@@ -56,9 +57,9 @@ static void copy_data(void) {
   }
 }
 
-static void clear_bss(void) {
-  for (uint32_t *to = ld_bss_start; to < ld_bss_end; to++) {
-    *to = 0;
+static void clear(uint32_t *from, const uint32_t *to) {
+  while (from < to) {
+    *from++ = 0;
   }
 }
 
@@ -66,7 +67,9 @@ static void clear_bss(void) {
 __attribute__((noinline, noreturn)) static void start(void) {
   stack_paint();
   copy_data();
-  clear_bss();
+  clear(ld_bss_start, ld_bss_end);
+  /* RAM with error correction must be written in whole words before it is used in part. */
+  clear(ld_arena_start, ld_arena_end);
   (void)main();
   cpu_reset();
 }
@@ -78,5 +81,8 @@ void reset_handler(void) {
 #endif
   SCB_CCR |= SCB_CCR_DIV_0_TRP;
   cpu_synchronize();
+#if BOARD_CACHES
+  caches_enable();
+#endif
   start();
 }

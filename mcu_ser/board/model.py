@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mcu_ser.board.arduino import ArduinoBuild
 from mcu_ser.board.flash_tools import FlashTools
+from mcu_ser.board.placement import largest_arena_bytes
 from mcu_ser.board.section import Address, Hertz, Section, Source
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.board.uart import MAX_BAUD_ERROR_FRACTION
@@ -39,12 +40,17 @@ class Mcu(Section):
 
 
 class MemoryRegion(Section):
-    """A range that the firmware may use; a boot loader is already taken off."""
+    """A range that the firmware may use; a boot loader is already taken off.
+
+    `fast` marks RAM that is coupled to the core, without wait states or other bus masters: CCM, DTCM. Arena
+    and stack go there if they fit (`placement`).
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
     kind: Literal["flash", "ram"]
     origin: Address
     bytes: Annotated[int, Field(gt=0, le=1 << 32)]
+    fast: bool = False
     source: Source
 
     @property
@@ -81,12 +87,14 @@ class Budget(Section):
     Attributes:
         arena_bytes: Most RAM for activations.
         stack_bytes: RAM reserved for the stack by the linker script.
+        data_bytes: RAM kept free for everything else that is static: link buffers, the runtime's data.
         flash_reserve_bytes: Flash set aside for code when a model alone is judged; a built firmware is
             measured against the whole flash.
     """
 
     arena_bytes: Bytes
     stack_bytes: Annotated[int, Field(ge=1024, le=1 << 24, multiple_of=8)]
+    data_bytes: Bytes = 8192
     flash_reserve_bytes: Bytes
     source: Source
 
@@ -150,7 +158,7 @@ class Board(Section):
 
     @property
     def ram_regions(self) -> tuple[MemoryRegion, ...]:
-        """RAM; the first region holds .data, .bss and the stack."""
+        """RAM; the first region holds .data and .bss (`placement`)."""
         return tuple(region for region in self.memory if region.kind == "ram")
 
     @property
@@ -160,8 +168,8 @@ class Board(Section):
 
     @property
     def ram_bytes(self) -> int | None:
-        """RAM for data, buffers and stack (the first RAM region); None without limit."""
-        return self.ram_regions[0].bytes if self.ram_regions else None
+        """All RAM; None without limit."""
+        return sum(region.bytes for region in self.ram_regions) if self.ram_regions else None
 
     @model_validator(mode="before")
     @classmethod
@@ -204,13 +212,21 @@ class Board(Section):
                 raise ValueError(f"memory regions {lower.name} and {upper.name} overlap")
         if self.budget is None:
             raise ValueError("budget is missing")
-        flash, ram = self.flash_regions[0], self.ram_regions[0]
-        need = self.budget.arena_bytes + self.budget.stack_bytes
-        if need > ram.bytes:
-            raise ValueError(f"budget: arena and stack take {need} B, {ram.name} has {ram.bytes} B")
+        self._check_ram(self.budget)
+        flash = self.flash_regions[0]
         if self.budget.flash_reserve_bytes > flash.bytes:
             reserve = self.budget.flash_reserve_bytes
             raise ValueError(f"budget: flash reserve is {reserve} B, {flash.name} has {flash.bytes} B")
+
+    def _check_ram(self, budget: Budget) -> None:
+        largest = largest_arena_bytes(self.ram_regions, budget.stack_bytes, budget.data_bytes)
+        if budget.arena_bytes > largest:
+            regions = " + ".join(f"{region.name} {region.bytes} B" for region in self.ram_regions)
+            excess = budget.arena_bytes - largest
+            raise ValueError(
+                f"budget: an arena of {budget.arena_bytes} B is {excess} B too large beside "
+                f"{budget.stack_bytes} B of stack and {budget.data_bytes} B of data ({regions})"
+            )
 
     def _check_stm32(self, build: Stm32Build) -> None:
         if build.clock.core_hz != self.mcu.clock_hz:

@@ -24,7 +24,8 @@ README.md.
 
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
 `sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the model's
-tensors as text) and `stm32` (finished register values and linker regions; None on other platforms).
+tensors as text), `cortex_m` (compiler flags, linker regions and placement; None where CMake builds for no
+Cortex-M) and `stm32` (finished register values; None on other platforms).
 
 With `build: cmake`, `cmake --preset firmware` and `cmake --build --preset firmware` build the project, so a
 template brings a CMakePresets.json whose presets of that name build into PROJECT/build. With `build: arduino`
@@ -43,6 +44,7 @@ from mcu_ser.generate.jinja_env import render
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
+    from mcu_ser.generate.cortex_m import CortexMValues
     from mcu_ser.generate.model_info import ModelInfo
     from mcu_ser.generate.stm32 import Stm32Values
 
@@ -63,7 +65,9 @@ class Context:
     sources: tuple[str, ...]
     include_dirs: tuple[str, ...]
     stm32: Stm32Values | None
+    cortex_m: CortexMValues | None = None
     info: ModelInfo | None = None
+    tflm_target_arch: str | None = None
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""

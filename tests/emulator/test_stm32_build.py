@@ -43,7 +43,7 @@ def test_flash_is_the_image_and_ram_what_the_linker_placed(project: Project, res
     sizes = {
         name: int(size) for name, size in re.findall(r"^(\.\S+)\s+(\d+)\s+\d+$", answer.stdout, re.MULTILINE)
     }
-    ram = sum(sizes.get(name, 0) for name in (".stack", ".noinit", ".data", ".bss"))
+    ram = sum(sizes.get(name, 0) for name in (".stack", ".noinit", ".data", ".bss", ".arena"))
     assert result.footprint.ram_bytes == ram
     assert sizes[".stack"] == 8192
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the templates of every Cortex-M platform print: compiler flags, linker regions, placement in RAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcu_ser.board.placement import RamNeeds, place
+from mcu_ser.board.stm32 import Stm32Build
+from mcu_ser.errors import BudgetError
+
+if TYPE_CHECKING:
+    from mcu_ser.board import Board, MemoryRegion
+
+# Ring of the receive interrupt: three frames of the largest size, rounded up to a power of two.
+RX_RING_BYTES = 2048
+
+
+@dataclass(frozen=True)
+class LinkerRegion:
+    """One line of the linker script's MEMORY."""
+
+    name: str
+    attributes: str
+    origin: str
+    length: str
+
+
+@dataclass(frozen=True)
+class CortexMValues:
+    """Every field is the text that the templates print; `firmware_templates/cortex_m` says where."""
+
+    cflags: str
+    regions: tuple[LinkerRegion, ...]
+    flash: str
+    data_region: str
+    stack_region: str
+    arena_region: str
+    stack_bytes: str
+    rx_ring_bytes: str
+    caches: str
+
+
+def cortex_m_values(board: Board, arena_bytes: int) -> CortexMValues | None:
+    """The templates' values for a Cortex-M board that CMake builds for; None for other boards.
+
+    Args:
+        board: The board; `Board` has checked that it has flash, RAM and a budget.
+        arena_bytes: RAM for activations.
+
+    Raises:
+        BudgetError: Arena, stack and data do not fit the RAM regions.
+    """
+    build, budget = board.build, board.budget
+    if not isinstance(build, Stm32Build) or budget is None:
+        return None
+    needs = RamNeeds(arena_bytes, budget.stack_bytes, budget.data_bytes)
+    placement = place(board.ram_regions, needs)
+    if placement is None:
+        regions = " + ".join(f"{region.name} {region.bytes} B" for region in board.ram_regions)
+        raise BudgetError(
+            board.id,
+            f"arena {arena_bytes} B, stack {needs.stack_bytes} B and data {needs.data_bytes} B do not fit "
+            + regions,
+            limit=f"{budget.arena_bytes} B of arena",
+            hint="a smaller model, or a board with more RAM",
+        )
+    return CortexMValues(
+        cflags=" ".join(build.cflags),
+        regions=tuple(_linker_region(region) for region in board.memory),
+        flash=board.flash_regions[0].name,
+        data_region=placement.data.name,
+        stack_region=placement.stack.name,
+        arena_region=placement.arena.name,
+        stack_bytes=str(budget.stack_bytes),
+        rx_ring_bytes=str(RX_RING_BYTES),
+        caches=str(int("cache" in board.mcu.features)),
+    )
+
+
+def _linker_region(region: MemoryRegion) -> LinkerRegion:
+    attributes = "rx" if region.kind == "flash" else "rwx"
+    return LinkerRegion(region.name, attributes, hex_word(region.origin), str(region.bytes))
+
+
+def hex_word(value: int) -> str:
+    """A 32-bit register value or address as C and the linker read it."""
+    return f"0x{value:08X}"
