@@ -17,6 +17,7 @@ from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.byte_arrays import tflm_values
+from mcu_ser.generate.cortex_m import cortex_m_values
 from mcu_ser.generate.jinja_env import render
 from mcu_ser.generate.model_info import model_info
 from mcu_ser.generate.stm32 import stm32_values
@@ -102,6 +103,7 @@ def _context(firmware: Firmware) -> Context:
         stm32=stm32_values(board, board.build, firmware.baud)
         if isinstance(board.build, Stm32Build)
         else None,
+        cortex_m=cortex_m_values(board, compiled.arena_bytes),
         info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
     )
 
