@@ -80,8 +80,10 @@ _TFLM_RUNTIME = frozenset(
         "system_setup",
     }
 )
-# Two sources have this name: core/c/common.cc is C (TfLite...), kernels/internal/common.cc in the namespace.
+# Two sources each have these names: core/c/common.cc, which is C (TfLite...), and kernels/internal/common.cc,
+# which is in the namespace; core/api/tensor_utils.cc, which is one function, and kernels/internal/.
 _TFLM_COMMON, _TFLM_NAMESPACE = "common", "_ZN6tflite"
+_TFLM_TENSOR_UTILS, _TFLM_RESET = "tensor_utils", "ResetVariableTensor"
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,12 @@ def _library_part(archive: str, member: str, name: str) -> Part:
         return Part.LIBC
     if archive != _TFLM_LIBRARY:
         return Part.OTHER
-    if member == _TFLM_COMMON:
-        return Part.KERNELS if _TFLM_NAMESPACE in name else Part.RUNTIME
-    return Part.RUNTIME if member in _TFLM_RUNTIME else Part.KERNELS
+    runtime = (
+        member in _TFLM_RUNTIME
+        or (member == _TFLM_COMMON and _TFLM_NAMESPACE not in name)
+        or (member == _TFLM_TENSOR_UTILS and _TFLM_RESET in name)
+    )
+    return Part.RUNTIME if runtime else Part.KERNELS
 
 
 def _stem(name: str) -> str:

@@ -40,6 +40,8 @@ def entry(path, member="", name=".text.f", address=0, size=4):
         (TFLM, "greedy_memory_planner.o", ".text.f", Part.RUNTIME),
         (TFLM, "common.o", ".text.TfLiteTensorFree", Part.RUNTIME),
         (TFLM, "common.o", ".text._ZN6tflite29MultiplyByQuantizedMultiplierEili", Part.KERNELS),
+        (TFLM, "tensor_utils.o", ".text._ZN6tflite19ResetVariableTensorEP12TfLiteTensor", Part.RUNTIME),
+        (TFLM, "tensor_utils.o", ".text._ZN6tflite12tensor_utils5f", Part.KERNELS),
         (f"{LIBRARIES}/libc_nano.a", "lib_a-memcpy.o", ".text", Part.LIBC),
         (f"{LIBRARIES}/libm.a", "lib_a-s_round.o", ".text", Part.LIBC),
         ("/usr/lib/gcc/arm-none-eabi/12.2.1/thumb/v7e-m+fp/hard/libgcc.a", "_dvmd_tls.o", ".text", Part.LIBC),
