@@ -148,7 +148,17 @@ def check_supported(graph: Graph) -> None:
             else (f"{count} layers that the engine does not support")
         )
         raise ModelError(graph.name, f"has {layers}:{lines}")
-    _check_interface(graph)
+    _check_ends(graph)
+
+
+def check_interface(graph: Graph) -> None:
+    """Check the model's input and output, which every engine takes alike.
+
+    Raises:
+        ModelError: Not one of each, not int8, or not quantised per tensor.
+    """
+    _check_type(graph)
+    _check_ends(graph)
 
 
 def operator_table() -> str:
@@ -199,7 +209,7 @@ def _check_type(graph: Graph) -> None:
             )
 
 
-def _check_interface(graph: Graph) -> None:
+def _check_ends(graph: Graph) -> None:
     for kind, index in (("input", graph.inputs[0]), ("output", graph.outputs[0])):
         tensor = graph.tensors[index]
         where = f"{kind} {short_name(tensor.name)}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A .tflite as the C++ files of a TFLite-Micro project: byte array, exact operator resolver, arena size.
 
-They are part of every project (`src/tflm/`), for users who bring the TFLite-Micro library themselves.
+Engine tflm compiles them; projects of engine aot that CMake builds have them in `src/tflm/`, for users who
+bring the TFLite-Micro library themselves.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ RESOLVER_METHODS = {
     "TRANSPOSE": "AddTranspose",
 }
 
+# Operators of which TFLite-Micro has a registration for int8 alone: with CMSIS-NN it leaves the rest out.
+_INT8_REGISTRATIONS = frozenset(
+    {
+        *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL"),
+        "SOFTMAX",
+    }
+)
+
 # TFLite-Micro keeps, per operator, a node, a registration, tensors and the kernel's data in the arena:
 # 123 to 168 bytes were measured on a Cortex-M4 (kws_ref_model, ic_resnet_int8, ad01_int8).
 OPERATOR_BYTES = 176
@@ -72,11 +81,11 @@ class TflmArena:
 
 @dataclass(frozen=True)
 class TflmValues:
-    """What the templates of `src/tflm/` print."""
+    """What the templates of a TFLite-Micro project print."""
 
     model_lines: tuple[str, ...]
     model_bytes: int
-    methods: tuple[str, ...]
+    registrations: tuple[str, ...]
     activation_bytes: int
     channel_bytes: int
     operator_bytes: int
@@ -94,7 +103,7 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
     return TflmValues(
         model_lines=tuple(byte_lines(model)),
         model_bytes=len(model),
-        methods=resolver_methods(graph),
+        registrations=resolver_registrations(graph),
         activation_bytes=arena.activation_bytes,
         channel_bytes=arena.channel_bytes,
         operator_bytes=arena.operator_bytes,
@@ -103,8 +112,8 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
     )
 
 
-def resolver_methods(graph: Graph) -> tuple[str, ...]:
-    """The methods that register exactly the model's operators, sorted.
+def resolver_registrations(graph: Graph) -> tuple[str, ...]:
+    """The calls of the resolver that register exactly the model's operators, sorted.
 
     Raises:
         ModelError: The resolver method of an operator is not known.
@@ -113,7 +122,12 @@ def resolver_methods(graph: Graph) -> tuple[str, ...]:
     unknown = sorted(opcodes - RESOLVER_METHODS.keys())
     if unknown:
         raise ModelError(graph.name, f"no TFLite-Micro resolver method is known for {', '.join(unknown)}")
-    return tuple(sorted(RESOLVER_METHODS[opcode] for opcode in opcodes))
+    return tuple(sorted(f"{RESOLVER_METHODS[opcode]}({_registration(opcode)})" for opcode in opcodes))
+
+
+def _registration(opcode: str) -> str:
+    """The argument of a resolver's method: nothing, for the library's default."""
+    return f"tflite::Register_{opcode}_INT8()" if opcode in _INT8_REGISTRATIONS else ""
 
 
 def estimate_arena(graph: Graph) -> TflmArena:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MANIFEST_NAME = "project.json"
 # Raised when the meaning of project.json changes.
 FORMAT: Final = 2
+
+# Where an arena's size comes from: planned exactly (aot); estimated for a 32-bit core, given by the user, or
+# certified: found on the board as the least that runs (tflm).
+ArenaBasis: TypeAlias = Literal["planned", "estimated", "given", "certified"]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -61,8 +65,7 @@ class TensorEntry(_Part):
 class Manifest(_Part):
     """The content of project.json; `files` is project-relative path -> SHA-256.
 
-    `arena_basis` says where `arena_bytes` comes from: planned exactly (aot), estimated for a 32-bit core
-    (tflm), or certified: found on the board as the least that runs (tflm).
+    `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`).
     """
 
     format: Literal[2]
@@ -75,7 +78,7 @@ class Manifest(_Part):
     model_sha256: Sha256
     build_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     arena_bytes: int
-    arena_basis: Literal["planned", "estimated", "certified"]
+    arena_basis: ArenaBasis
     weight_bytes: int
     macs: int
     input: TensorEntry

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcu_ser import __version__
-from mcu_ser.aot.compile import TensorSpec, compile_model
-from mcu_ser.aot.fit import check_fit
+from mcu_ser.aot.compile import TensorSpec
 from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
 from mcu_ser.errors import ConfigError, ModelError
+from mcu_ser.generate.engine_model import Arena, engine_model
+from mcu_ser.generate.fit import check_fit
 from mcu_ser.generate.manifest import FORMAT, MANIFEST_NAME, Manifest, TensorEntry, read_manifest
 from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME, Firmware, project_files
 from mcu_ser.generate.template import load_template
@@ -127,7 +128,15 @@ def _digest(path: Path) -> str | None:
         raise ConfigError(path, f"cannot be read ({error.strerror})", hint="its permissions") from error
 
 
-def generate(model_path: Path, board: Board, engine: str, out: Path, *, baud: int | None = None) -> Project:
+def generate(
+    model_path: Path,
+    board: Board,
+    engine: str,
+    out: Path,
+    *,
+    baud: int | None = None,
+    arena: Arena | None = None,
+) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
 
     Args:
@@ -136,6 +145,7 @@ def generate(model_path: Path, board: Board, engine: str, out: Path, *, baud: in
         engine: One of `ENGINES`.
         out: Directory to write.
         baud: Speed of the serial port in bit/s; the board file's without it.
+        arena: Of engine tflm; the estimate without it.
 
     Raises:
         ModelError: The model cannot be read, or the engine does not support it.
@@ -150,8 +160,8 @@ def generate(model_path: Path, board: Board, engine: str, out: Path, *, baud: in
         model = model_path.read_bytes()
     except OSError as error:
         raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
-    compiled = compile_model(model, str(model_path))
-    check_fit(compiled, board)
+    compiled = engine_model(model, str(model_path), board, engine, arena)
+    check_fit(compiled.needs, board)
     firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template)
     files, build_id = project_files(firmware)
     manifest = _manifest(firmware, files, build_id)
@@ -235,13 +245,7 @@ def require_engine(engine: str) -> None:
         ConfigError: It cannot, or there is no such engine.
     """
     if engine not in ENGINES:
-        raise ConfigError(f"engine {engine!r}", "is unknown", hint="--engine aot")
-    if engine == "tflm":
-        raise ConfigError(
-            "engine 'tflm'",
-            "cannot be built by this version; its C++ files are in src/tflm/ of every project",
-            hint="--engine aot",
-        )
+        raise ConfigError(f"engine {engine!r}", "is unknown", hint="--engine aot or --engine tflm")
 
 
 def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> Manifest:
@@ -257,7 +261,7 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         model_sha256=sha256_hex(firmware.model),
         build_id=build_id,
         arena_bytes=compiled.arena_bytes,
-        arena_basis="planned",
+        arena_basis=compiled.arena.basis,
         weight_bytes=compiled.weight_bytes,
         macs=compiled.macs,
         input=_tensor_entry(compiled.input),

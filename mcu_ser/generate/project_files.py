@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compiled model and a board, turned into the content of every file of a firmware project, in memory.
+"""A model and a board, turned into the content of every file of a firmware project, in memory.
 
 Pure but for reading the templates: the same input and version of mcu-ser give the same bytes.
 """
@@ -18,28 +18,33 @@ from mcu_ser.artifacts import sha256_hex
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.byte_arrays import tflm_values
 from mcu_ser.generate.cortex_m import cortex_m_values
+from mcu_ser.generate.engine_model import Arena
 from mcu_ser.generate.jinja_env import render
 from mcu_ser.generate.model_info import model_info
+from mcu_ser.generate.mps import mps_values
 from mcu_ser.generate.stm32 import stm32_values
 from mcu_ser.generate.template import Context, Template
 from mcu_ser.resources import firmware_templates_dir
+from mcu_ser.tflm.library import target_arch
 
 if TYPE_CHECKING:
-    from mcu_ser.aot.compile import CompiledModel
     from mcu_ser.board import Board
+    from mcu_ser.generate.engine_model import EngineModel
 
 MODEL_NAME = "model.tflite"
 BOARD_NAME = "board.yaml"
 README_NAME = "README.md"
 _NO_BUILD_ID = "0" * 32
+_SOURCE_SUFFIXES = (".c", ".cpp")
+_TFLM_FILES = ("model_data.cpp", "model_data.h", "op_resolver.h", "tensor_arena.h")
 
 
 @dataclass(frozen=True, eq=False)
 class Firmware:
-    """What a project is made of. `model` is the .tflite, `compiled` the same model as C."""
+    """What a project is made of. `model` is the .tflite, `compiled` the same as its engine takes it."""
 
     model: bytes
-    compiled: CompiledModel
+    compiled: EngineModel
     board: Board
     engine: str
     baud: int
@@ -53,9 +58,7 @@ class Firmware:
 
 def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
     """Every file but the manifest, by project-relative path, and the build id (32 hex digits) of them all."""
-    files = dict(_runtime_files(firmware))
-    model_dir = firmware.template.layout.model
-    files.update({f"{model_dir}/{name}": text.encode() for name, text in firmware.compiled.sources.items()})
+    files = {**dict(_runtime_files(firmware)), **_model_files(firmware)}
     files[firmware.model_info_name] = _model_info_file(firmware, _NO_BUILD_ID)
     platform = _platform_files(firmware, files)
     files.update(platform)
@@ -67,13 +70,40 @@ def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
 
 def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
     runtime, layout = firmware_templates_dir() / "runtime", firmware.template.layout
-    for path in sorted(runtime.glob("*.[ch]")):
-        if path.name in firmware.template.omit:
+    for path in sorted(runtime.iterdir()):
+        if path.suffix not in {*_SOURCE_SUFFIXES, ".h"} or path.name in firmware.template.omit:
             continue
         if not path.name.startswith("engine_") or path.stem == f"engine_{firmware.engine}":
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
     for name in firmware.compiled.kernels:
         yield f"{layout.kernels}/{name}", (runtime / "kernels" / name).read_bytes()
+
+
+def _model_files(firmware: Firmware) -> dict[str, bytes]:
+    """The engine's form of the model, and what its build needs besides."""
+    model_dir, texts = firmware.template.layout.model, firmware.compiled.sources
+    if firmware.engine != "tflm":
+        return {f"{model_dir}/{name}": text.encode() for name, text in texts.items()}
+    files = _tflm_files(firmware, model_dir, firmware.compiled.arena)
+    if firmware.template.build == "cmake":
+        files["cmake/FindTFLM.cmake"] = (firmware_templates_dir() / "tflm" / "FindTFLM.cmake").read_bytes()
+    else:
+        library = _render_shared("tflm_library.h.j2", _context(firmware).names())
+        files[f"{model_dir}/tflm_library.h"] = library
+    return files
+
+
+def _tflm_files(firmware: Firmware, directory: str, arena: Arena | None = None) -> dict[str, bytes]:
+    """The model for TFLite-Micro, with the arena that it is estimated to need or with another."""
+    values = tflm_values(firmware.model, read_model(firmware.model))
+    arena = arena or Arena(values.arena_bytes, "estimated")
+    names = {
+        **_context(firmware).names(),
+        "tflm": values,
+        "arena_bytes": arena.bytes,
+        "arena_basis": arena.basis,
+    }
+    return {f"{directory}/{name}": _render_shared(f"{name}.j2", names) for name in _TFLM_FILES}
 
 
 def _platform_files(firmware: Firmware, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -83,7 +113,7 @@ def _platform_files(firmware: Firmware, files: Mapping[str, bytes]) -> dict[str,
     headers = (PurePosixPath(name) for name in targets if name.endswith(".h"))
     context = replace(
         context,
-        sources=tuple(sorted(name for name in targets if name.endswith(".c"))),
+        sources=tuple(sorted(name for name in targets if PurePosixPath(name).suffix in _SOURCE_SUFFIXES)),
         include_dirs=tuple(sorted({str(header.parent) for header in headers})),
     )
     return {file.target: file.content(context) for file in firmware.template.resolve(context)}
@@ -104,6 +134,8 @@ def _context(firmware: Firmware) -> Context:
         if isinstance(board.build, Stm32Build)
         else None,
         cortex_m=cortex_m_values(board, compiled.arena_bytes),
+        mps=mps_values(board, firmware.baud),
+        tflm_target_arch=target_arch(board) if firmware.engine == "tflm" else None,
         info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
     )
 
@@ -113,20 +145,13 @@ def _shared_files(firmware: Firmware, brought: Container[str]) -> dict[str, byte
     names = {
         **_context(firmware).names(),
         "executable": firmware.template.executable,
-        # TFLite-Micro runs the file as it is, so nothing that the compiler may have rewritten counts here.
-        "tflm": tflm_values(firmware.model, read_model(firmware.model)),
     }
-    templates = {
-        "src/tflm/model_data.h": "model_data.h.j2",
-        "src/tflm/model_data.cc": "model_data.cc.j2",
-        "src/tflm/op_resolver.h": "op_resolver.h.j2",
-        README_NAME: "README.md.j2",
-    }
-    rendered = {
-        name: _render_shared(template, names) for name, template in templates.items() if name not in brought
-    }
+    files = {} if README_NAME in brought else {README_NAME: _render_shared("README.md.j2", names)}
+    if firmware.engine == "aot" and firmware.template.build == "cmake":
+        # Beside the build, which compiles none of it. Arduino's would compile it.
+        files.update(_tflm_files(firmware, "src/tflm"))
     return {
-        **rendered,
+        **files,
         ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),
         BOARD_NAME: firmware.board.yaml_text.encode(),
         MODEL_NAME: firmware.model,

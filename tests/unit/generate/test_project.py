@@ -14,6 +14,7 @@ from mcu_ser import __version__
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.board import load_board, parse_board
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
+from mcu_ser.generate.engine_model import Arena
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.resources import boards_dir, firmware_templates_dir
 from tests.tiny_model import tiny_classifier
@@ -183,13 +184,62 @@ def test_linker_script_and_header_state_the_numbers_of_the_board(tmp_path: Path,
     assert ring & (ring - 1) == 0
 
 
-def test_engine_tflm_says_where_its_files_are(tmp_path: Path, model: Path) -> None:
+def test_engine_tflm_does_not_exist_on_the_host(tmp_path: Path, model: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         generate(model, load_board("host"), "tflm", tmp_path / "project")
-    assert "src/tflm/ of every project" in str(caught.value)
-    with pytest.raises(ConfigError, match="engine 'turbo': is unknown"):
-        generate(model, load_board("host"), "turbo", tmp_path / "project")
+    assert str(caught.value) == "engine 'tflm': does not exist on host; try: --engine aot"
     assert not (tmp_path / "project").exists()
+
+
+def test_engine_tflm_compiles_the_model_and_brings_what_finds_the_library(
+    tmp_path: Path, model: Path
+) -> None:
+    project = generate(model, load_board("netduinoplus2"), "tflm", tmp_path / "project")
+    files = project.manifest.files
+    tflm = {f"src/model/{name}" for name in ("model_data.cpp", "op_resolver.h", "tensor_arena.h")}
+    assert tflm | {"cmake/FindTFLM.cmake", "src/runtime/engine_tflm.cpp"} <= files.keys()
+    assert not [name for name in files if "aot" in name or "kernels" in name or name.startswith("src/tflm")]
+    lists = (project.root / "CMakeLists.txt").read_text()
+    assert "  src/runtime/engine_tflm.cpp\n" in lists
+    assert "set(TFLM_TARGET_ARCH cortex-m4+fp)\nfind_package(TFLM REQUIRED)\n" in lists
+    manifest = project.manifest
+    assert (manifest.engine, manifest.arena_basis) == ("tflm", "estimated")
+    assert manifest.weight_bytes == model.stat().st_size
+    assert manifest.macs == generate(model, load_board("host"), "aot", tmp_path / "aot").manifest.macs
+
+
+def test_both_engines_say_the_same_of_input_and_output(tmp_path: Path, model: Path) -> None:
+    board = load_board("netduinoplus2")
+    projects = [generate(model, board, engine, tmp_path / engine) for engine in ("aot", "tflm")]
+    assert projects[0].input == projects[1].input
+    assert projects[0].output == projects[1].output
+
+
+def test_an_arena_that_was_given_is_the_arena(tmp_path: Path, model: Path) -> None:
+    board = load_board("netduinoplus2")
+    project = generate(model, board, "tflm", tmp_path / "project", arena=Arena(4096, "given"))
+    assert (project.arena_bytes, project.manifest.arena_basis) == (4096, "given")
+    header = (project.root / "src" / "model" / "tensor_arena.h").read_text()
+    assert "kTensorArenaSize = 4096;" in header
+    assert "as given to the generator" in header
+
+
+@pytest.mark.parametrize("size", [0, 496, 1000, -16])
+def test_an_arena_that_is_none_is_refused(tmp_path: Path, model: Path, size: int) -> None:
+    with pytest.raises(
+        ConfigError, match=f"arena: of {size} B is none, limit a multiple of 16, at least 512"
+    ):
+        generate(model, load_board("netduinoplus2"), "tflm", tmp_path / "p", arena=Arena(size, "given"))
+
+
+def test_the_arena_of_the_other_engine_cannot_be_given(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match="plans its arena"):
+        generate(model, load_board("netduinoplus2"), "aot", tmp_path / "p", arena=Arena(4096, "given"))
+
+
+def test_an_arena_that_is_too_much_for_the_board_is_refused(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(BudgetError, match="arena needs 1048576 B"):
+        generate(model, load_board("netduinoplus2"), "tflm", tmp_path / "p", arena=Arena(1 << 20, "given"))
 
 
 def test_platform_without_template_is_refused(

@@ -21,6 +21,7 @@
 #define BOARD_UART_BASE 0x40011000u
 #define BOARD_UART_IRQ 37u
 #define BOARD_UART_APB 2
+#define BOARD_UART_CLOCK_MULTIPLIER 1u
 #define BOARD_UART_BAUD 115200u
 #define BOARD_UART_RESET_BAUD 115200u /* if the chip stays at its reset clock */
 #define BOARD_UART_ENABLE_REGISTER 0x40023844u
@@ -36,5 +37,8 @@
 
 /* Receive ring, a power of two. */
 #define BOARD_RX_RING_BYTES 2048u
+
+/* The core has caches. */
+#define BOARD_CACHES 0
 
 #endif

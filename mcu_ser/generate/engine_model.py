@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model as one engine takes it: what generator, manifest and templates need, whatever the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mcu_ser.aot.compile import TensorSpec, compile_model
+from mcu_ser.aot.supported import check_interface
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.errors import ConfigError
+from mcu_ser.generate.byte_arrays import ALIGNMENT
+from mcu_ser.generate.fit import Needs, aot_needs, tflm_needs
+from mcu_ser.tflm.requirements import tflm_requirements
+from mcu_ser.tflm.runtime_support import check_runtime, runtime_for
+
+if TYPE_CHECKING:
+    from mcu_ser.aot.ir import Graph
+    from mcu_ser.board import Board
+    from mcu_ser.generate.manifest import ArenaBasis
+
+# The interpreter itself takes more (engine_tflm.cpp).
+_LEAST_ARENA_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Size of the activation arena in bytes, and where the number comes from."""
+
+    bytes: int
+    basis: ArenaBasis
+
+
+@dataclass(frozen=True, eq=False)
+class EngineModel:
+    """A model as an engine takes it.
+
+    Attributes:
+        input: What goes in.
+        output: What comes out.
+        arena: RAM for activations, and for what else the engine keeps beside them.
+        weight_bytes: Constants in flash; with engine tflm the whole .tflite.
+        macs: Multiply-accumulates of one inference.
+        needs: The same, as a board is asked for it.
+        sources: File name -> C text (engine aot).
+        kernels: Headers of firmware_templates/runtime/kernels/ that the C includes (engine aot).
+    """
+
+    input: TensorSpec
+    output: TensorSpec
+    arena: Arena
+    weight_bytes: int
+    macs: int
+    needs: Needs
+    sources: Mapping[str, str] = field(default_factory=dict)
+    kernels: tuple[str, ...] = ()
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.arena.bytes
+
+
+def engine_model(
+    model: bytes, name: str, board: Board, engine: str, arena: Arena | None = None
+) -> EngineModel:
+    """A model for an engine on a board.
+
+    Args:
+        model: Content of the .tflite.
+        name: What to call it in errors, e.g. its path.
+        board: What it will run on.
+        engine: `aot` or `tflm`.
+        arena: Of engine tflm, instead of the estimate.
+
+    Raises:
+        ModelError: The file is damaged, or the engine does not support the model.
+        ConfigError: The platform has no such engine, or the arena is none.
+    """
+    if engine == "tflm":
+        return _tflm_model(model, name, board, arena)
+    if arena is not None:
+        raise ConfigError("engine 'aot'", "plans its arena; the size cannot be given", hint="--engine tflm")
+    compiled = compile_model(model, name)
+    return EngineModel(
+        input=compiled.input,
+        output=compiled.output,
+        arena=Arena(compiled.arena_bytes, "planned"),
+        weight_bytes=compiled.weight_bytes,
+        macs=compiled.macs,
+        needs=aot_needs(compiled),
+        sources=compiled.sources,
+        kernels=compiled.kernels,
+    )
+
+
+def _tflm_model(model: bytes, name: str, board: Board, arena: Arena | None) -> EngineModel:
+    runtime = runtime_for(board)
+    if runtime is None:
+        raise ConfigError("engine 'tflm'", f"does not exist on {board.id}", hint="--engine aot")
+    graph = read_model(model, name)
+    check_interface(graph)
+    check_runtime(graph, runtime)
+    requirements = tflm_requirements(model, graph, runtime)
+    if arena is None:
+        arena = Arena(requirements.arena_bytes, "estimated")
+    _require_arena(arena)
+    return EngineModel(
+        input=_spec(graph, graph.inputs[0]),
+        output=_spec(graph, graph.outputs[0]),
+        arena=arena,
+        weight_bytes=requirements.flash_bytes,
+        macs=requirements.macs,
+        needs=replace(tflm_needs(requirements, graph), arena_bytes=arena.bytes),
+    )
+
+
+def _require_arena(arena: Arena) -> None:
+    if arena.bytes < _LEAST_ARENA_BYTES or arena.bytes % ALIGNMENT:
+        problem = f"of {arena.bytes} B is none"
+        raise ConfigError("arena", problem, limit=f"a multiple of {ALIGNMENT}, at least {_LEAST_ARENA_BYTES}")
+
+
+def _spec(graph: Graph, index: int) -> TensorSpec:
+    tensor = graph.tensors[index]
+    return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.elements)
