@@ -235,6 +235,8 @@ def _verdict_cells(verdict: Verdict) -> tuple[str, ...]:
 def _dominant(fit: Fit) -> str:
     """Such as "arena: layer 7"; what the layer is has been said above."""
     layer = fit.dominant_layer
+    if fit.flash_limit is None or fit.arena_limit is None:
+        return ""
     return fit.dominant if layer is None else f"{fit.dominant}: {layer.partition(',')[0]}"
 
 
@@ -281,7 +283,10 @@ def _verdict_document(verdict: Verdict) -> dict[str, Any]:
     """One board with one engine; the figures are None where the engine does not run the model."""
     fit = verdict.fit
     needs = None if fit is None else fit.needs
-    figures = ("flash_limit", "flash_excess", "arena_limit", "arena_excess", "dominant", "dominant_layer")
+    figures = (
+        *("flash_limit", "flash_excess", "arena_limit", "arena_excess", "arena_region"),
+        *("dominant", "dominant_layer"),
+    )
     own = ("flash_bytes", "arena_bytes", "arena_basis", "flash_layer", "arena_layer")
     return {
         "board_id": verdict.board_id,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mcu_ser.aot.ir import short_name
+from mcu_ser.board.placement import RamNeeds, place
 from mcu_ser.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -47,12 +48,16 @@ class Needs:
 
 @dataclass(frozen=True)
 class Fit:
-    """The needs of a model and what a board can give, in bytes; a limit of None is none."""
+    """The needs of a model and what a board can give, in bytes; a limit of None is none.
+
+    `arena_region` is the RAM region that the arena would go to; None if it fits nowhere, or on the host.
+    """
 
     board_id: str
     needs: Needs
     flash_limit: int | None
     arena_limit: int | None
+    arena_region: str | None
 
     @property
     def flash_excess(self) -> int:
@@ -119,6 +124,7 @@ def find_fit(needs: Needs, board: Board) -> Fit:
         needs=needs,
         flash_limit=None if flash is None or budget is None else flash - budget.flash_reserve_bytes,
         arena_limit=None if budget is None else budget.arena_bytes,
+        arena_region=_arena_region(needs, board),
     )
 
 
@@ -144,6 +150,14 @@ def check_fit(needs: Needs, board: Board) -> None:
             limit=f"{fit.flash_limit} B",
             hint="fewer channels in that layer, or a board with more flash",
         )
+
+
+def _arena_region(needs: Needs, board: Board) -> str | None:
+    budget = board.budget
+    if budget is None or needs.arena_bytes > budget.arena_bytes:
+        return None
+    placement = place(board.ram_regions, RamNeeds(needs.arena_bytes, budget.stack_bytes, budget.data_bytes))
+    return None if placement is None else placement.arena.name
 
 
 def _excess(need: int, limit: int | None) -> int:

@@ -91,6 +91,7 @@ def test_json_is_one_document(tmp_path, capsys):
     rows = {(row["board_id"], row["engine"]): row for row in document["boards"]}
     assert rows["netduinoplus2", "aot"]["fits"] is True
     assert rows["netduinoplus2", "aot"]["flash_bytes"] == 21
+    assert rows["netduinoplus2", "aot"]["arena_region"] == "RAM"
     assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model())
     assert rows["netduinoplus2", "tflm"]["arena_basis"] == "estimated"
     assert (rows["host", "tflm"]["available"], rows["host", "tflm"]["fits"]) == (False, False)

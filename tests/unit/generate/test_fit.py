@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.tflite_reader import read_model
-from mcu_ser.board import load_board
+from mcu_ser.board import list_boards, load_board
 from mcu_ser.errors import BudgetError
 from mcu_ser.generate.fit import aot_needs, check_fit, find_fit, tflm_needs
 from mcu_ser.tflm.requirements import tflm_requirements
@@ -101,3 +103,14 @@ def test_the_tighter_memory_and_its_largest_layer(elements, outputs, dominant, l
     fit = find_fit(_model(elements, outputs), load_board("netduinoplus2"))
     assert fit.fits
     assert (fit.dominant, fit.dominant_layer) == (dominant, layer)
+
+
+@pytest.mark.parametrize("board", [b for b in list_boards() if b.budget], ids=lambda board: board.id)
+def test_whatever_is_said_to_fit_can_be_placed(board):
+    """Budget and placement by the linker script are one rule: neither takes what the other refuses."""
+    needs = _model(100)
+    largest = replace(needs, arena_bytes=board.budget.arena_bytes)
+    assert find_fit(largest, board).fits
+    assert find_fit(largest, board).arena_region in {region.name for region in board.ram_regions}
+    above = replace(needs, arena_bytes=board.budget.arena_bytes + 1)
+    assert (find_fit(above, board).fits, find_fit(above, board).arena_region) == (False, None)
