@@ -11,8 +11,8 @@ from mcu_ser.aot.compile import CompiledModel, compile_model
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ConfigError, McuSerError, ModelError
-from mcu_ser.generate.fit import Fit, Needs, aot_needs, check_fit, find_fit, tflm_needs
-from mcu_ser.tflm.requirements import tflm_requirements
+from mcu_ser.generate.engine_model import engine_model
+from mcu_ser.generate.fit import Fit, Needs, aot_needs, check_fit, find_fit
 from mcu_ser.tflm.runtime_support import Runtime, runtime_for
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def assess(model: bytes, name: str, boards: Sequence[Board], engines: Sequence[s
         if runtime is None:
             return None
         if runtime.name not in asked:
-            asked[runtime.name] = _ask_tflm(model, graph, runtime)
+            asked[runtime.name] = _ask_tflm(model, name, board, runtime)
         return asked[runtime.name]
 
     verdicts = (_verdict(board, engine, ask(engine, board)) for board in boards for engine in engines)
@@ -156,9 +156,9 @@ def _ask_aot(model: bytes, name: str) -> tuple[CompiledModel | None, Answer]:
     return compiled, Answer(library, aot_needs(compiled))
 
 
-def _ask_tflm(model: bytes, graph: Graph, runtime: Runtime) -> Answer:
+def _ask_tflm(model: bytes, name: str, board: Board, runtime: Runtime) -> Answer:
     library = f"engine tflm, {runtime.name}"
-    requirements = tflm_requirements(model, graph, runtime)
-    if requirements.refusals:
-        return Answer(library, None, tuple(map(str, requirements.refusals)))
-    return Answer(library, tflm_needs(requirements, graph))
+    try:
+        return Answer(library, engine_model(model, name, board, "tflm").needs)
+    except ModelError as error:
+        return Answer(library, None, _lines(error))

@@ -164,6 +164,18 @@ def test_a_model_that_one_engine_runs_is_shown_with_what_the_other_lacks(tmp_pat
         _inspect(tmp_path, "--board", "netduinoplus2", "--engine", "aot", file=_tanh())
 
 
+def test_what_no_engine_takes_is_refused_by_each_in_its_words(tmp_path):
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), "FLOAT32", name="in")
+    y = model.tensor((1, 4), "FLOAT32", name="out")
+    model.operator("RELU", [x], [y])
+    with pytest.raises(ModelError) as caught:
+        _inspect(tmp_path, file=model.build([x], [y]))
+    assert "\n  engine aot: is a float model (input in is FLOAT32)" in str(caught.value)
+    assert "\n  engine tflm, TFLite-Micro: is a float model (input in is FLOAT32)" in str(caught.value)
+    assert "; try: full-integer quantisation" in str(caught.value)
+
+
 def test_an_engine_that_the_platform_has_not_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="engine 'tflm': does not exist on the host; try: --engine aot"):
         _inspect(tmp_path, "--board", "host", "--engine", "tflm")
