@@ -25,6 +25,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Compile a firmware project and show the flash and RAM it takes.",
     )
     parser.add_argument("project", type=Path, metavar="PROJECT", help="what `mcu-ser generate` wrote")
+    parser.add_argument(
+        "--tflm-root",
+        type=Path,
+        metavar="DIR",
+        help="engine tflm: source tree of TFLite-Micro with its library made (default: TFLM_ROOT)",
+    )
+    parser.add_argument(
+        "--tflm-library",
+        type=Path,
+        metavar="FILE",
+        help="engine tflm: libtensorflow-microlite.a, where the tree holds several",
+    )
     add_json_option(parser)
     return parser
 
@@ -32,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0."""
     from mcu_ser.generate.project import Project
+    from mcu_ser.tflm.library import TflmLibrary
     from mcu_ser.toolchain.build import build
 
     output = Output(as_json=args.json)
@@ -39,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     changed = project.changed_files()
     if changed:
         output.say(f"note: changed since it was generated: {', '.join(changed)}")
-    result = build(project)
+    result = build(project, TflmLibrary(args.tflm_root, args.tflm_library))
     show_footprint(output, result.footprint)
     output.document(
         {

@@ -22,7 +22,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("model", type=Path, metavar="MODEL.tflite", help="int8 model")
     parser.add_argument("--board", required=True, help="board id; `mcu-ser boards list` shows them")
-    parser.add_argument("--engine", default="aot", help="aot (default): ahead-of-time C")
+    parser.add_argument(
+        "--engine", default="aot", help="aot (default): ahead-of-time C; tflm: the TFLite-Micro interpreter"
+    )
+    parser.add_argument(
+        "--arena-bytes",
+        type=int,
+        metavar="N",
+        help="engine tflm: size of its arena (default: an estimate; verify --certify-arena finds the least)",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -32,15 +40,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0."""
     from mcu_ser.board import load_board
+    from mcu_ser.generate.engine_model import Arena
     from mcu_ser.generate.project import generate
 
     output = Output(as_json=args.json)
     board = load_board(args.board, args.boards_dir)
-    project = generate(args.model, board, args.engine, args.out)
+    arena = None if args.arena_bytes is None else Arena(args.arena_bytes, "given")
+    project = generate(args.model, board, args.engine, args.out, arena=arena)
     manifest = project.manifest
     output.say(
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "
-        f"arena {manifest.arena_bytes} B"
+        f"arena {manifest.arena_bytes} B, {manifest.arena_basis}"
     )
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
     output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")

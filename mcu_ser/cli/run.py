@@ -35,7 +35,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_recipe_options(parser)
     parser.add_argument("--board", default="netduinoplus2", help="board id (default netduinoplus2, emulated)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
-    parser.add_argument("--engine", default="aot", help="aot (default): ahead-of-time C")
+    parser.add_argument(
+        "--engine",
+        default="aot",
+        help="aot (default): ahead-of-time C; tflm: the TFLite-Micro interpreter, its library in TFLM_ROOT",
+    )
     parser.add_argument("--port", metavar="URL", help="port of a flashed board instead of the emulated one")
     add_json_option(parser)
     return parser
@@ -78,9 +82,9 @@ def _require_all(board: Board, engine: str, port: str | None) -> None:
     from mcu_ser.programs import require_packages
     from mcu_ser.toolchain.build import require_programs
 
-    require_engine(engine)
+    require_engine(engine, board)
     require_packages("train")
-    require_programs(board)
+    require_programs(board, engine)
     require_device(board, port)
 
 

@@ -22,6 +22,7 @@ from mcu_ser.generate.manifest import FORMAT, MANIFEST_NAME, Manifest, TensorEnt
 from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME, Firmware, project_files
 from mcu_ser.generate.template import load_template
 from mcu_ser.resources import firmware_templates_dir
+from mcu_ser.tflm.runtime_support import runtime_for
 
 ENGINES = ("aot", "tflm")
 BUILD_DIR = "build"
@@ -153,7 +154,7 @@ def generate(
         ConfigError: An unknown engine, a platform without template, or `out` holds files that are not the
             generator's.
     """
-    require_engine(engine)
+    require_engine(engine, board)
     template = load_template(firmware_templates_dir() / board.platform)
     require_replaceable(out)
     try:
@@ -238,14 +239,16 @@ def _is_build_dir(path: Path) -> bool:
     return named and path.is_dir() and not path.is_symlink()
 
 
-def require_engine(engine: str) -> None:
-    """Check that this version can build an engine.
+def require_engine(engine: str, board: Board) -> None:
+    """Check that a board can have an engine.
 
     Raises:
         ConfigError: It cannot, or there is no such engine.
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine {engine!r}", "is unknown", hint="--engine aot or --engine tflm")
+    if engine == "tflm" and runtime_for(board) is None:
+        raise ConfigError("engine 'tflm'", f"does not exist on {board.id}", hint="--engine aot")
 
 
 def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> Manifest:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcu_ser.errors import BuildError, ToolMissingError
 from mcu_ser.programs import ARM_GCC, CMAKE, HOST_GCC, NINJA, Program
+from mcu_ser.tflm.library import library_failure
 from mcu_ser.toolchain.build_log import build_failure, require_fits
 from mcu_ser.toolchain.build_record import BuildResult, discard_firmware, finish_build
 from mcu_ser.toolchain.tool_run import run_tool
@@ -29,7 +30,7 @@ _NO_NEWLIB = re.compile(r"nano\.specs'?: No such file|fatal error: (string|stdin
 
 def required_programs(board: Board) -> tuple[Program, ...]:
     """The programs that a build for this board calls."""
-    return (CMAKE, NINJA, ARM_GCC if board.platform == "stm32" else HOST_GCC)
+    return (CMAKE, NINJA, HOST_GCC if board.platform == "host" else ARM_GCC)
 
 
 def configure_argv(options: Mapping[str, str] | None = None) -> list[str]:
@@ -71,13 +72,13 @@ def _compile(project: Project, log: Path, options: Mapping[str, str] | None, tim
             continue
         text = log.read_text(errors="replace")
         require_fits(project, text)
-        if project.board.platform == "stm32" and _NO_NEWLIB.search(text):
+        if project.board.platform != "host" and _NO_NEWLIB.search(text):
             raise ToolMissingError(
                 "newlib",
                 "the C library of arm-none-eabi-gcc is not installed",
                 hint=ARM_GCC.install_command,
             )
-        raise build_failure(project, log, argv[0], code)
+        raise library_failure(project.board, text) or build_failure(project, log, argv[0], code)
 
 
 def _discard_moved_build(project: Project) -> None:

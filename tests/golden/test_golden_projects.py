@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the generator renders for a small model, byte for byte, as it was reviewed.
 
-tests/golden/<board>/ (engine aot) and tests/golden/<board>-tflm/ hold every rendered file. Files that are copied
-are compared with their source elsewhere; those that hold hashes of the whole project (build id, manifest) change
-with every file of it, and have tests of their own. `pytest --update-golden` writes the present output; review
-the difference.
+tests/golden/<board>/ (engine aot) and tests/golden/<board>-tflm/ hold every rendered file. Files that are
+copied are compared with their source elsewhere; those that hold hashes of the whole project (build id,
+manifest) change with every file of it, and have tests of their own. `pytest --update-golden` writes the
+present output; review the difference.
 """
 
 from pathlib import Path

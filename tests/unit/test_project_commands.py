@@ -93,7 +93,7 @@ def test_generate_with_engine_tflm_exits_with_2(
         str(tmp_path / "out"),
     ]
     assert main(arguments) == 2
-    assert "src/tflm/ of every project" in capsys.readouterr().err
+    assert "engine 'tflm': does not exist on host; try: --engine aot" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -5,8 +5,8 @@
 #define TENSOR_ARENA_H_
 
 /* Bytes of tensor arena that the interpreter needs on a 32-bit core, an ESTIMATE: activations
- * 256, per-channel data 32, operators 704, margin 2048. `mcu-ser verify
- * --certify-arena` finds the least that runs. */
+ * 256, per-channel data 32, operators 704, margin 2048.
+ * `mcu-ser verify --certify-arena` finds the least that runs. */
 constexpr unsigned int kTensorArenaSize = 3040;
 
 #endif
