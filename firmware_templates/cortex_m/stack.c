@@ -5,11 +5,15 @@
 
 #define PAINT 0xC0DEC0DEu
 
+/* The compiler may still push registers below the stack pointer that stack_paint() reads. */
+#define PAINT_MARGIN_WORDS 16
+
 void stack_paint(void) {
   uint32_t *stack_pointer;
   __asm__ volatile("mov %0, sp" : "=r"(stack_pointer));
   /* Volatile, or the compiler may turn the loop into a memset() call, whose frame would be painted over. */
-  for (volatile uint32_t *word = ld_stack_bottom; word < stack_pointer; word++) {
+  const uint32_t *const end = stack_pointer - PAINT_MARGIN_WORDS;
+  for (volatile uint32_t *word = ld_stack_bottom; word < end; word++) {
     *word = PAINT;
   }
 }

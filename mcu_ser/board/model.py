@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mcu_ser.board.arduino import ArduinoBuild
+from mcu_ser.board.baud import MAX_BAUD_ERROR_FRACTION
 from mcu_ser.board.flash_tools import FlashTools
+from mcu_ser.board.mps import MpsBuild
 from mcu_ser.board.placement import largest_arena_bytes
 from mcu_ser.board.section import Address, Hertz, Section, Source
 from mcu_ser.board.stm32 import Stm32Build
-from mcu_ser.board.uart import MAX_BAUD_ERROR_FRACTION
 from mcu_ser.board.validation import NestedError
 
 Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
@@ -26,7 +27,7 @@ Bytes = Annotated[int, Field(ge=0, le=1 << 32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+()-]*$")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
-Platform = Literal["arduino", "stm32", "host"]
+Platform = Literal["arduino", "stm32", "mps", "host"]
 
 
 class Mcu(Section):
@@ -136,7 +137,7 @@ class Board(Section):
     platform: Platform
     mcu: Mcu
     memory: tuple[MemoryRegion, ...]
-    build: Stm32Build | ArduinoBuild | HostBuild
+    build: Stm32Build | MpsBuild | ArduinoBuild | HostBuild
     serial: Serial
     flash: FlashTools | None
     emulator: Emulator | None
@@ -178,6 +179,7 @@ class Board(Section):
         sections: dict[str, type[Section]] = {
             "arduino": ArduinoBuild,
             "stm32": Stm32Build,
+            "mps": MpsBuild,
             "host": HostBuild,
         }
         if not isinstance(data, dict) or data.get("platform") not in sections or "build" not in data:
@@ -196,6 +198,8 @@ class Board(Section):
             raise ValueError("memory and budget of a host board must be empty and null")
         if isinstance(self.build, Stm32Build):
             self._check_stm32(self.build)
+        if isinstance(self.build, MpsBuild):
+            self._check_baud(self.build.baud_error_fraction(self.serial.baud), "its clock")
         return self
 
     def _check_memory(self) -> None:
@@ -233,9 +237,11 @@ class Board(Section):
             raise ValueError(
                 f"build.clock gives {build.clock.core_hz} Hz, mcu.clock_hz is {self.mcu.clock_hz} Hz"
             )
-        error = build.baud_error_fraction(self.serial.baud)
+        self._check_baud(build.baud_error_fraction(self.serial.baud), "full or reset clock")
+
+    def _check_baud(self, error: float, clock: str) -> None:
         if error > MAX_BAUD_ERROR_FRACTION:
             raise ValueError(
-                f"serial.baud {self.serial.baud} is {error:.1%} off at full or reset clock, "
+                f"serial.baud {self.serial.baud} is {error:.1%} off at {clock}, "
                 f"limit {MAX_BAUD_ERROR_FRACTION:.0%}"
             )

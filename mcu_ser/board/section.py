@@ -11,6 +11,8 @@ Address = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 Hertz = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Source = Annotated[str, Field(min_length=1)]
 Bit = Annotated[int, Field(ge=0, le=31)]
+# Machine options of gcc.
+CFlag = Annotated[str, Field(pattern=r"^-m[A-Za-z0-9=+.-]+$")]
 
 
 class Section(BaseModel):

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import SerializeAsAny, ValidationError, model_validator
 
+from mcu_ser.board.baud import MAX_BAUD_ERROR_FRACTION
 from mcu_ser.board.clock import Clock
 from mcu_ser.board.clock_f4 import ClockF4, ClockF7
 from mcu_ser.board.clock_h7 import ClockH7
 from mcu_ser.board.clock_l4 import ClockL4
-from mcu_ser.board.section import Section
-from mcu_ser.board.uart import MAX_BAUD_ERROR_FRACTION, Uart, UartV1, UartV2
+from mcu_ser.board.section import CFlag, Section
+from mcu_ser.board.uart import Uart, UartV1, UartV2
 from mcu_ser.board.validation import NestedError
 
 FamilyName: TypeAlias = Literal["stm32f4", "stm32f7", "stm32h7", "stm32l4"]
-CFlag = Annotated[str, Field(pattern=r"^-m[A-Za-z0-9=+.-]+$")]
 
 
 @dataclass(frozen=True)

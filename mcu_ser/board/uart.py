@@ -7,10 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mcu_ser.board.baud import DividedUart
 from mcu_ser.board.section import Address, Bit, Section, Source
-
-# Sender and receiver together may be about 5 % apart; 2 % leaves the other side its share.
-MAX_BAUD_ERROR_FRACTION = 0.02
 
 
 class RegisterBit(Section):
@@ -28,7 +26,7 @@ class Pin(Section):
     alternate_function: Annotated[int, Field(ge=0, le=15)]
 
 
-class Uart(Section):
+class Uart(DividedUart):
     """A UART; its class tells the registers.
 
     Attributes:
@@ -56,29 +54,13 @@ class Uart(Section):
 
     @property
     def clock_multiplier(self) -> int:
-        """Parts of a clock cycle in which the divisor counts: 256 for an LPUART (RM0432), else 1."""
+        """Parts of a clock cycle in which BRR counts: 256 for an LPUART (RM0432), else 1."""
         return 256 if self.instance.startswith("LP") else 1
 
     @property
     def divisors(self) -> tuple[int, int]:
         """Least and greatest value of BRR: 16 samples per bit in 16 bits; LPUART: 3 cycles, 20 bits."""
         return (0x300, 0xFFFFF) if self.instance.startswith("LP") else (16, 0xFFFF)
-
-    def divisor(self, clock_hz: int, baud: int) -> int:
-        """The value of BRR that comes nearest to `baud`."""
-        least, greatest = self.divisors
-        return min(greatest, max(least, (clock_hz * self.clock_multiplier + baud // 2) // baud))
-
-    def baud_error_fraction(self, clock_hz: int, baud: int) -> float:
-        """How far the nearest bit rate is from `baud`, relative."""
-        return abs(clock_hz * self.clock_multiplier / self.divisor(clock_hz, baud) - baud) / baud
-
-    def nearest_bauds(self, clock_hz: int, baud: int) -> tuple[int, ...]:
-        """The bit rates below and above `baud` that the divisor can give, in bit/s, rising."""
-        least, greatest = self.divisors
-        middle = clock_hz * self.clock_multiplier // baud
-        near = {min(greatest, max(least, divisor)) for divisor in (middle, middle + 1)}
-        return tuple(sorted(round(clock_hz * self.clock_multiplier / divisor) for divisor in near))
 
 
 class UartV1(Uart):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcu_ser.board.mps import MpsBuild
 from mcu_ser.board.placement import RamNeeds, place
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.errors import BudgetError
@@ -53,7 +54,7 @@ def cortex_m_values(board: Board, arena_bytes: int) -> CortexMValues | None:
         BudgetError: Arena, stack and data do not fit the RAM regions.
     """
     build, budget = board.build, board.budget
-    if not isinstance(build, Stm32Build) or budget is None:
+    if not isinstance(build, (Stm32Build, MpsBuild)) or budget is None:
         return None
     needs = RamNeeds(arena_bytes, budget.stack_bytes, budget.data_bytes)
     placement = place(board.ram_regions, needs)

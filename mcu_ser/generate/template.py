@@ -5,6 +5,7 @@
     build: cmake                            # cmake, or arduino (toolchain/build.py)
     layout: {runtime: src/runtime, kernels: src/runtime/kernels, model: src/model}
     omit: [main.c]                          # files of the runtime that the platform does without
+    base: cortex_m                          # another template whose files come first
     files:
       - {from: uart_v1.c, to: src/port/uart_v1.c}
       - {from: CMakeLists.txt.j2, to: CMakeLists.txt, render: true}
@@ -25,7 +26,7 @@ README.md.
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
 `sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the model's
 tensors as text), `cortex_m` (compiler flags, linker regions and placement; None where CMake builds for no
-Cortex-M) and `stm32` (finished register values; None on other platforms).
+Cortex-M), `stm32` and `mps` (finished register values; None on other platforms).
 
 With `build: cmake`, `cmake --preset firmware` and `cmake --build --preset firmware` build the project, so a
 template brings a CMakePresets.json whose presets of that name build into PROJECT/build. With `build: arduino`
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from mcu_ser.board import Board
     from mcu_ser.generate.cortex_m import CortexMValues
     from mcu_ser.generate.model_info import ModelInfo
+    from mcu_ser.generate.mps import MpsValues
     from mcu_ser.generate.stm32 import Stm32Values
 
 
@@ -66,6 +68,7 @@ class Context:
     include_dirs: tuple[str, ...]
     stm32: Stm32Values | None
     cortex_m: CortexMValues | None = None
+    mps: MpsValues | None = None
     info: ModelInfo | None = None
     tflm_target_arch: str | None = None
 
@@ -143,9 +146,11 @@ def load_template(directory: Path) -> Template:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(path, f"is not YAML: {' '.join(str(error).split())}") from error
-    required, optional = {"executable", "files"}, {"build", "layout", "omit"}
+    required, optional = {"executable", "files"}, {"base", "build", "layout", "omit"}
     if not isinstance(document, dict) or not required <= set(document) <= required | optional:
-        raise ConfigError(path, "must have the keys executable and files, may have build, layout and omit")
+        raise ConfigError(
+            path, "must have the keys executable and files, may have base, build, layout and omit"
+        )
     if not isinstance(document["executable"], str) or not isinstance(document["files"], list):
         raise ConfigError(path, "executable must be a name and files a list")
     if document.get("build", "cmake") not in get_args(BuildSystem):
@@ -155,11 +160,21 @@ def load_template(directory: Path) -> Template:
     return Template(
         directory,
         document["executable"],
-        tuple(document["files"]),
+        (*_base_files(document.get("base"), path), *document["files"]),
         document.get("build", "cmake"),
         _layout(document.get("layout", {}), path),
         _omitted(document.get("omit", []), path),
     )
+
+
+def _base_files(base: Any, path: Path) -> tuple[Mapping[str, Any], ...]:
+    """The files of the template that this one builds on, `from` relative to this one."""
+    if base is None:
+        return ()
+    if not isinstance(base, str) or "/" in base:
+        raise ConfigError(path, f"base: {base!r} is not a directory beside this one")
+    files = load_template(path.parent.parent / base).files
+    return tuple({**entry, "from": f"../{base}/{entry['from']}"} for entry in files)
 
 
 def _omitted(names: Any, path: Path) -> frozenset[str]:
