@@ -67,13 +67,16 @@ class Program:
             )
         return found
 
-    def version(self) -> str | None:
+    def version(self, path: Path | None = None) -> str | None:
         """Its version number, None if it is absent or does not say.
+
+        Args:
+            path: Which of its candidates; the first without it.
 
         Raises:
             ToolMissingError: It is there but does not work.
         """
-        found = self.find()
+        found = path or self.find()
         if found is None:
             return None
         try:
@@ -239,7 +242,9 @@ BOSSAC = Program(
     ),
 )
 
-# One of them is enough for a board; `mcu-ser boards show` tells which serve it.
+# One of them is enough to build for Arduino boards.
+ARDUINO_PROGRAMS = (ARDUINO_CLI, PLATFORMIO)
+# One of them is enough to flash a board; `mcu-ser boards show` tells which serve it.
 FLASH_PROGRAMS = (OPENOCD, ST_FLASH, STM32_PROGRAMMER, DFU_UTIL, PYOCD, BOSSAC)
 
 # Packages whose versions decide results, per extra; "" is the base install.

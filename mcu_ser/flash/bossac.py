@@ -29,17 +29,7 @@ class Bossac(Runner[BossacArguments]):
     error_line = re.compile(r"No device found|unsupported|failed|error|Cannot|No such", re.IGNORECASE)
 
     def require(self, job: FlashJob) -> str:
-        found = self.program.candidates()
-        fork = next((path for path in found if _is_fork(path)), None)
-        if fork is not None:
-            return command_word(self.program, fork)
-        if found:
-            raise ToolMissingError(
-                found[0],
-                "cannot flash this board's chip: it is not Arduino's fork of bossac, nor is Debian's package",
-                hint=self.program.install_command,
-            )
-        return command_word(self.program, self.program.require())
+        return command_word(self.program, require_fork())
 
     def argv(self, program: str, job: FlashJob) -> list[str]:
         # On POSIX systems bossac puts /dev/ in front itself.
@@ -52,6 +42,22 @@ class Bossac(Runner[BossacArguments]):
         if re.search("No device found|SAM-BA operation failed", log):
             return "pressing the board's reset button twice quickly (its light breathes), then again"
         return super().remedy(log, job)
+
+
+def require_fork() -> Path:
+    """Where Arduino's fork is.
+
+    Raises:
+        ToolMissingError: No bossac is installed, or only the upstream one.
+    """
+    fork = next((path for path in BOSSAC.candidates() if _is_fork(path)), None)
+    if fork is not None:
+        return fork
+    raise ToolMissingError(
+        BOSSAC.require(),
+        "cannot flash an nRF52840: it is not Arduino's fork of bossac, nor is Debian's package",
+        hint=BOSSAC.install_command,
+    )
 
 
 def _is_fork(path: Path) -> bool:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shutil
+import subprocess
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,12 @@ import pytest
 from mcu_ser.board import load_board
 from mcu_ser.cli.main import main
 from mcu_ser.errors import ConfigError, DeviceError, FlashError, LinkError, MismatchError, ToolMissingError
+from mcu_ser.flash import running
 from mcu_ser.flash.flash import FlashResult, Limits, flash, plan
 from mcu_ser.flash.ports import PortRecord
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain.build import build
+from mcu_ser.verify.messages import Hello
 from tests.native_firmware import TestModel, build_native_firmware
 from tests.stm32_firmware import require_tools
 from tests.tiny_model import tiny_classifier
@@ -84,21 +87,31 @@ def test_a_board_that_still_runs_an_old_build_is_not(built: Project, desk: Desk,
 
 
 def test_an_old_build_that_gives_way_in_time_is_no_failure(
-    built: Project, desk: Desk, old_firmware: Path, monkeypatch: pytest.MonkeyPatch
+    built: Project, desk: Desk, old_firmware: Path
 ) -> None:
     """A probe's volume takes the file first and writes the chip a little later."""
     desk.flashes(old_firmware)
-    late = []
 
-    def write_the_chip_late(seconds: float) -> None:
-        if not late:
-            late.append(seconds)
-            desk.flashes(built.elf_path)
-            os.system(str(desk.directory / "bin" / "openocd"))
+    def write_the_chip() -> None:
+        desk.flashes(built.elf_path)
+        subprocess.run([desk.directory / "bin" / "openocd"], check=True, stdout=subprocess.DEVNULL)
 
-    monkeypatch.setattr("mcu_ser.flash.running.time.sleep", write_the_chip_late)
-    assert flash_it(built, desk).hello.build_id == built.build_id
-    assert late
+    planned = plan(built, port=desk.url, list_ports=lambda: ())
+    answered: list[str] = []
+    asked = running.ask
+
+    def ask_and_tell(url: str, baud: int, give_up_s: float) -> Hello:
+        hello = asked(url, baud, give_up_s)
+        if not answered:
+            assert hello.build_id != built.build_id
+            answered.append(hello.build_id)
+            write_the_chip()
+        return hello
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "ask", ask_and_tell)
+        assert flash(planned, limits=PATIENT).hello.build_id == built.build_id
+    assert answered
 
 
 def test_a_silent_board_is_a_failure(built: Project, desk: Desk) -> None:

@@ -181,8 +181,8 @@ def test_debians_bossac_is_refused_with_the_remedy(empty_path: Path) -> None:
     with pytest.raises(ToolMissingError) as caught:
         choose_runner(job("arduino_nano_33_ble"), "bossac")
     assert str(caught.value) == (
-        f"{path}: cannot flash this board's chip: it is not Arduino's fork of bossac, nor is Debian's package"
-        "; try: arduino-cli core install arduino:mbed_nano"
+        f"{path}: cannot flash an nRF52840: it is not Arduino's fork of bossac, nor is Debian's package; "
+        "try: arduino-cli core install arduino:mbed_nano"
     )
 
 
