@@ -188,9 +188,8 @@ def _print_engines(output: Output, assessment: Assessment) -> None:
                 output.say(f"  {line}")
             continue
         needs = answer.needs
-        library = "; the library's code comes on top" if needs.engine == "tflm" else ""
         output.say(f"{answer.library}:")
-        output.say(f"  flash {needs.flash_bytes} B for {needs.constants}{_most(needs.flash_layer)}{library}")
+        output.say(f"  flash {needs.flash_bytes} B for {needs.constants}{_most(needs.flash_layer)}")
         output.say(
             f"  RAM   {needs.arena_bytes} B for the arena, {needs.arena_basis}{_most(needs.arena_layer)}"
         )

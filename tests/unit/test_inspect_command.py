@@ -9,6 +9,7 @@ import pytest
 from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli import inspect
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
+from mcu_ser.generate.fit import INTERPRETER_BYTES
 from tests.tflite_builder import TfliteBuilder
 
 
@@ -41,8 +42,8 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         "arena   8 B as planned by engine aot, 0.0% above the lower bound of 8 B",
         "engine aot:\n  flash 21 B for the weights, most at layer 0, FULLY_CONNECTED [red]layer/",
         "  RAM   8 B for the arena, planned, most at layer 0, FULLY_CONNECTED",
-        f"engine tflm, TFLite-Micro:\n  flash {len(_model())} B for the model, most at layer 0",
-        "the library's code comes on top",
+        f"engine tflm, TFLite-Micro:\n  flash {len(_model()) + INTERPRETER_BYTES} B for the model and the "
+        "interpreter, most at layer 0",
         "--board netduinoplus2 --engine aot --out PROJECT",
     ):
         assert part in text
@@ -92,7 +93,7 @@ def test_json_is_one_document(tmp_path, capsys):
     assert rows["netduinoplus2", "aot"]["fits"] is True
     assert rows["netduinoplus2", "aot"]["flash_bytes"] == 21
     assert rows["netduinoplus2", "aot"]["arena_region"] == "RAM"
-    assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model())
+    assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model()) + INTERPRETER_BYTES
     assert rows["netduinoplus2", "tflm"]["arena_basis"] == "estimated"
     assert (rows["host", "tflm"]["available"], rows["host", "tflm"]["fits"]) == (False, False)
 
