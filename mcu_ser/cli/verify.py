@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from mcu_ser.shell_command import shell_command
 if TYPE_CHECKING:
     import argparse
 
+    from mcu_ser.generate.project import Project
     from mcu_ser.verify.report import Report
+    from mcu_ser.verify.samples import Samples
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -36,6 +39,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml")
     parser.add_argument(
+        "--certify-arena",
+        action="store_true",
+        help="engine tflm: first find the least arena that runs on the board, and make it the project's",
+    )
+    parser.add_argument(
         "--no-litert", action="store_true", help="do not report LiteRT's answers (saves loading TensorFlow)"
     )
     add_json_option(parser)
@@ -45,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0 if every byte is equal, else 1."""
     from mcu_ser.generate.project import Project
+    from mcu_ser.verify.certify import CERTIFICATE_NAME
     from mcu_ser.verify.check import check
     from mcu_ser.verify.report import discard_report
     from mcu_ser.verify.samples import load_samples, random_samples
@@ -57,15 +66,39 @@ def run(args: argparse.Namespace) -> int:
         if args.samples
         else random_samples(args.random, args.seed, project.input)
     )
+    if args.certify_arena:
+        project = _certify(output, args, project, samples)
+        if args.port:
+            return 0  # the board still has the firmware with the old arena
     report = check(project, samples, args.out, port=args.port, litert=not args.no_litert, track=output.track)
     show_report(output, report)
     output.document(report.document)
     output.wrote(
+        *((args.project, args.out / CERTIFICATE_NAME) if args.certify_arena else ()),
         args.out / "report.json",
         args.out / "junit.xml",
         next_command=_next_command(args.project, report),
     )
     return 0 if report.passed else 1
+
+
+def _certify(output: Output, args: argparse.Namespace, project: Project, samples: Samples) -> Project:
+    from mcu_ser.verify.certify import CERTIFICATE_NAME, certify
+
+    before = project.manifest
+    adopted, certificate = certify(project, samples.x, args.out, port=args.port, track=output.track)
+    output.say(
+        f"arena: {certificate.arena_bytes} B certified on {project.board.id} in {len(certificate.trials)} "
+        f"trials, {before.arena_bytes} B {before.arena_basis} before"
+    )
+    if args.port:
+        output.document({"build_id": adopted.build_id, **asdict(certificate)})
+        output.wrote(
+            args.project,
+            args.out / CERTIFICATE_NAME,
+            next_command=shell_command("mcu-ser", "flash", args.project, "--port", args.port),
+        )
+    return adopted
 
 
 def _next_command(project: Path, report: Report) -> str:

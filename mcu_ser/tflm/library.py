@@ -81,6 +81,15 @@ def require_choice(board: Board, chosen: TflmLibrary, environment: Mapping[str, 
         raise _missing(board, "no library is named: --tflm-root and TFLM_ROOT are not set")
 
 
+def library_of_build(build_dir: Path) -> TflmLibrary:
+    """What the last build in a directory was told of the library, to build again with the same."""
+    cache = build_dir / "CMakeCache.txt"
+    text = cache.read_text(encoding="utf-8", errors="replace") if cache.is_file() else ""
+    told = dict(re.findall(r"^(TFLM_ROOT|TFLM_LIBRARY):\w+=(.+)$", text, re.MULTILINE))
+    paths = {name: Path(path) for name, path in told.items()}
+    return TflmLibrary(paths.get(ROOT_VARIABLE), paths.get(LIBRARY_VARIABLE))
+
+
 def library_failure(board: Board, log: str) -> ToolMissingError | None:
     """The error for a build whose log says that the library, or the C++ one beneath it, is not there."""
     found = _NOT_FOUND.search(log)

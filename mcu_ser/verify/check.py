@@ -82,7 +82,7 @@ def find_facts(project: Project) -> Facts:
     Raises:
         ConfigError: It is not built, or was changed since.
     """
-    _require_fresh_build(project)
+    require_fresh_build(project)
     return Facts(
         board=project.board.id,
         engine=project.engine,
@@ -94,7 +94,12 @@ def find_facts(project: Project) -> Facts:
     )
 
 
-def _require_fresh_build(project: Project) -> None:
+def require_fresh_build(project: Project) -> None:
+    """Check that the firmware is what the project's files make.
+
+    Raises:
+        ConfigError: It is not built, or a file was changed since.
+    """
     if not project.elf_path.is_file():
         raise ConfigError(project.root, "is not built", hint=shell_command("mcu-ser", "build", project.root))
     changed = changed_since_build(project)

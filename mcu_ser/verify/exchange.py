@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mcu_ser.device.device import DEFAULT_BAUD
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceError, DeviceFaultError, LinkError, MismatchError
 from mcu_ser.verify.messages import Boot, PayloadError, Refusal, Report
@@ -292,6 +293,9 @@ class Exchange:
     def _no_hello(self, seconds: float) -> LinkError:
         self._link.raise_if_dead()
         hint = "another port, closing other programs that use it, or flashing the firmware"
+        if self._link.baud != DEFAULT_BAUD:
+            # board.stm32.Stm32Build.reset_baud
+            hint += f"; a chip whose PLL does not lock falls back to {DEFAULT_BAUD}: generate without --baud"
         received = self._link.bytes_received
         if self._own_words:
             problem = "sends back what it receives: a loop, no board"

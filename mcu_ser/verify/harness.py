@@ -20,7 +20,7 @@ from mcu_ser.progress import Track, silent
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.messages import DeviceStats, Hello
-from mcu_ser.verify.protocol import engine_status_text
+from mcu_ser.verify.protocol import EngineStatus, engine_status_text
 
 if TYPE_CHECKING:
     from mcu_ser.generate.project import Project
@@ -149,7 +149,9 @@ def require_match(url: str, expected: Expectation, hello: Hello) -> None:
             raise MismatchError(url, problem, hint=_REBUILD)
     if hello.engine_status != 0:
         problem = f"the inference engine did not start: {engine_status_text(hello.engine_status)}"
-        raise DeviceFaultError(url, problem)
+        too_small = hello.engine_status == EngineStatus.NOT_ALLOCATED
+        hint = f"mcu-ser generate with --arena-bytes above {hello.arena_bytes}" if too_small else None
+        raise DeviceFaultError(url, problem, hint=hint)
 
 
 # In the order in which a difference is most telling.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An engine for protocol tests. Output byte i is a hash of the input, seeded with i.
  * An input that starts with '!' and a letter makes it misbehave. With ENGINE_NEEDS_ARENA it cannot start in a
- * smaller arena than that; without, its arena is fixed. */
+ * smaller arena than that, and restarts the device below ENGINE_RESETS_BELOW; without, its arena is fixed. */
 #include "engine.h"
 #include "model_info.h"
 #include "port.h"
@@ -19,6 +19,11 @@ int engine_init(void) { return ENGINE_INIT_STATUS; }
 
 int engine_init_within(uint32_t bytes) {
 #ifdef ENGINE_NEEDS_ARENA
+#ifdef ENGINE_RESETS_BELOW
+  if (bytes < ENGINE_RESETS_BELOW) {
+    port_reset();
+  }
+#endif
   arena_used = bytes < ENGINE_NEEDS_ARENA ? 0 : ENGINE_NEEDS_ARENA;
   return arena_used == 0 ? ENGINE_NOT_ALLOCATED : ENGINE_READY;
 #else
