@@ -2,6 +2,7 @@
 """`mcu-ser compare` as a user calls it, on real firmware."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -9,20 +10,25 @@ import pytest
 from mcu_ser.board import load_board
 from mcu_ser.cli.main import main
 from mcu_ser.generate.project import generate
-from mcu_ser.toolchain.cmake_gcc import build
+from mcu_ser.toolchain import cmake_gcc
+from mcu_ser.toolchain.build import build
+from mcu_ser.toolchain.firmware_parts import Part, find_parts
 from tests.stm32_firmware import require_tools
 from tests.tiny_model import tiny_classifier
 
 pytestmark = pytest.mark.emulator
 
 
-def built(directory, board_id="netduinoplus2", options=None, model=None):
+def built(directory, board_id="netduinoplus2", options=None, model=None, engine="aot"):
     board = load_board(board_id)
     require_tools(board, emulator=board_id != "host")
     path = directory / "model.tflite"
     path.write_bytes(model or tiny_classifier())
-    project = generate(path, board, "aot", directory / "project")
-    build(project, options)
+    project = generate(path, board, engine, directory / "project")
+    if options is None:
+        build(project)
+    else:
+        cmake_gcc.build(project, options)
     return project
 
 
@@ -61,6 +67,24 @@ def test_two_builds_of_one_model(fast, small, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "verdict: pass (all 6 outputs of both equal the oracle's byte for byte)" in text
     assert f"wrote {tmp_path / 'compare.json'}" in text
+
+
+@pytest.mark.skipif(not os.environ.get("TFLM_ROOT"), reason="TFLM_ROOT names no TFLite-Micro library")
+def test_two_engines(fast, tmp_path, capsys):
+    tflm = built(tmp_path, engine="tflm")
+    assert compare(fast, tflm, "--random", 6, "--json") == 0
+    a, b = json.loads(capsys.readouterr().out)["projects"]
+    assert (a["engine"], b["engine"]) == ("aot", "tflm")
+    parts = find_parts(tflm.elf_path)
+    assert sum(parts.flash.values()) == b["flash_bytes"]
+    assert sum(parts.ram.values()) == b["ram_bytes"]
+    assert parts.ram[Part.ARENA] == tflm.arena_bytes
+    # The model is in flash as it is, the interpreter beside it, and nothing that is not known.
+    assert parts.flash[Part.MODEL] == len(tiny_classifier())
+    assert parts.flash[Part.RUNTIME] > 8192 > a["flash_parts"]["runtime"]
+    assert parts.flash[Part.KERNELS] > a["flash_parts"]["kernels"]
+    assert Part.OTHER not in parts.flash
+    assert Part.OTHER not in parts.ram
 
 
 def test_two_boards_are_compared_but_for_their_durations(fast, native, capsys):
