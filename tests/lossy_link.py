@@ -60,6 +60,7 @@ class ScriptedLink:
     """A link to a board that is a function from a request to the bytes it sends back."""
 
     url = "scripted://"
+    baud = 115200
 
     def __init__(self, respond: Callable[[Frame], Iterable[bytes]]) -> None:
         self._respond = respond

@@ -84,9 +84,16 @@ def show_footprint(output: Output, footprint: Footprint) -> None:
     for name, used, limit in (
         ("flash", footprint.flash_bytes, footprint.flash_limit_bytes),
         ("RAM", footprint.ram_bytes, footprint.ram_limit_bytes),
+        *_ram_regions(footprint),
     ):
         if limit is None:
             table.add_row(name, f"{used} B", "", "")
         else:
             table.add_row(name, f"{used} B", f"{limit} B", f"{100 * used / limit:.1f} %")
     output.table(table)
+
+
+def _ram_regions(footprint: Footprint) -> list[tuple[str, int, int]]:
+    """Rows for the regions that the RAM is made of, if there are several."""
+    regions = [region for region in footprint.regions if region.kind == "ram"]
+    return [(f"  {region.name}", region.bytes, region.limit_bytes) for region in regions if len(regions) > 1]

@@ -31,6 +31,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="engine tflm: size of its arena (default: an estimate; verify --certify-arena finds the least)",
     )
+    parser.add_argument(
+        "--baud", type=int, metavar="N", help="bit rate of the serial port, to 921600 (default: the board's)"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output(as_json=args.json)
     board = load_board(args.board, args.boards_dir)
     arena = None if args.arena_bytes is None else Arena(args.arena_bytes, "given")
-    project = generate(args.model, board, args.engine, args.out, arena=arena)
+    project = generate(args.model, board, args.engine, args.out, baud=args.baud, arena=arena)
     manifest = project.manifest
     output.say(
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from mcu_ser.device.device import AttachedPort, Device
+from mcu_ser.device.device import DEFAULT_BAUD, AttachedPort, Device
 from mcu_ser.device.streams import WRITE_TIMEOUT_S, open_stream
 from mcu_ser.errors import LinkError
 
@@ -24,9 +24,12 @@ class Link:
         DeviceFaultError: It cannot be opened because the device has died.
     """
 
+    baud = DEFAULT_BAUD
+
     def __init__(self, device: Device | str) -> None:
         self._device: Device = AttachedPort(device) if isinstance(device, str) else device
         self.url = self._device.url
+        self.baud = self._device.baud
         self.bytes_sent = 0
         self.bytes_received = 0
         try:

@@ -15,6 +15,7 @@ from mcu_ser import __version__
 from mcu_ser.aot.compile import TensorSpec
 from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
+from mcu_ser.board.baud import require_baud
 from mcu_ser.errors import ConfigError, ModelError
 from mcu_ser.generate.engine_model import Arena, engine_model
 from mcu_ser.generate.fit import check_fit
@@ -151,10 +152,12 @@ def generate(
     Raises:
         ModelError: The model cannot be read, or the engine does not support it.
         BudgetError: The model does not fit the board.
-        ConfigError: An unknown engine, a platform without template, or `out` holds files that are not the
-            generator's.
+        ConfigError: An unknown engine, a platform without template, a bit rate that the board has not, or
+            `out` holds files that are not the generator's.
     """
     require_engine(engine, board)
+    if baud is not None:
+        require_baud(board, baud)
     template = load_template(firmware_templates_dir() / board.platform)
     require_replaceable(out)
     try:

@@ -46,7 +46,8 @@ def require_fits(project: Project, text: str) -> None:
         return
     region, excess_bytes = found
     kind = "flash" if region.kind == "flash" else "RAM"
-    raise over_budget(project.board, kind, excess_bytes, region.bytes, object_symbols(project.build_dir))
+    symbols = object_symbols(project.build_dir)
+    raise over_budget(project.board, kind, excess_bytes, region.bytes, symbols, region)
 
 
 def build_failure(project: Project, log: Path, tool: str, code: int) -> BuildError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mcu_ser.errors import BudgetError, BuildError
 
 if TYPE_CHECKING:
-    from mcu_ser.board import Board
+    from mcu_ser.board import Board, MemoryRegion
 
 # Symbols named when something does not fit.
 LARGEST_SYMBOLS = 3
@@ -50,14 +50,25 @@ class Symbol:
 
 
 @dataclass(frozen=True)
+class RegionUse:
+    """What a firmware takes of one memory region of its board."""
+
+    name: str
+    kind: str
+    bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
 class Footprint:
-    """What a firmware takes. The limits are the board's, None for the host."""
+    """What a firmware takes. The limits are the board's, None for the host; `regions` are its parts."""
 
     flash_bytes: int
     ram_bytes: int
     flash_limit_bytes: int | None
     ram_limit_bytes: int | None
     sections: tuple[ElfSection, ...]
+    regions: tuple[RegionUse, ...] = ()
 
 
 def measure(elf: Path, board: Board) -> Footprint:
@@ -74,6 +85,7 @@ def measure(elf: Path, board: Board) -> Footprint:
         flash_limit_bytes=board.flash_bytes,
         ram_limit_bytes=board.ram_bytes,
         sections=facts.sections,
+        regions=tuple(_region_use(region, facts) for region in board.memory),
     )
     _require_inside_memory(facts.sections, board, elf)
     for kind, used, limit in (
@@ -86,19 +98,32 @@ def measure(elf: Path, board: Board) -> Footprint:
 
 
 def over_budget(
-    board: Board, kind: str, excess_bytes: int, limit_bytes: int, symbols: Iterable[Symbol]
+    board: Board,
+    kind: str,
+    excess_bytes: int,
+    limit_bytes: int,
+    symbols: Iterable[Symbol],
+    region: MemoryRegion | None = None,
 ) -> BudgetError:
-    """The error for a firmware that is `excess_bytes` too big for the board's "flash" or "RAM"."""
+    """The error for a firmware that is `excess_bytes` too big for the board's "flash" or "RAM".
+
+    `region` is the one that is too small, which is named where the board has several of its kind.
+    """
     mine = [symbol for symbol in symbols if symbol.writable == (kind == "RAM")]
     largest = sorted(mine, key=lambda symbol: (-symbol.bytes, symbol.name))[:LARGEST_SYMBOLS]
     named = ", ".join(f"{symbol.name} {symbol.bytes} B" for symbol in largest)
     return BudgetError(
         board.id,
-        f"the firmware is {excess_bytes} B too big for the {kind}"
+        f"the firmware is {excess_bytes} B too big for the {kind}{_which(board, region)}"
         + (f" (largest: {named})" if named else ""),
         limit=f"{limit_bytes} B",
         hint="a smaller model, or a board with more " + kind,
     )
+
+
+def _which(board: Board, region: MemoryRegion | None) -> str:
+    alike = [one for one in board.memory if region is not None and one.kind == region.kind]
+    return f" region {region.name}" if region is not None and len(alike) > 1 else ""
 
 
 def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
@@ -123,9 +148,24 @@ def _require_inside_memory(sections: Iterable[ElfSection], board: Board, elf: Pa
 
 @dataclass(frozen=True)
 class _ElfFacts:
+    """`loads` are load address and size of what the loader writes."""
+
     sections: tuple[ElfSection, ...]
-    loaded_bytes: int
+    loads: tuple[tuple[int, int], ...]
     symbols: tuple[Symbol, ...]
+
+    @property
+    def loaded_bytes(self) -> int:
+        return sum(size for _, size in self.loads)
+
+
+def _region_use(region: MemoryRegion, facts: _ElfFacts) -> RegionUse:
+    """Flash by load addresses, so that the initial values of data count; RAM by where it is used."""
+    places = facts.loads
+    if region.kind == "ram":
+        places = tuple((section.address, section.bytes) for section in facts.sections if section.writable)
+    used = sum(size for address, size in places if region.origin <= address < region.end)
+    return RegionUse(region.name, region.kind, used, region.bytes)
 
 
 def _read_elf(path: Path) -> _ElfFacts:
@@ -135,7 +175,7 @@ def _read_elf(path: Path) -> _ElfFacts:
     try:
         with path.open("rb") as stream:
             elf = ELFFile(stream)
-            return _ElfFacts(_sections(elf), _loaded_bytes(elf), _symbols(elf))
+            return _ElfFacts(_sections(elf), _loads(elf), _symbols(elf))
     except OSError as error:
         raise BuildError(path, f"cannot be read ({error.strerror})", hint="mcu-ser build") from error
     except ELFError as error:
@@ -152,8 +192,12 @@ def _sections(elf: Any) -> tuple[ElfSection, ...]:
     )
 
 
-def _loaded_bytes(elf: Any) -> int:
-    return sum(segment["p_filesz"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD")
+def _loads(elf: Any) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (segment["p_paddr"], segment["p_filesz"])
+        for segment in elf.iter_segments()
+        if segment["p_type"] == "PT_LOAD"
+    )
 
 
 def _symbols(elf: Any) -> tuple[Symbol, ...]:

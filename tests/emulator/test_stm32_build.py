@@ -83,7 +83,7 @@ def test_memory_of_the_board_ends_the_link(tmp_path: Path) -> None:
         ("bytes: 1048576", "bytes: 4096"),
         ("flash_reserve_bytes: 32768", "flash_reserve_bytes: 0"),
         ("bytes: 131072", "bytes: 9000"),
-        ("arena_bytes: 114688", "arena_bytes: 256"),
+        ("arena_bytes: 114688", "arena_bytes: 256\n  data_bytes: 0"),
     ):
         text = text.replace(old, new)
     board = parse_board(text, Path("small.yaml"))

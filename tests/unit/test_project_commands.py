@@ -10,6 +10,7 @@ import pytest
 
 from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli.main import main
+from mcu_ser.generate.project import Project
 from tests.stm32_firmware import require_tools
 from tests.tiny_model import tiny_classifier
 
@@ -129,3 +130,20 @@ def test_build_without_tools_exits_with_3(
     assert shutil.which("cmake") is None
     assert main(["build", str(out)]) == 3
     assert "apt-get install cmake" in capsys.readouterr().err
+
+
+def test_bit_rate_goes_into_firmware_and_manifest(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "project"
+    options = ["--board", "nucleo_l476rg", "--out", str(out)]
+    assert main(["generate", str(model), *options, "--baud", "921600"]) == 0
+    assert Project.load(out).baud == 921600
+    header = (out / "src" / "port" / "board_config.h").read_text()
+    assert "#define BOARD_UART_BAUD 921600u\n" in header
+    # MSI at 4 MHz, to which the chip falls back, is too slow for that.
+    assert "#define BOARD_UART_RESET_BAUD 115200u" in header
+    assert "921600 bit/s" in (out / "README.md").read_text()
+    capsys.readouterr()
+    assert main(["generate", str(model), *options, "--baud", "1000000"]) == 2
+    assert "limit 9600 to 921600 bit/s" in capsys.readouterr().err

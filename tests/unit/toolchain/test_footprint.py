@@ -46,7 +46,7 @@ def tiny_board(flash_bytes: int, ram_bytes: int, origin: int = 0, more: str = ""
         ("origin: 0x20000000", f"origin: {origin + flash_bytes}"),
         ("\nbuild:\n", f"{more}\nbuild:\n"),
         ("arena_bytes: 114688", "arena_bytes: 0"),
-        ("stack_bytes: 8192", "stack_bytes: 1024"),
+        ("stack_bytes: 8192", "stack_bytes: 1024\n  data_bytes: 0"),
         ("flash_reserve_bytes: 32768", "flash_reserve_bytes: 0"),
     ):
         assert text.count(old) == 1
