@@ -16,12 +16,22 @@ from tests.tiny_model import tiny_classifier
 pytestmark = pytest.mark.emulator
 
 
-@pytest.fixture(scope="module", params=["-O2", "-Os"])
+# Flash at address 0, where debugging sections are too; an arena in a RAM region of its own.
+BUILDS = {
+    "fast": ("netduinoplus2", "-O2"),
+    "small": ("netduinoplus2", "-Os"),
+    "flash-at-0": ("mps2_an386", "-O2"),
+    "several-rams": ("nucleo_h743zi2", "-O2"),
+}
+
+
+@pytest.fixture(scope="module", params=BUILDS.values(), ids=BUILDS.keys())
 def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
-    board = load_board("netduinoplus2")
+    board_id, optimization = request.param
+    board = load_board(board_id)
     require_tools(board)
     project = generate_tiny(tmp_path_factory.mktemp("parts"), board)
-    return build(project, {"FIRMWARE_OPTIMIZATION": request.param})
+    return build(project, {"FIRMWARE_OPTIMIZATION": optimization})
 
 
 def test_parts_add_up_to_the_footprint(result: BuildResult) -> None:
