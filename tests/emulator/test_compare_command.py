@@ -9,6 +9,7 @@ import pytest
 
 from mcu_ser.board import load_board
 from mcu_ser.cli.main import main
+from mcu_ser.device.start import open_emulated
 from mcu_ser.generate.project import generate
 from mcu_ser.toolchain import cmake_gcc
 from mcu_ser.toolchain.build import build
@@ -128,6 +129,18 @@ def test_what_is_not_built_is_refused_before_anything_runs(native, tmp_path, cap
     captured = capsys.readouterr()
     assert f"{project}: is not built; try: mcu-ser build {project}" in captured.err
     assert "host: " not in captured.err
+
+
+def test_a_board_that_runs_already_is_asked_at_its_port(native, capsys):
+    with open_emulated(native) as device:
+        assert compare(native, native, "--random", 2, "--port-b", device.url, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["projects"][1]["identical"] == 2
+
+
+def test_a_run_that_does_not_end_leaves_no_report(native, tmp_path, capsys):
+    (tmp_path / "compare.json").write_text("old")
+    assert compare(native, native, "--random", 2, "--port-b", "/dev/ttyNONE7", "--out", tmp_path) == 4
+    assert not (tmp_path / "compare.json").exists()
 
 
 def test_a_port_that_is_not_there_ends_the_run(native, capsys):
