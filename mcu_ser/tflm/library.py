@@ -28,8 +28,8 @@ _TARGET_ARCHS = {
     "cortex-m55": ("cortex-m55+nofp", "cortex-m55"),
 }
 
-# What find_package says, up to the blank line that ends a message of CMake.
-_NOT_FOUND = re.compile(r"Could NOT find TFLM.*?\n(?=\n|\S)", re.DOTALL)
+# What find_package says; FindTFLM.cmake always gives a reason.
+_NOT_FOUND = re.compile(r"Could NOT find TFLM.*?Reason given by package:(.*?)\n\s*\n", re.DOTALL)
 _NO_CXX_HEADERS = re.compile(r"fatal error: (new|cstdint|cstddef|cstdio|algorithm|type_traits): No such file")
 
 
@@ -94,7 +94,10 @@ def library_failure(board: Board, log: str) -> ToolMissingError | None:
     """The error for a build whose log says that the library, or the C++ one beneath it, is not there."""
     found = _NOT_FOUND.search(log)
     if found is not None:
-        return _missing(board, " ".join(found[0].split()))
+        reason = " ".join(found[1].split())
+        if LIBRARY_VARIABLE in reason:  # there are several
+            return ToolMissingError("TFLite-Micro", reason, hint="--tflm-library FILE")
+        return _missing(board, f"its library is not found: {reason}")
     if _NO_CXX_HEADERS.search(log):
         return ToolMissingError(
             "libstdc++",
