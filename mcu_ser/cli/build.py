@@ -70,8 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _next_command(path: Path, project: Project) -> str:
     runs_here = project.board.emulator is not None or project.board.platform == "host"
-    port = "" if runs_here else " --port PORT"
-    return f"mcu-ser verify {shlex.quote(str(path))}{port} --samples SAMPLES.npz --out REPORT"
+    if not runs_here:
+        return f"mcu-ser flash {shlex.quote(str(path))}"
+    return f"mcu-ser verify {shlex.quote(str(path))} --samples SAMPLES.npz --out REPORT"
 
 
 def show_footprint(output: Output, footprint: Footprint) -> None:

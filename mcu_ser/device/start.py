@@ -9,6 +9,8 @@ from mcu_ser.device.device import AttachedPort, Device
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.errors import ConfigError
+from mcu_ser.flash import ports
+from mcu_ser.flash.ports import find_port
 from mcu_ser.programs import QEMU_ARM
 from mcu_ser.shell_command import shell_command
 
@@ -25,28 +27,31 @@ def open_device(project: Project, port: str | None = None) -> Device:
         port: URL of a board that is already running, flashed with this project; then nothing is started.
 
     Raises:
-        ConfigError: The firmware has not been built, or the board is neither emulated nor native and no port
-            was given.
+        ConfigError: The firmware has not been built, or several ports may be the board's.
+        DeviceError: The board is a real one, and no port may be its.
     """
-    require_device(project.board, port)
+    port = require_device(project.board, port)
     if port is not None:
         return AttachedPort(port, project.baud)
     return open_emulated(project)
 
 
-def require_device(board: Board, port: str | None) -> None:
+def require_device(board: Board, port: str | None) -> str | None:
     """Check that there will be a device to open, before anything is built for it.
 
+    Returns the port of a real board: the given one, else the only one with the board's USB ids.
+
     Raises:
-        ConfigError: The board is neither emulated nor native and no port was given.
+        ConfigError: Several ports may be the board's, or none can be told by USB ids.
+        DeviceError: No port may be the board's.
         ToolMissingError: Its emulator is not installed.
     """
     if port is not None or board.platform == "host":
-        return
+        return port
     if board.emulator is None:
-        problem = "is a real board, and its port is not given"
-        raise ConfigError(board.id, problem, hint="--port /dev/ttyACM0, or whatever its port is")
+        return find_port(board, ports.list_ports()).device
     QEMU_ARM.require()
+    return None
 
 
 def open_emulated(project: Project) -> Device:

@@ -14,7 +14,8 @@ from mcu_ser.device.device import AttachedPort
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.device.start import open_device, open_emulated
-from mcu_ser.errors import ConfigError
+from mcu_ser.errors import ConfigError, DeviceError
+from mcu_ser.flash.ports import PortRecord
 from tests.stm32_firmware import generate_tiny
 
 
@@ -103,6 +104,19 @@ def test_a_given_port_is_taken_and_nothing_started(stm32_project):
     assert (device.url, device.baud) == ("/dev/ttyACM7", 115200)
 
 
+def test_the_port_of_a_real_board_is_found_by_its_usb_ids(host_project, monkeypatch):
+    board = load_board("nucleo_f446re")
+    project = dataclasses.replace(host_project, board=board)
+    ports = [PortRecord("/dev/ttyS0"), PortRecord("/dev/ttyACM3", (0x0483, 0x374B), "066DFF51")]
+    monkeypatch.setattr("mcu_ser.flash.ports.list_ports", lambda: ports)
+    device = open_device(project)
+    assert isinstance(device, AttachedPort)
+    assert device.url == "/dev/ttyACM3"
+    monkeypatch.setattr("mcu_ser.flash.ports.list_ports", lambda: ports[:1])
+    with pytest.raises(DeviceError, match=r"^nucleo_f446re: no port has its USB ids \(0483:374b\)"):
+        open_device(project)
+
+
 def test_without_a_port_the_boards_emulator_is_chosen(stm32_project, tmp_path):
     put_firmware(stm32_project, "")
     assert isinstance(open_device(stm32_project), QemuEmulator)
@@ -115,9 +129,7 @@ def test_without_a_port_the_host_platform_is_a_process(host_project):
 
 def test_a_real_board_needs_a_port(stm32_project, tmp_path):
     project = without_emulator(stm32_project, tmp_path)
-    with pytest.raises(
-        ConfigError, match="netduinoplus2: is a real board, and its port is not given; try: --port"
-    ):
+    with pytest.raises(ConfigError, match=r"^netduinoplus2: its serial port has no USB ids of its own"):
         open_device(project)
     with pytest.raises(ConfigError, match=r"^netduinoplus2: has no emulator"):
         open_emulated(project)
