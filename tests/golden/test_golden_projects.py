@@ -35,6 +35,11 @@ RENDERED = {
         "src/model/op_resolver.h",
         "src/model/tensor_arena.h",
     ),
+    # Several RAM regions, notes, and what each other family prints of its clock tree.
+    "stm32f407g_disc1": ("README.md", "firmware.ld"),
+    "nucleo_h743zi2": ("firmware.ld", "src/port/board_config.h"),
+    "nucleo_l4r5zi": ("src/port/board_config.h",),
+    "mps3_an547": ("README.md", "firmware.ld", "src/port/board_config.h"),
     "host": ("CMakeLists.txt", "README.md"),
 }
 
