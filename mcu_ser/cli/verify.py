@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     samples.add_argument("--random", type=int, metavar="N", help="N random int8 samples")
     parser.add_argument("--seed", type=int, default=1, help="of --random (default 1)")
     parser.add_argument(
-        "--port", metavar="URL", help="port of a flashed board: /dev/ttyACM0, COM3, socket://127.0.0.1:4001"
+        "--port", metavar="URL", help="port of a flashed board, e.g. COM3 (default: the one with its USB ids)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml")
     parser.add_argument(

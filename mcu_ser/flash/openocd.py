@@ -24,3 +24,8 @@ class Openocd(Runner[OpenocdArguments]):
         # OpenOCD 0.12; before it the command was hla_serial.
         probe = [] if job.probe is None else ["-c", f"adapter serial {job.probe}"]
         return [program, *scripts, *probe, "-c", f"program {job.image('elf').name} verify reset exit"]
+
+    def remedy(self, log: str, job: FlashJob) -> str | None:
+        if re.search("invalid (sub)?command name|Can't find (board|target|interface)/", log):
+            return "OpenOCD 0.12 or newer"
+        return super().remedy(log, job)

@@ -264,6 +264,7 @@ def test_lines_that_tell_no_reason(name: str, line: str) -> None:
             "0001 C Target type stm32f446retx not recognized.",
             "pyocd pack install stm32",
         ),
+        ("nucleo_f446re", "openocd", "Error: Can't find board/st_nucleo_f4.cfg", "OpenOCD 0.12 or newer"),
         ("netduinoplus2", "dfu_util", "dfu-util: No DFU capable USB device available", "BOOT0 high"),
         ("arduino_nano_33_ble", "bossac", "Device unsupported", "Arduino's fork of bossac: arduino-cli core"),
         ("arduino_nano_33_ble", "bossac", "No device found on ttyACM0", "reset button twice quickly"),
