@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mcu_ser.errors import BuildError
+from mcu_ser.toolchain.footprint import ElfSection
 from mcu_ser.toolchain.link_map import FILL, InputSection, OutputSection, parse_link_map
 
 MAP_SUFFIX = ".map"
@@ -29,7 +30,7 @@ class Part(str, enum.Enum):
     LIBC: Libraries of the compiler: newlib, libm, libgcc, libstdc++.
     APPLICATION: Serial server, frames, start-up, drivers; in RAM their buffers and state.
     ARENA: Activations. RAM alone.
-    STACK: What the linker script reserves as stack (or heap). RAM alone.
+    STACK: What the linker script reserves as stack. RAM alone.
     PADDING: What the linker adds: padding between sections, and stubs for far calls.
     OTHER: Objects that are none of the above: not the project's, nor of a library that is known.
     """
@@ -56,7 +57,8 @@ class FirmwareParts:
 _COMPILER_LIBRARY = re.compile(r"^lib(c|g|m|gcc|nosys|rdimon|stdc\+\+|supc\+\+)(_nano)?\.a$")
 _COMPILER_OBJECT = re.compile(r"^crt\w*\.o$")
 _TFLM_LIBRARY = "libtensorflow-microlite.a"
-_RESERVED_SECTION = re.compile(r"^\.?_?(user_)?(stack|heap)")
+# The linker script's own, and that of Arduino's.
+_STACK_SECTIONS = frozenset({".stack", ".stack_dummy"})
 _LINKER_STUBS = "linker stubs"
 
 # Objects of a generated project by the name of their source file; every other one is the application's.
@@ -86,15 +88,6 @@ _TFLM_COMMON, _TFLM_NAMESPACE = "common", "_ZN6tflite"
 _TFLM_TENSOR_UTILS, _TFLM_RESET = "tensor_utils", "ResetVariableTensor"
 
 
-@dataclass(frozen=True)
-class AllocatedSection:
-    """A section of the ELF that takes memory."""
-
-    name: str
-    addresses: range
-    writable: bool
-
-
 def find_parts(elf: Path) -> FirmwareParts | None:
     """The parts of a linked firmware; None if the build left no map beside it.
 
@@ -110,7 +103,7 @@ def find_parts(elf: Path) -> FirmwareParts | None:
     except OSError as error:
         raise BuildError(map_file, f"cannot be read ({error.strerror})", hint="mcu-ser build") from error
     sections = {(s.name, s.address, s.bytes): s for s in parse_link_map(text)}
-    wanted = [(s.name, s.addresses.start, len(s.addresses)) for s in allocated]
+    wanted = [(s.name, s.address, s.bytes) for s in allocated]
     for key in wanted:
         if key not in sections:
             problem = f"is not the map of {elf.name}: section {key[0]} differs"
@@ -120,13 +113,13 @@ def find_parts(elf: Path) -> FirmwareParts | None:
 
 
 def divide(
-    loaded: Sequence[range], allocated: Sequence[AllocatedSection], sections: Sequence[OutputSection]
+    loaded: Sequence[range], allocated: Sequence[ElfSection], sections: Sequence[OutputSection]
 ) -> FirmwareParts:
     """Divide the bytes of a firmware among its parts; what no input section covers is padding.
 
     Args:
         loaded: What is written to flash, by the addresses where it runs.
-        allocated: The ELF's sections; the writable ones take RAM.
+        allocated: The ELF's sections that take memory.
         sections: The same of the map, without overlap.
     """
     flash: Counter[Part] = Counter()
@@ -134,12 +127,13 @@ def divide(
     for addresses in loaded:
         flash.update(_divided(addresses, sections, flash_part))
     for section in allocated:
-        if not section.writable:
+        if not section.takes_ram:
             continue
-        if _RESERVED_SECTION.match(section.name):
-            ram[Part.STACK] += len(section.addresses)
+        if section.name in _STACK_SECTIONS:
+            ram[Part.STACK] += section.bytes
         else:
-            ram.update(_divided(section.addresses, sections, ram_part))
+            addresses = range(section.address, section.address + section.bytes)
+            ram.update(_divided(addresses, sections, ram_part))
     return FirmwareParts(_in_order(flash), _in_order(ram))
 
 
@@ -200,7 +194,7 @@ def _in_order(counts: Counter[Part]) -> dict[Part, int]:
     return {part: counts[part] for part in Part if counts[part]}
 
 
-def _read_elf(path: Path) -> tuple[tuple[range, ...], tuple[AllocatedSection, ...]]:
+def _read_elf(path: Path) -> tuple[tuple[range, ...], tuple[ElfSection, ...]]:
     """Addresses of what is loaded, and the sections that take memory."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.constants import SH_FLAGS
@@ -215,9 +209,10 @@ def _read_elf(path: Path) -> tuple[tuple[range, ...], tuple[AllocatedSection, ..
                 if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
             )
             allocated = tuple(
-                AllocatedSection(
+                ElfSection(
                     section.name,
-                    range(section["sh_addr"], section["sh_addr"] + section["sh_size"]),
+                    section["sh_addr"],
+                    section["sh_size"],
                     bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
                 )
                 for section in elf.iter_sections()
