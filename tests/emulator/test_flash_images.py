@@ -68,7 +68,7 @@ def placed(parts: list[tuple[int, bytes]]) -> tuple[int, bytes]:
 
 
 def intel_hex(path: Path) -> tuple[int, bytes]:
-    """Address and bytes of an Intel hex file: 0 is data, 1 the end, 2 and 4 an upper address, 3 and 5 a start."""
+    """Address and bytes of an Intel hex file: record 0 is data, 1 the end, 2 and 4 upper address bits."""
     parts, base = [], 0
     for line in path.read_text().splitlines():
         record = bytes.fromhex(line.removeprefix(":"))
