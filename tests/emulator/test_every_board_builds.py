@@ -83,7 +83,7 @@ def test_board_builds_and_fits_as_planned(board: Board, tmp_path: Path) -> None:
     # Addenda to the Arm ABI, 3.3.6: Tag_ABI_HardFP_use 1 is single precision only.
     assert (tags.get("TAG_ABI_HARDFP_USE") == 1) == (not double)
     commands = (project.build_dir / "compile_commands.json").read_text()
-    assert commands.count(f"-mcpu={board.mcu.core} ") == commands.count('"command"') > 20
+    assert commands.count(f"-mcpu={board.mcu.core} ") == commands.count('"command"') >= 15
 
 
 def test_every_family_is_among_them() -> None:
