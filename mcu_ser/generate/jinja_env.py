@@ -6,10 +6,11 @@ Templates only print. They may loop and choose; numbers reach them as finished t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import Environment, StrictUndefined, Template, TemplateError
 
 from mcu_ser.errors import ConfigError
 
@@ -29,6 +30,12 @@ def render(text: str, context: Mapping[str, Any], name: str) -> str:
         ConfigError: The template is malformed or uses a name that `context` lacks.
     """
     try:
-        return _ENVIRONMENT.from_string(text).render(context)
+        return _compiled(text).render(context)
     except TemplateError as error:
         raise ConfigError(f"template {name}", str(error)) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str) -> Template:
+    """Compiling takes longer than rendering; who makes several projects compiles each template once."""
+    return _ENVIRONMENT.from_string(text)
