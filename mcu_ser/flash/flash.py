@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from mcu_ser.flash.runner import FlashJob, Runner
 from mcu_ser.flash.running import GIVE_UP_S, await_build
 from mcu_ser.flash.touch import APPEAR_S, await_port, touch
 from mcu_ser.shell_command import shell_command
-from mcu_ser.toolchain.build_record import changed_since_build
+from mcu_ser.toolchain.build_record import require_fresh_build
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
@@ -105,11 +106,11 @@ def plan(
     job = FlashJob(project.board, project.root, project.elf_path)
     require_flashable(job)
     if not dry_run:
-        _require_fresh_build(project)
+        require_fresh_build(project)
     found = _port(project, port, list_ports, dry_run=dry_run)
     if probe is None and found is not None and found.is_st_link and found.usb_id in job.board.serial.usb_ids:
         probe = found.serial_number
-    job = replace(job, probe=probe)
+    job = replace(job, probe=_probe_name(probe))
     chosen, program = (shown_runner if dry_run else choose_runner)(job, runner)
     if chosen.needs_port and found is not None:
         _require_serial_port(chosen, found.device)
@@ -150,13 +151,11 @@ def flash(
     return FlashResult(after, hello, log)
 
 
-def _require_fresh_build(project: Project) -> None:
-    build = shell_command("mcu-ser", "build", project.root)
-    if not project.elf_path.is_file():
-        raise ConfigError(project.root, "is not built", hint=build)
-    changed = changed_since_build(project)
-    if changed:
-        raise ConfigError(project.root, f"{changed[0]} is not what the firmware was built from", hint=build)
+def _probe_name(probe: str | None) -> str | None:
+    """The serial number of a probe, if it is one: it becomes a part of commands of other languages."""
+    if probe is not None and not re.fullmatch(r"[A-Za-z0-9_.:-]+", probe):
+        raise ConfigError("--probe", f"{probe!r} is no serial number", hint="mcu-ser boards detect")
+    return probe
 
 
 def _port(project: Project, port: str | None, list_ports: ListPorts, *, dry_run: bool) -> PortRecord | None:

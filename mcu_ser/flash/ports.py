@@ -42,7 +42,9 @@ class PortRecord:
     @property
     def is_st_link(self) -> bool:
         """Whether the port belongs to a debug probe of ST's, whose serial number is then the port's."""
-        return self.usb_id is not None and self.usb_id[0] == ST_VENDOR_ID and bool(self.serial_number)
+        # Early ST-LINK/V2 have numbers of unprintable characters, but no serial port.
+        legible = self.serial_number.isascii() and self.serial_number.isalnum()
+        return self.usb_id is not None and self.usb_id[0] == ST_VENDOR_ID and legible
 
     def __str__(self) -> str:
         ids = "" if self.usb_id is None else "{:04x}:{:04x}".format(*self.usb_id)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcu_ser.artifacts import canonical_json, sha256_file, write_text
-from mcu_ser.errors import BuildError
+from mcu_ser.errors import BuildError, ConfigError
+from mcu_ser.shell_command import shell_command
 from mcu_ser.toolchain.footprint import Footprint, measure
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ def discard_firmware(project: Project) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(project, error) from error
+
+
+def require_fresh_build(project: Project) -> None:
+    """Check that the firmware is what the project's files make.
+
+    Raises:
+        ConfigError: It is not built, or a file was changed since.
+    """
+    if not project.elf_path.is_file():
+        raise ConfigError(project.root, "is not built", hint=shell_command("mcu-ser", "build", project.root))
+    changed = changed_since_build(project)
+    if changed:
+        problem = f"{changed[0]} is not what the firmware was built from"
+        raise ConfigError(project.root, problem, hint=shell_command("mcu-ser", "build", project.root))
 
 
 def _input_hashes(project: Project) -> dict[str, str]:

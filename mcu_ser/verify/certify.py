@@ -24,7 +24,7 @@ from mcu_ser.generate.project import generate, require_replaceable
 from mcu_ser.progress import Track, silent
 from mcu_ser.tflm.library import library_of_build
 from mcu_ser.toolchain.build import build
-from mcu_ser.verify.check import require_fresh_build
+from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, require_match
 from mcu_ser.verify.protocol import EngineStatus, engine_status_text

@@ -13,11 +13,10 @@ from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
-from mcu_ser.errors import ConfigError, McuSerError
+from mcu_ser.errors import McuSerError
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
-from mcu_ser.shell_command import shell_command
-from mcu_ser.toolchain.build_record import changed_since_build
+from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_samples
@@ -92,20 +91,6 @@ def find_facts(project: Project) -> Facts:
         changed_files=project.changed_files(),
         footprint=measure(project.elf_path, project.board),
     )
-
-
-def require_fresh_build(project: Project) -> None:
-    """Check that the firmware is what the project's files make.
-
-    Raises:
-        ConfigError: It is not built, or a file was changed since.
-    """
-    if not project.elf_path.is_file():
-        raise ConfigError(project.root, "is not built", hint=shell_command("mcu-ser", "build", project.root))
-    changed = changed_since_build(project)
-    if changed:
-        problem = f"{changed[0]} is not what the firmware was built from"
-        raise ConfigError(project.root, problem, hint=shell_command("mcu-ser", "build", project.root))
 
 
 def _checked(

@@ -380,6 +380,7 @@ def test_a_dry_run_shows_the_touch(arduino: Project, desk: Desk, nano: NanoOnPty
     [
         (["--runner", "jlink"], 2, "desk: cannot be flashed with 'jlink'; try: --runner openocd or pyocd"),
         (["--runner", "pyocd"], 3, "pyocd: not found on the PATH"),
+        (["--probe", "06; shutdown"], 2, "--probe: '06; shutdown' is no serial number; try: mcu-ser boards"),
     ],
 )
 def test_exit_codes(

@@ -130,6 +130,7 @@ def test_only_a_probe_of_sts_has_a_serial_number_that_counts() -> None:
     assert ST_LINK.is_st_link
     assert not NANO.is_st_link
     assert not PortRecord("COM3", (0x0483, 0x374B)).is_st_link
+    assert not PortRecord("COM3", (0x0483, 0x374B), "\xa6f\x8f").is_st_link
 
 
 def test_a_port_that_may_not_be_opened_names_the_group(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
