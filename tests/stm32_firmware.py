@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcu_ser.board import Board, load_board
+from mcu_ser.board import Board
 from mcu_ser.device.link import Link
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain.build_record import BuildResult
@@ -18,35 +18,6 @@ from mcu_ser.toolchain.cmake_gcc import build, required_programs
 from tests.tiny_model import tiny_classifier
 
 PORT_PROBE = Path(__file__).parent / "emulator" / "port_probe.c"
-
-# The NUCLEO-F446RE, told by what differs from the shipped F405 board: clock tree with over-drive, USART2.
-F446_EDITS = {
-    "id: netduinoplus2": "id: nucleo_f446re",
-    "clock_hz: 168000000": "clock_hz: 180000000",
-    "{m: 8, n: 168, p: 2, q: 7}": "{m: 8, n: 180, p: 2, q: 8, r: 2}",
-    "voltage_scale: 1": "voltage_scale: 3",
-    "over_drive: false": "over_drive: true",
-    "max_sysclk_hz: 168000000": "max_sysclk_hz: 180000000",
-    "max_apb1_hz: 42000000": "max_apb1_hz: 45000000",
-    "max_apb2_hz: 84000000": "max_apb2_hz: 90000000",
-    "bytes: 1048576": "bytes: 524288",
-    "instance: USART1": "instance: USART2",
-    "base: 0x40011000": "base: 0x40004400",
-    "irq: 37": "irq: 38",
-    "bus: apb2": "bus: apb1",
-    "{register: 0x40023844, bit: 4}": "{register: 0x40023840, bit: 17}",
-    "tx: {gpio: 0x40020000, pin: 9,": "tx: {gpio: 0x40020000, pin: 2,",
-    "rx: {gpio: 0x40020000, pin: 10,": "rx: {gpio: 0x40020000, pin: 3,",
-}
-
-
-def edited_board(edits: Mapping[str, str]) -> str:
-    """The YAML of the shipped F405 board with old texts replaced by new ones."""
-    text = load_board("netduinoplus2").yaml_text
-    for old, new in edits.items():
-        assert text.count(old) == 1, f"{old!r} must stand in the board file once"
-        text = text.replace(old, new)
-    return text
 
 
 def require_tools(board: Board, *, emulator: bool = False) -> None:

@@ -63,8 +63,8 @@ class ClockH7(Clock):
 
     def _limited(self) -> tuple[tuple[str, int, int], ...]:
         return (
-            *super()._limited(),
             ("AHB clock", self.ahb_hz, self.max_ahb_hz),
+            *super()._limited(),
             ("APB3 clock", self.ahb_hz // self.apb3_divider, self.max_apb1_hz),
             ("APB4 clock", self.ahb_hz // self.apb4_divider, self.max_apb1_hz),
         )

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mcu_ser.board import Board, load_board, parse_board
+from mcu_ser.board import load_board
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.project import Project
 from mcu_ser.resources import firmware_templates_dir
-from tests.stm32_firmware import F446_EDITS, edited_board, generate_tiny
+from tests.stm32_firmware import generate_tiny
 
 HERE = Path(__file__).parent
 HSI_HZ = 16_000_000
@@ -121,9 +121,7 @@ class Chip:
 
 @pytest.fixture(scope="module", params=["netduinoplus2", "nucleo_f446re"])
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Chip:
-    board: Board = load_board("netduinoplus2")
-    if request.param == "nucleo_f446re":
-        board = parse_board(edited_board(F446_EDITS), Path("nucleo_f446re.yaml"))
+    board = load_board(request.param)
     directory = tmp_path_factory.mktemp("chip")
     return Chip(generate_tiny(directory, board), directory)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mcu_ser.board import load_board, parse_board
+from mcu_ser.board import load_board
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.link import Link
 from mcu_ser.toolchain.build_record import BuildResult
-from tests.stm32_firmware import F446_EDITS, Probe, build_probe, edited_board, require_tools
+from tests.stm32_firmware import Probe, build_probe, require_tools
 
 pytestmark = pytest.mark.emulator
 
@@ -148,7 +148,7 @@ def test_no_counter_gives_no_ticks(tmp_path: Path) -> None:
 
 def test_another_f4_board_is_data_alone(tmp_path: Path) -> None:
     """The NUCLEO-F446RE: another clock tree, over-drive, and USART2. QEMU's F405 has that port too."""
-    board = parse_board(edited_board(F446_EDITS), Path("nucleo_f446re.yaml"))
+    board = load_board("nucleo_f446re")
     require_tools(board, emulator=True)
     result = build_probe(tmp_path, board)
     with QemuEmulator(result.elf, "netduinoplus2", serial_index=1) as emulator, Link(emulator) as link:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mcu_ser.board import load_board, parse_board
 from mcu_ser.board.clock_f4 import ClockF4, Pll
 from mcu_ser.board.stm32 import FAMILIES, FamilyName, Stm32Build
+from mcu_ser.errors import ConfigError
 from mcu_ser.resources import firmware_templates_dir
 
 
@@ -132,3 +133,148 @@ def test_uart_on_the_slow_bus_is_checked_at_that_clock() -> None:
     assert board.build.baud_error_fraction(460800) == max(
         abs(hz / round(hz / 460800) - 460800) / 460800 for hz in (42_000_000, 16_000_000)
     )
+
+
+# PLL words, dividers, wait states and clocks that start-up code was seen to reach.
+@pytest.mark.parametrize(
+    ("board_id", "registers", "clocks_hz"),
+    [
+        (
+            "nucleo_l476rg",
+            {
+                "BOARD_RCC_PLLCFGR": 0x01002832,
+                "BOARD_RCC_CFGR_DIVIDERS": 0,
+                "BOARD_FLASH_ACR": 0x704,
+            },
+            (80_000_000, 80_000_000, 80_000_000, 80_000_000),
+        ),
+        (
+            "nucleo_l4r5zi",
+            {
+                "BOARD_RCC_PLLCFGR": 0x01003C32,
+                "BOARD_RCC_CFGR_DIVIDERS": 0,
+                "BOARD_FLASH_ACR": 0x705,
+            },
+            (120_000_000, 120_000_000, 120_000_000, 120_000_000),
+        ),
+        (
+            "nucleo_f767zi",
+            {
+                "BOARD_RCC_PLLCFGR": 0x29003608,
+                "BOARD_RCC_CFGR_DIVIDERS": 0x9400,
+                "BOARD_FLASH_ACR": 0x307,
+                "BOARD_PWR_CR_VOS": 0xC000,
+            },
+            (216_000_000, 54_000_000, 108_000_000, 108_000_000),
+        ),
+        (
+            "nucleo_h743zi2",
+            {
+                "BOARD_RCC_PLLCKSELR_DIVM1": 4 << 4,
+                "BOARD_RCC_PLLCFGR_PLL1": 7 << 16 | 3 << 2,
+                "BOARD_RCC_PLL1DIVR": 0x01070231,
+                "BOARD_RCC_D1CFGR": 4 << 4 | 8,
+                "BOARD_RCC_D2CFGR": 4 << 8 | 4 << 4,
+                "BOARD_RCC_D3CFGR": 4 << 4,
+                "BOARD_FLASH_ACR": 2 << 4 | 4,
+                "BOARD_PWR_D3CR_VOS": 3 << 14,
+            },
+            (400_000_000, 100_000_000, 100_000_000, 200_000_000),
+        ),
+    ],
+)
+def test_register_values_of_the_other_families(
+    board_id: str, registers: dict[str, int], clocks_hz: tuple[int, int, int, int]
+) -> None:
+    build = load_board(board_id).build
+    assert isinstance(build, Stm32Build)
+    clock = build.clock
+    assert clock.registers == registers
+    assert (clock.core_hz, clock.apb1_hz, clock.apb2_hz, clock.tim2_hz) == clocks_hz
+
+
+@pytest.mark.parametrize(
+    ("board_id", "old", "new", "message"),
+    [
+        (
+            "nucleo_l4r5zi",
+            "boost: true",
+            "boost: false",
+            "core clock is 120000000 Hz, limit 80000000 Hz without",
+        ),
+        ("nucleo_l4r5zi", "  ahb_divider: 1", "  ahb_divider: 2", "ahb_divider is 2, limit 1 with boost"),
+        (
+            "nucleo_l476rg",
+            "{m: 4, n: 40, r: 2}",
+            "{m: 8, n: 40, r: 2}",
+            "VCO input is 2000000 Hz, limit 4000000",
+        ),
+        ("nucleo_l476rg", "{m: 4, n: 40, r: 2}", "{m: 1, n: 40, r: 8}", "VCO output is 640000000 Hz, limit"),
+        (
+            "nucleo_l476rg",
+            "{m: 4, n: 40, r: 2}",
+            "{m: 4, n: 41, r: 2}",
+            "core clock is 82000000 Hz, limit 80000000",
+        ),
+        ("nucleo_l476rg", "{m: 4, n: 40, r: 2}", "{m: 4, n: 40, r: 3}", "build.clock.pll.r: 3: "),
+        ("nucleo_f767zi", "apb1_divider: 4", "apb1_divider: 2", "APB1 clock is 108000000 Hz, limit 54000000"),
+        ("nucleo_f767zi", "driver: uart_v2", "driver: uart_v1", "build.uart.driver: 'uart_v1': "),
+        (
+            "nucleo_h743zi2",
+            "    ahb_divider: 2",
+            "    ahb_divider: 1",
+            "AHB clock is 400000000 Hz, limit 200000000",
+        ),
+        (
+            "nucleo_h743zi2",
+            "apb3_divider: 2",
+            "apb3_divider: 1",
+            "APB3 clock is 200000000 Hz, limit 100000000",
+        ),
+        (
+            "nucleo_h743zi2",
+            "apb4_divider: 2",
+            "apb4_divider: 1",
+            "APB4 clock is 200000000 Hz, limit 100000000",
+        ),
+        (
+            "nucleo_h743zi2",
+            "{m: 4, n: 50,",
+            "{m: 4, n: 60,",
+            "VCO output is 960000000 Hz, limit 192000000 to",
+        ),
+        ("nucleo_h743zi2", "{m: 4, n: 50,", "{m: 2, n: 25,", "VCO input is 32000000 Hz, limit 2000000 to"),
+        ("nucleo_h743zi2", "p: 2, q: 8", "p: 3, q: 8", "build.clock.pll.p: 3: "),
+        ("nucleo_h743zi2", "family: stm32h7", "family: stm32l4", "build.clock.driver: 'clock_h7': "),
+        ("nucleo_h743zi2", "family: stm32h7", "family: stm32u5", "build.family: 'stm32u5': "),
+        (
+            "mps2_an386",
+            "clock_hz: 25000000\n    source",
+            "clock_hz: 1000000\n    source",
+            "45.7% off at its clock",
+        ),
+    ],
+)
+def test_what_the_chip_cannot_run_is_refused(board_id: str, old: str, new: str, message: str) -> None:
+    text = load_board(board_id).yaml_text
+    assert text.count(old) == 1
+    with pytest.raises(ConfigError) as caught:
+        parse_board(text.replace(old, new), Path("x.yaml"))
+    assert message in str(caught.value)
+
+
+def test_document_of_a_board_has_what_its_family_adds() -> None:
+    """`boards show --json` prints it."""
+    document = load_board("nucleo_l4r5zi").model_dump(mode="json")
+    assert document["build"]["clock"]["boost"] is True
+    assert document["build"]["clock"]["pll"] == {"m": 4, "n": 60, "r": 2}
+    assert document["build"]["uart"]["io_supply"]["bit"] == 9
+
+
+def test_lpuart_divides_256ths_of_a_cycle() -> None:
+    build = load_board("nucleo_l4r5zi").build
+    assert isinstance(build, Stm32Build)
+    assert (build.uart.clock_multiplier, build.uart.divisors) == (256, (0x300, 0xFFFFF))
+    build = load_board("nucleo_l476rg").build
+    assert isinstance(build, Stm32Build)
+    assert (build.uart.clock_multiplier, build.uart.divisors) == (1, (16, 0xFFFF))

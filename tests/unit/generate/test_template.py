@@ -87,6 +87,9 @@ def test_no_file_leaves_the_project(tmp_path: Path, target: str) -> None:
         ("executable: a\nfiles: [{from: b, to: c, render: 'yes'}]\n", "is not {from, to, render}"),
         ("executable: a\nfiles: []\nomit: main.c\n", "omit must be a list of files of the runtime"),
         ("executable: a\nfiles: []\nomit: [1]\n", "omit must be a list of files of the runtime"),
+        ("executable: a\nfiles: []\nbase: ../else\n", "base: '../else' is not a directory beside this one"),
+        ("executable: a\nfiles: []\nbase: 1\n", "base: 1 is not a directory beside this one"),
+        ("executable: a\nfiles: []\nbase: gone\n", "platform 'gone': has no firmware template"),
         ("executable: [", "is not YAML"),
     ],
 )
@@ -96,12 +99,22 @@ def test_wrong_template_yaml_is_an_error(tmp_path: Path, text: str, message: str
         load_template(tmp_path)
 
 
+def test_files_of_the_base_come_first_and_from_its_directory(tmp_path: Path) -> None:
+    for name in ("base", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.c").write_text(name)
+    write_template(tmp_path / "base", "[{from: a.c, to: base.c}]")
+    template = load_template(write_template(tmp_path / "mine", "[{from: a.c, to: mine.c}]\nbase: base"))
+    content = {file.target: file.content(context()) for file in template.resolve(context())}
+    assert list(content.items()) == [("base.c", b"base"), ("mine.c", b"mine")]
+
+
 def test_platform_without_template_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="platform 'arduino': has no firmware template in this version"):
         load_template(tmp_path / "arduino")
 
 
-@pytest.mark.parametrize("platform", ["arduino", "stm32", "host"])
+@pytest.mark.parametrize("platform", ["arduino", "cortex_m", "stm32", "mps", "host"])
 def test_every_file_of_a_platform_is_in_its_template(platform: str) -> None:
     """A file that no project gets is dead; drivers of other families are chosen by name."""
     directory = firmware_templates_dir() / platform
