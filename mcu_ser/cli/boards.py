@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mcu_ser.cli.console import Output, add_json_option
 
 if TYPE_CHECKING:
-    from mcu_ser.board import Board
+    from mcu_ser.board import Board, MemoryRegion
     from mcu_ser.flash.detect import Detected
 
 
@@ -65,20 +65,26 @@ def _print_list(output: Output, boards: tuple[Board, ...]) -> None:
     from rich.table import Table
 
     table = Table()
-    for heading in ("id", "name", "platform", "MCU", "clock", "flash", "RAM", "status"):
+    table.add_column("id", no_wrap=True)
+    for heading in ("MCU", "core", "clock", "flash", "RAM", "platform", "status"):
         table.add_column(heading)
     for board in boards:
         table.add_row(
             board.id,
-            board.name,
-            board.platform,
             board.mcu.part,
+            board.mcu.core,
             f"{board.mcu.clock_hz // 1_000_000} MHz" if board.mcu.clock_hz else "",
-            f"{board.flash_bytes // 1024} KB" if board.flash_bytes else "",
-            f"{board.ram_bytes // 1024} KB" if board.ram_bytes else "",
+            _kilobytes(board.flash_regions[:1]),
+            _kilobytes(board.ram_regions),
+            board.platform,
             board.status.level,
         )
     output.table(table)
+
+
+def _kilobytes(regions: tuple[MemoryRegion, ...]) -> str:
+    """Sizes of memory regions, e.g. "128 + 64 KB"."""
+    return " + ".join(str(region.bytes // 1024) for region in regions) + (" KB" if regions else "")
 
 
 def _detect(output: Output, boards: tuple[Board, ...], args: argparse.Namespace) -> None:

@@ -31,6 +31,9 @@ def test_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "netduinoplus2" in text
     assert "168 MHz" in text
+    (row,) = [line for line in text.splitlines() if "stm32f407g_disc1" in line]
+    assert "128 + 64 KB" in row
+    assert all(f" {board.id} " in text for board in list_boards()), "no id is cut off"
     assert "next: mcu-ser boards show" in text
     assert main(["boards", "list", "--json"]) == 0
     boards = {board["id"]: board for board in document(capsys)}
