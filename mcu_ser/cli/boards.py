@@ -65,9 +65,8 @@ def _print_list(output: Output, boards: tuple[Board, ...]) -> None:
     from rich.table import Table
 
     table = Table()
-    table.add_column("id", no_wrap=True)
-    for heading in ("MCU", "core", "clock", "flash", "RAM", "platform", "status"):
-        table.add_column(heading)
+    for heading in ("id", "MCU", "core", "clock", "flash", "RAM", "status"):
+        table.add_column(heading, no_wrap=True)
     for board in boards:
         table.add_row(
             board.id,
@@ -76,7 +75,6 @@ def _print_list(output: Output, boards: tuple[Board, ...]) -> None:
             f"{board.mcu.clock_hz // 1_000_000} MHz" if board.mcu.clock_hz else "",
             _kilobytes(board.flash_regions[:1]),
             _kilobytes(board.ram_regions),
-            board.platform,
             board.status.level,
         )
     output.table(table)
