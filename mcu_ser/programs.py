@@ -237,6 +237,7 @@ BOSSAC = Program(
     version_status=1,
     also_in=(
         "~/.arduino15/packages/arduino/tools/bossac/*/bossac",
+        "~/.arduino15/internal/arduino_bossac_*/bossac",  # of a build profile
         "~/Library/Arduino15/packages/arduino/tools/bossac/*/bossac",
         "~/.platformio/packages/tool-bossac-nordicnrf52/bossac",
     ),

@@ -101,17 +101,20 @@ class PlatformioArguments(Section):
 
 
 class FlashRunners(Section):
-    """The runners that serve the board, by name; None where one does not."""
+    """The runners that serve the board, by name; None where one does not.
 
+    Their order is that in which they are tried: what needs no more than the board's own USB cable comes first.
+    """
+
+    bossac: BossacArguments | None = None
+    arduino_cli: ArduinoCliArguments | None = None
+    platformio: PlatformioArguments | None = None
     openocd: OpenocdArguments | None = None
     stflash: StFlashArguments | None = None
     stm32_programmer_cli: Stm32ProgrammerArguments | None = None
     mass_storage: MassStorageArguments | None = None
     dfu_util: DfuUtilArguments | None = None
     pyocd: PyocdArguments | None = None
-    bossac: BossacArguments | None = None
-    arduino_cli: ArduinoCliArguments | None = None
-    platformio: PlatformioArguments | None = None
 
 
 class FlashTools(Section):

@@ -121,6 +121,12 @@ def test_else_the_first_that_is_installed(empty_path: Path) -> None:
     assert choose_runner(job("nucleo_f446re"), "pyocd")[0].name == "pyocd"
 
 
+def test_a_nano_needs_no_probe_while_its_cable_is_enough(empty_path: Path) -> None:
+    for name in ("openocd", "pio"):
+        fake_tool(empty_path, name)
+    assert choose_runner(job("arduino_nano_33_ble"))[0].name == "platformio"
+
+
 def test_a_named_runner_that_is_not_installed_is_not_replaced(empty_path: Path) -> None:
     fake_tool(empty_path, "openocd")
     with pytest.raises(ToolMissingError, match=r"try: apt-get install stlink-tools$"):
@@ -193,6 +199,12 @@ def test_arduinos_bossac_is_found_where_its_core_leaves_it(empty_path: Path, tmp
         fake_tool(tools / version, "bossac", "# identifyChip" if version.startswith("1.9") else "")
     _, program = choose_runner(job("arduino_nano_33_ble"), "bossac")
     assert program == str(tools / "1.9.1-arduino10" / "bossac")
+
+
+def test_the_bossac_of_a_build_profile_is_found_too(empty_path: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "home" / ".arduino15" / "internal" / "arduino_bossac_1.9.1-arduino2_0a1b2c3d4e5f6071"
+    path = fake_tool(profile, "bossac", "# identifyChip")
+    assert choose_runner(job("arduino_nano_33_ble"))[1] == str(path)
 
 
 def test_a_missing_bossac_is_named_like_any_tool(empty_path: Path) -> None:
