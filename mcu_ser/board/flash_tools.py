@@ -103,7 +103,7 @@ class PlatformioArguments(Section):
 class FlashRunners(Section):
     """The runners that serve the board, by name; None where one does not.
 
-    Their order is that in which they are tried: what needs no more than the board's own USB cable comes first.
+    They are tried in this order: what needs no more than the board's own USB cable comes first.
     """
 
     bossac: BossacArguments | None = None
