@@ -212,3 +212,41 @@ def _qemu_argv(elf: Path, cable: int, tester: int) -> list[str]:
         *("-serial", "chardev:tester"),
         *("-icount", "shift=0,sleep=off"),
     ]
+
+
+class AvrEmulator:
+    """A device for `Link`: a sketch that runs on QEMU's Arduino Mega 2560."""
+
+    baud = 115200
+
+    def __init__(self, elf: Path) -> None:
+        self._elf = elf
+
+    def __enter__(self) -> AvrEmulator:
+        with socket.create_server(("127.0.0.1", 0)) as cable:
+            self._process = SupervisedProcess(self._argv(cable.fileno()), pass_fds=[cable.fileno()])
+            self.url = f"socket://127.0.0.1:{cable.getsockname()[1]}"
+        waits = self._process.wait_for_output("waiting for connection", 20.0, stderr=True)
+        assert waits is not None, self._process.last_words()
+        return self
+
+    def _argv(self, cable: int) -> list[str]:
+        qemu = shutil.which("qemu-system-avr")
+        assert qemu is not None
+        return [
+            qemu,
+            *("-M", "mega2560"),
+            *("-bios", str(self._elf)),
+            *("-display", "none"),
+            *("-monitor", "none"),
+            *("-chardev", f"socket,id=cable,fd={cable},server=on,wait=on,nodelay=on"),
+            *("-serial", "chardev:cable"),
+        ]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stop()
+
+    def raise_if_dead(self, wait_s: float = 0.0) -> None:
+        assert self._process.returncode(wait_s) is None, self._process.last_words()

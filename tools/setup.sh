@@ -28,6 +28,15 @@ case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
 */*) ;;
 *) packages+=(libnewlib-arm-none-eabi) ;;
 esac
+# The tests take the Arduino sketch to a core that this system has, and run it.
+case ",$extras," in
+*,dev,*)
+    need avr-gcc gcc-avr
+    need qemu-system-avr qemu-system-misc
+    avr-gcc -mmcu=atmega2560 -E - >/dev/null 2>&1 <<<'#include <avr/io.h>' || packages+=(avr-libc)
+    [ -d /usr/share/arduino/hardware/arduino/avr/cores ] || packages+=(arduino-core-avr)
+    ;;
+esac
 
 # --- a Python that TensorFlow has wheels for -----------------------------------------------------------
 python=

@@ -51,10 +51,10 @@ class Machine:
         program(self.bin, "venv-python", venv)
         program(self.bin, "python3.11", f'case $1 in -m) {MAKE_VENV};; *) exec {sys.executable} "$@";; esac')
 
-    def setup(self) -> "subprocess.CompletedProcess[str]":
+    def setup(self, extras: str = "train") -> "subprocess.CompletedProcess[str]":
         self.calls.write_text("")
         return subprocess.run(
-            [self.bin / "bash", self.checkout / "tools" / "setup.sh", "train"],
+            [self.bin / "bash", self.checkout / "tools" / "setup.sh", extras],
             env={"PATH": str(self.bin), "STANDINS": str(self.bin)},
             capture_output=True,
             text=True,
@@ -116,6 +116,27 @@ def test_compiler_without_headers_gets_them(machine: Machine) -> None:
     program(machine.bin, "gcc", "exit 1")
     assert machine.setup().returncode == 0
     assert machine.called("apt-get")[1].endswith(" libc6-dev")
+
+
+ARDUINO_CORE = Path("/usr/share/arduino/hardware/arduino/avr/cores")
+
+
+def test_tests_get_an_arduino_core_and_its_emulator(machine: Machine) -> None:
+    """The demo does without."""
+    assert machine.setup("train").returncode == 0
+    assert machine.called("apt-get") == []
+    assert machine.setup("train,dev").returncode == 0
+    installed = machine.called("apt-get")[1].removeprefix("apt-get install -q -y --no-install-recommends ")
+    core = [] if ARDUINO_CORE.is_dir() else ["arduino-core-avr"]
+    assert installed.split() == ["gcc-avr", "qemu-system-misc", "avr-libc", *core]
+
+
+def test_avr_compiler_without_headers_gets_them(machine: Machine) -> None:
+    program(machine.bin, "qemu-system-avr", "exit 0")
+    for status, wanted in ((1, True), (0, False)):
+        program(machine.bin, "avr-gcc", f"exit {status}")
+        assert machine.setup("dev").returncode == 0
+        assert any("avr-libc" in call for call in machine.called("apt-get")) == wanted
 
 
 @pytest.mark.parametrize("refusing", ["no sudo", "sudo", "apt-get update", "apt-get install"])
