@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.errors import ConfigError, FlashError, McuSerError
-from mcu_ser.flash.choice import choose_runner, require_flashable, shown_runner
+from mcu_ser.flash.choice import choose_runner, named_runner, require_flashable, shown_runner
 from mcu_ser.flash.ports import ListPorts, PortRecord, bootloader_usb_ids, find_port, list_ports, record_of
 from mcu_ser.flash.runner import FlashJob, Runner
 from mcu_ser.flash.running import GIVE_UP_S, await_build
@@ -105,6 +105,8 @@ def plan(
     """
     job = FlashJob(project.board, project.root, project.elf_path)
     require_flashable(job)
+    if runner is not None:
+        named_runner(job, runner)  # before anything is looked for on the desk
     if not dry_run:
         require_fresh_build(project)
     found = _port(project, port, list_ports, dry_run=dry_run)

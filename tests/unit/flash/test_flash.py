@@ -171,6 +171,14 @@ def test_a_project_that_was_changed_since_is_refused(built: Project, desk: Desk,
     assert not desk.calls
 
 
+def test_a_runner_that_does_not_exist_is_found_before_the_board_is_looked_for(built: Project) -> None:
+    def fail() -> list[PortRecord]:
+        raise AssertionError("ports were listed")
+
+    with pytest.raises(ConfigError, match=r"^desk: cannot be flashed with 'jlink'"):
+        plan(built, runner="jlink", list_ports=fail)
+
+
 def test_the_second_tool_is_taken_if_the_default_is_not_there(built: Project, desk: Desk) -> None:
     (desk.directory / "bin" / "openocd").rename(desk.directory / "bin" / "pyocd")
     desk.flashes(built.elf_path)
