@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         board = load_board(args.board, args.boards_dir)
         output.say(board.yaml_text.rstrip("\n"))
         output.document(board.model_dump(mode="json"))
-        output.say(f"next: mcu-ser generate MODEL.tflite --board {board.id} --out PROJECT")
+        # A comment, so that what is printed is a board file too: the start of another board's.
+        output.say(f"# next: mcu-ser generate MODEL.tflite --board {board.id} --out PROJECT")
     return 0
 
 
@@ -114,7 +115,7 @@ def _what_runs(entry: Detected) -> str:
     if entry.in_boot_loader:
         return "waits in its boot loader"
     if entry.problem is not None:
-        return f"runs no firmware of mcu-ser: {entry.problem}"
+        return f"no firmware of mcu-ser answers ({entry.problem})"
     return "not asked" if entry.boards else "no known board"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcu_ser.board import list_boards, load_board
+from mcu_ser.board import list_boards, load_board, parse_board
 from mcu_ser.cli.main import main
 from mcu_ser.generate.project import Project
 from tests.stm32_firmware import require_tools
@@ -43,7 +43,11 @@ def test_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_board_is_shown_as_its_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards", "show", "netduinoplus2"]) == 0
-    assert load_board("netduinoplus2").yaml_text in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert load_board("netduinoplus2").yaml_text in text
+    assert parse_board(text, Path("copy.yaml")) == load_board("netduinoplus2"), (
+        "what is printed is a board file"
+    )
     assert main(["boards", "show", "netduinoplus2", "--json"]) == 0
     shown = document(capsys)
     assert shown["build"]["uart"]["irq"] == 37

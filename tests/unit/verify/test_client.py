@@ -55,6 +55,15 @@ def test_silence_is_said_so():
         client.hello()
 
 
+def test_silence_at_another_rate_tells_of_the_rate_to_which_a_chip_falls_back():
+    client, link = client_of(lambda frame: [])
+    link.baud = 921600
+    with pytest.raises(
+        LinkError, match="whose PLL does not lock falls back to 115200: generate without --baud$"
+    ):
+        client.hello()
+
+
 def test_garbage_is_shown():
     client, _ = client_of(lambda frame: [b"login: \r\n"])
     with pytest.raises(
