@@ -41,6 +41,13 @@ RENDERED = {
     "nucleo_l4r5zi": ("src/port/board_config.h",),
     "mps3_an547": ("README.md", "firmware.ld", "src/port/board_config.h"),
     "host": ("CMakeLists.txt", "README.md"),
+    "arduino_nano_33_ble": ("README.md", "firmware/sketch.yaml", "platformio.ini"),
+    "arduino_nano_33_ble-tflm": (
+        "README.md",
+        "firmware/sketch.yaml",
+        "firmware/src/tflm_library.h",
+        "platformio.ini",
+    ),
 }
 
 
