@@ -129,6 +129,17 @@ def test_the_command_as_json(ports: list[PortRecord], url: str, capsys: pytest.C
     assert board["serial_number"] == "066DFF51"
 
 
+def test_a_silent_port_is_told_with_its_reason(
+    ports: list[PortRecord], silent: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(detection.detect.__kwdefaults__, "give_up_s", 0.3)
+    ports += [st_link(silent)]
+    assert main(["boards", "detect"]) == 0
+    text = capsys.readouterr().out
+    assert "    no firmware of mcu-ser answers (is silent: nothing received in 0.3 s)\n" in text
+    assert "the USB ids of an ST-LINK do not tell the board that it is on" in text
+
+
 def test_no_port_at_all(ports: list[PortRecord], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards", "detect"]) == 0
     assert capsys.readouterr().out == "no serial port\nnext: mcu-ser flash PROJECT --port PORT\n"
