@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every STM32 board's real ELF, from reset to byte-exact answers, on a register model of its chip."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("unicorn", reason="unicorn is not installed: pip install -e .[dev]")
+
+from mcu_ser.board import Board, list_boards, load_board
+from mcu_ser.board.stm32 import Stm32Build
+from mcu_ser.convert.oracle import Oracle
+from mcu_ser.errors import ConfigError
+from mcu_ser.verify.client import Client
+from mcu_ser.verify.harness import Expectation, run_samples
+from mcu_ser.verify.messages import Boot, Hello, ResetCause, TickSource
+from mcu_ser.verify.protocol import FrameDecoder, MessageType
+from tests.stm32_firmware import require_tools
+from tests.tiny_model import tiny_classifier
+from tests.unicorn_board.facts import BOARDS, BoardFacts
+from tests.unicorn_board.firmware import Workbench
+from tests.unicorn_board.link import MachineLink
+from tests.unicorn_board.machine import Machine
+from tests.unicorn_board.mutants import Mutant, applicable, edited
+from tests.unicorn_board.registers import ChipViolation
+
+pytestmark = pytest.mark.emulator
+
+MODEL = tiny_classifier()
+BAUD = 115200
+FASTEST_BAUD = 921600
+# What each clock driver waits for, on one board per driver and variant of it.
+F4_FLAGS = ("HSIRDY", "PLLRDY", "VOSRDY", "SWS", "LATENCY")
+L4_FLAGS = ("MSIRDY", "HSIRDY", "PLLRDY", "VOSF", "SWS", "LATENCY")
+DRIVER_FLAGS = {
+    "nucleo_f411re": F4_FLAGS,
+    "nucleo_f446re": (*F4_FLAGS, "ODRDY", "ODSWRDY"),
+    "nucleo_f767zi": (*F4_FLAGS, "ODRDY", "ODSWRDY"),
+    "nucleo_l476rg": L4_FLAGS,
+    "nucleo_l4r5zi": L4_FLAGS,
+    "nucleo_h743zi2": ("HSIRDY", "PLL1RDY", "ACTVOSRDY", "VOSRDY", "SWS", "LATENCY"),
+}
+
+Bench = Callable[[str], Workbench]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The built project of a board, made when it is first asked for."""
+    made: dict[str, Workbench] = {}
+
+    def get(board_id: str) -> Workbench:
+        if board_id not in made:
+            board = load_board(board_id)
+            require_tools(board)
+            made[board_id] = Workbench(board, MODEL, tmp_path_factory.mktemp(board_id))
+        return made[board_id]
+
+    return get
+
+
+def said_on_start(machine: Machine) -> Boot:
+    """The one frame that a board sends by itself."""
+    machine.run()
+    if not machine.output:
+        raise ChipViolation(machine.why_silent())
+    (frame,) = FrameDecoder().feed(bytes(machine.output))
+    machine.output.clear()
+    assert frame.type == MessageType.BOOT
+    return Boot.unpack(frame.payload)
+
+
+def require_promised_clock(machine: Machine, facts: BoardFacts, hello: Hello) -> None:
+    """What the board says of its clock, what the registers say and what the board is to run at are one."""
+    if machine.clocks.core_hz != facts.clock_hz:
+        raise ChipViolation(
+            f"the core runs at {machine.clocks.core_hz} Hz, the board has {facts.clock_hz} Hz"
+        )
+    assert hello.core_hz == facts.clock_hz
+    assert hello.tick_hz == facts.clock_hz
+
+
+def stm32_boards() -> list[Board]:
+    return [board for board in list_boards() if isinstance(board.build, Stm32Build)]
+
+
+def test_every_stm32_board_is_modelled() -> None:
+    assert {board.id for board in stm32_boards()} == set(BOARDS)
+
+
+@pytest.mark.parametrize("board_id", sorted(BOARDS))
+def test_board_runs_from_reset_to_byte_exact_answers_and_again_after_a_reset(
+    bench: Bench, board_id: str
+) -> None:
+    facts, project = BOARDS[board_id], bench(board_id).project
+    assert project.board.mcu.clock_hz == facts.clock_hz
+    machine = Machine(facts, bench(board_id).elf, BAUD)
+    assert said_on_start(machine).reset_cause == ResetCause.POWER_ON
+    client = Client(MachineLink(machine, board_id))
+    x = np.random.default_rng(5).integers(-128, 128, (2, project.input.bytes), dtype=np.int8)
+    expected = Oracle(project.model_path.read_bytes()).run(x)
+    for resets, cause in ((0, ResetCause.POWER_ON), (1, ResetCause.SOFTWARE)):
+        answers = run_samples(client, Expectation.of(project), x)
+        assert np.array_equal(answers.outputs, expected)
+        assert (machine.resets, answers.hello.reset_cause) == (resets, cause)
+        require_promised_clock(machine, facts, answers.hello)
+        assert answers.hello.tick_source == TickSource.DWT
+        assert answers.hello.fault is None
+        assert machine.uart.baud == pytest.approx(BAUD, rel=0.02)
+        assert answers.device.rx_overruns == 0
+        assert 0 < answers.device.stack_high_water < answers.device.stack_bytes
+        if not resets:
+            boot = client.reset()
+            assert boot is not None
+            assert boot.reset_cause == ResetCause.SOFTWARE
+
+
+@pytest.mark.parametrize("board_id", sorted(BOARDS))
+def test_fastest_rate_works_where_the_clock_allows_it(bench: Bench, board_id: str) -> None:
+    work = bench(board_id)
+    machine = Machine(BOARDS[board_id], work.variant(work.project.board, FASTEST_BAUD), FASTEST_BAUD)
+    said_on_start(machine)
+    client = Client(MachineLink(machine, board_id))
+    hello = client.hello()
+    require_promised_clock(machine, BOARDS[board_id], hello)
+    x = np.random.default_rng(7).integers(-128, 128, (1, hello.input_bytes), dtype=np.int8)
+    answer = client.run(0, x[0].tobytes())
+    assert answer.output == Oracle(MODEL).run(x)[0].tobytes()
+    assert client.stats().rx_overruns == 0
+
+
+def broken_flags() -> list[tuple[str, str]]:
+    """Each wait of each driver; and the clock after reset, which is the board's own fact, on all boards."""
+    pairs = [(board_id, flag) for board_id, flags in DRIVER_FLAGS.items() for flag in flags]
+    return pairs + [(board_id, "PLLRDY") for board_id in sorted(BOARDS) if board_id not in DRIVER_FLAGS]
+
+
+@pytest.mark.parametrize(("board_id", "flag"), broken_flags())
+def test_board_whose_clock_does_not_come_up_answers_at_its_reset_clock(
+    bench: Bench, board_id: str, flag: str
+) -> None:
+    facts = BOARDS[board_id]
+    machine = Machine(facts, bench(board_id).elf, BAUD, frozenset({flag}))
+    said_on_start(machine)
+    client = Client(MachineLink(machine, board_id))
+    hello = client.hello()
+    assert machine.clocks.core_hz == facts.reset_hz
+    # When not even the oscillator it runs from is ready, the clock controller is not believed at all.
+    unknown = flag == ("MSIRDY" if "MSIRDY" in machine.clocks.FLAGS else "HSIRDY")
+    assert hello.core_hz == (0 if unknown else facts.reset_hz)
+    assert client.echo(b"at the reset clock") == b"at the reset clock"
+
+
+@pytest.mark.parametrize("board_id", sorted(DRIVER_FLAGS))
+@pytest.mark.parametrize(
+    ("broken", "source"),
+    [({"DWT"}, TickSource.TIM2), ({"DWT", "TIM2"}, TickSource.SYSTICK),
+     ({"DWT", "TIM2", "SYSTICK"}, TickSource.NONE)],
+)  # fmt: skip
+def test_another_counter_takes_over_and_its_rate_is_right(
+    bench: Bench, board_id: str, broken: set[str], source: TickSource
+) -> None:
+    machine = Machine(BOARDS[board_id], bench(board_id).elf, BAUD, frozenset(broken))
+    said_on_start(machine)
+    hello = Client(MachineLink(machine, board_id)).hello()
+    hz = {TickSource.TIM2: machine.clocks.timer_hz, TickSource.SYSTICK: machine.clocks.core_hz}
+    assert (hello.tick_source, hello.tick_hz) == (source, hz.get(source, 0))
+
+
+@pytest.mark.parametrize(
+    ("board_id", "mutant"), applicable(), ids=lambda value: value.name if isinstance(value, Mutant) else value
+)
+def test_wrong_board_file_fails_with_its_reason(bench: Bench, board_id: str, mutant: Mutant) -> None:
+    facts, work = BOARDS[board_id], bench(board_id)
+    reasons: list[str] = []
+    board = edited(work.project.board, lambda data: reasons.append(str(mutant.change(data, facts))))
+    elf = work.variant(board, mutant.baud)
+    with pytest.raises(ChipViolation) as caught:
+        machine = Machine(facts, elf, BAUD, mutant.stuck)
+        said_on_start(machine)
+        client = Client(MachineLink(machine, board_id))
+        require_promised_clock(machine, facts, client.hello())
+    assert re.search(reasons[0], str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("board_id", sorted(BOARDS))
+def test_board_file_that_is_written_anew_without_a_change_runs(bench: Bench, board_id: str) -> None:
+    """The short way to the firmware of a mutant breaks nothing by itself."""
+    work = bench(board_id)
+    machine = Machine(BOARDS[board_id], work.variant(edited(work.project.board, lambda data: None)), BAUD)
+    said_on_start(machine)
+    hello = Client(MachineLink(machine, board_id)).hello()
+    require_promised_clock(machine, BOARDS[board_id], hello)
+
+
+@pytest.mark.parametrize("board_id", sorted(BOARDS))
+def test_clock_that_contradicts_the_promise_is_refused_on_reading(board_id: str) -> None:
+    def change(data):
+        data["build"]["clock"]["pll"]["n"] -= 1
+
+    with pytest.raises(ConfigError, match=r"gives \d+ Hz, mcu.clock_hz is \d+ Hz|whole number of hertz|VCO"):
+        edited(load_board(board_id), change)
