@@ -59,7 +59,7 @@ def test_silence_at_another_rate_tells_of_the_rate_to_which_a_chip_falls_back():
     client, link = client_of(lambda frame: [])
     link.baud = 921600
     with pytest.raises(
-        LinkError, match="whose PLL does not lock falls back to 115200: generate without --baud$"
+        LinkError, match=r"whose PLL does not lock falls back to 115200: generate without --baud$"
     ):
         client.hello()
 
