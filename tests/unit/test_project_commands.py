@@ -47,7 +47,6 @@ def test_one_board_is_shown_as_its_file(capsys: pytest.CaptureFixture[str]) -> N
     assert load_board("netduinoplus2").yaml_text in text
     copied = parse_board(text, Path("copy.yaml"))
     assert copied.model_dump() == load_board("netduinoplus2").model_dump(), "what is printed is a board file"
-    )
     assert main(["boards", "show", "netduinoplus2", "--json"]) == 0
     shown = document(capsys)
     assert shown["build"]["uart"]["irq"] == 37
