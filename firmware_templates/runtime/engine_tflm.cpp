@@ -16,13 +16,17 @@
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
+#include "engine_tflm_dense.h"
 #include "model_data.h"
 #include "model_info.h"
-#include "op_resolver.h"
 #include "placement.h"
 #include "tensor_arena.h"
 
 namespace {
+
+/* What was in tflite is in tflite::micro in libraries since autumn 2026. */
+using namespace tflite;
+using namespace tflite::micro;
 
 /* The allocator, the planner and their like are made in the arena before anything is checked: 200 bytes on a
  * 32-bit core. Less than this would be written to without being there. */
@@ -31,10 +35,10 @@ constexpr uint32_t kLeastArenaBytes = 512;
 alignas(16) ARENA_PLACEMENT uint8_t arena[kTensorArenaSize];
 
 /* Made anew by every engine_init_within(). Neither is ever destroyed: they own nothing but parts of the arena. */
-alignas(ModelOpResolver) uint8_t resolver_memory[sizeof(ModelOpResolver)];
-alignas(tflite::MicroInterpreter) uint8_t interpreter_memory[sizeof(tflite::MicroInterpreter)];
+alignas(mcu_ser::EngineOpResolver) uint8_t resolver_memory[sizeof(mcu_ser::EngineOpResolver)];
+alignas(MicroInterpreter) uint8_t interpreter_memory[sizeof(MicroInterpreter)];
 
-tflite::MicroInterpreter *interpreter; /* null: the engine is not ready */
+MicroInterpreter *interpreter; /* null: the engine is not ready */
 
 /* Whether a tensor is what HELLO says about it. */
 bool is_int8(const TfLiteTensor *tensor, size_t bytes, uint32_t scale_bits, int32_t zero_point) {
@@ -47,19 +51,19 @@ bool is_int8(const TfLiteTensor *tensor, size_t bytes, uint32_t scale_bits, int3
 }
 
 int prepare(uint32_t arena_bytes) {
-  const tflite::Model *const model = tflite::GetModel(g_model_data);
+  const Model *const model = GetModel(g_model_data);
   interpreter = nullptr;
   if (model->version() != TFLITE_SCHEMA_VERSION) {
     return ENGINE_WRONG_SCHEMA;
   }
-  auto *const resolver = new (resolver_memory) ModelOpResolver();
-  if (RegisterModelOps(*resolver) != kTfLiteOk) {
+  auto *const resolver = new (resolver_memory) mcu_ser::EngineOpResolver();
+  if (mcu_ser::RegisterModelOps(*resolver) != kTfLiteOk) {
     return ENGINE_UNKNOWN_OPERATOR;
   }
   if (arena_bytes < kLeastArenaBytes) {
     return ENGINE_NOT_ALLOCATED;
   }
-  auto *const made = new (interpreter_memory) tflite::MicroInterpreter(model, *resolver, arena, arena_bytes);
+  auto *const made = new (interpreter_memory) MicroInterpreter(model, *resolver, arena, arena_bytes);
   if (made->AllocateTensors() != kTfLiteOk) {
     return ENGINE_NOT_ALLOCATED;
   }

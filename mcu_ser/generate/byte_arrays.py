@@ -127,7 +127,7 @@ def resolver_registrations(graph: Graph) -> tuple[str, ...]:
 
 def _registration(opcode: str) -> str:
     """The argument of a resolver's method: nothing, for the library's default."""
-    return f"tflite::Register_{opcode}_INT8()" if opcode in _INT8_REGISTRATIONS else ""
+    return f"Register_{opcode}_INT8()" if opcode in _INT8_REGISTRATIONS else ""
 
 
 def estimate_arena(graph: Graph) -> TflmArena:

@@ -73,7 +73,7 @@ def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
     for path in sorted(runtime.iterdir()):
         if path.suffix not in {*_SOURCE_SUFFIXES, ".h"} or path.name in firmware.template.omit:
             continue
-        if not path.name.startswith("engine_") or path.stem == f"engine_{firmware.engine}":
+        if not path.name.startswith("engine_") or path.stem.startswith(f"engine_{firmware.engine}"):
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
     for name in firmware.compiled.kernels:
         yield f"{layout.kernels}/{name}", (runtime / "kernels" / name).read_bytes()

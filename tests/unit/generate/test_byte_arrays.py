@@ -43,10 +43,10 @@ def test_byte_lines_are_the_bytes(data: bytes) -> None:
 def test_resolver_registers_each_operator_once() -> None:
     graph = read_model(tiny_classifier())
     assert resolver_registrations(graph) == (
-        "AddConv2D(tflite::Register_CONV_2D_INT8())",
-        "AddFullyConnected(tflite::Register_FULLY_CONNECTED_INT8())",
+        "AddConv2D(Register_CONV_2D_INT8())",
+        "AddFullyConnected(Register_FULLY_CONNECTED_INT8())",
         "AddReshape()",
-        "AddSoftmax(tflite::Register_SOFTMAX_INT8())",
+        "AddSoftmax(Register_SOFTMAX_INT8())",
     )
     doubled = replace(graph, operators=graph.operators * 2)
     assert resolver_registrations(doubled) == resolver_registrations(graph)
@@ -99,6 +99,7 @@ def test_array_is_the_model_16_byte_aligned(tmp_path: Path) -> None:
         #include "tensor_arena.h"
         static_assert(kTensorArenaSize % 16 == 0, "whole alignment units");
         int main() {
+          using namespace mcu_ser;
           ModelOpResolver resolver;
           if (RegisterModelOps(resolver) != kTfLiteOk) return 1;
           if (resolver.registered != ModelOpResolver::kOps) return 4;
@@ -113,6 +114,7 @@ def test_array_is_the_model_16_byte_aligned(tmp_path: Path) -> None:
         """
         enum TfLiteStatus { kTfLiteOk, kTfLiteError };
         namespace tflite {
+        namespace micro {}
         struct TFLMRegistration {};
         inline TFLMRegistration Register_CONV_2D_INT8() { return {}; }
         inline TFLMRegistration Register_FULLY_CONNECTED_INT8() { return {}; }

@@ -8,14 +8,22 @@
 
 /* Exactly the operators of the model, in their int8 form where the library has one: what they can do besides
  * then takes no flash. */
-using ModelOpResolver = tflite::MicroMutableOpResolver<4>;
+namespace mcu_ser {
+
+/* What was in tflite is in tflite::micro in libraries since autumn 2026. */
+using namespace tflite;
+using namespace tflite::micro;
+
+using ModelOpResolver = MicroMutableOpResolver<4>;
 
 inline TfLiteStatus RegisterModelOps(ModelOpResolver& resolver) {
-  if (resolver.AddConv2D(tflite::Register_CONV_2D_INT8()) != kTfLiteOk) return kTfLiteError;
-  if (resolver.AddFullyConnected(tflite::Register_FULLY_CONNECTED_INT8()) != kTfLiteOk) return kTfLiteError;
+  if (resolver.AddConv2D(Register_CONV_2D_INT8()) != kTfLiteOk) return kTfLiteError;
+  if (resolver.AddFullyConnected(Register_FULLY_CONNECTED_INT8()) != kTfLiteOk) return kTfLiteError;
   if (resolver.AddReshape() != kTfLiteOk) return kTfLiteError;
-  if (resolver.AddSoftmax(tflite::Register_SOFTMAX_INT8()) != kTfLiteOk) return kTfLiteError;
+  if (resolver.AddSoftmax(Register_SOFTMAX_INT8()) != kTfLiteOk) return kTfLiteError;
   return kTfLiteOk;
 }
+
+}  // namespace mcu_ser
 
 #endif
