@@ -39,12 +39,14 @@ class TflmLibrary(Section):
         owner: Who publishes it in PlatformIO's registry.
         version: Exact.
         header: What a sketch includes before TFLite-Micro's own headers.
+        defines: What it must be compiled with, e.g. to keep its log off the port that carries the protocol.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-_ ]+$")]
     owner: Word
     version: Version
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+\.h$")]
+    defines: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], ...]
     source: Source
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -34,12 +34,12 @@ class SketchTool:
 
     Attributes:
         program: The program.
-        argv: Its command line, from where it is and the board's profile.
+        argv: Its command line, from where it is, the board's profile and what to define.
         elf_path: Where it leaves the firmware of that profile, project-relative.
     """
 
     program: Program
-    argv: Callable[[str, str], list[str]]
+    argv: Callable[[str, str, Sequence[str]], list[str]]
     elf_path: Callable[[str], PurePosixPath]
 
 
@@ -85,12 +85,14 @@ def build(project: Project, timeout_s: float = TIMEOUT_S) -> BuildResult:
 
 
 def _compile(project: Project, tool: SketchTool, log: Path, timeout_s: float) -> None:
-    profile, program = _build_of(project.board).profile, tool.program
+    board_build, program = _build_of(project.board), tool.program
+    profile = board_build.profile
     left = project.root / tool.elf_path(profile)
     # What an earlier build left must not be taken for this one's.
     for suffix in _KEPT_SUFFIXES:
         left.with_suffix(suffix).unlink(missing_ok=True)
-    argv = tool.argv(str(program.require()), profile)
+    library = board_build.tflm_library if project.engine == "tflm" else None
+    argv = tool.argv(str(program.require()), profile, library.defines if library else ())
     code = run_tool(argv, project.root, log, timeout_s=timeout_s, install_command=program.install_command)
     if code != 0:
         require_fits(project, log.read_text(errors="replace"))

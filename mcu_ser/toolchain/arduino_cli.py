@@ -6,6 +6,7 @@ The profile pins core and libraries; arduino-cli downloads them on the first bui
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 # The sketch, and what becomes of it, project-relative; what lies inside of the sketch would be compiled too.
@@ -13,13 +14,15 @@ SKETCH = "firmware"
 BUILD_PATH = PurePosixPath("build/arduino-cli")
 
 
-def compile_argv(program: str, profile: str) -> list[str]:
-    """The command, run in the project."""
+def compile_argv(program: str, profile: str, defines: Sequence[str]) -> list[str]:
+    """The command, run in the project. sketch.yaml has no place for `defines`; C++ is compiled with them."""
+    flags = " ".join(f"-D{name}" for name in defines)
     return [
         *(program, "compile"),
         *("--profile", profile),
         *("--build-path", str(BUILD_PATH)),
         *("--warnings", "default"),
+        *(["--build-property", f"compiler.cpp.extra_flags={flags}"] if flags else []),
         "--no-color",
         SKETCH,
     ]

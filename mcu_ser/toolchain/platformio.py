@@ -6,14 +6,15 @@ The environment pins the platform, which pins the core; PlatformIO downloads bot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 # workspace_dir in platformio.ini, project-relative.
 WORKSPACE = PurePosixPath("build/platformio")
 
 
-def run_argv(program: str, environment: str) -> list[str]:
-    """The command, run in the project."""
+def run_argv(program: str, environment: str, _defines: Sequence[str]) -> list[str]:
+    """The command, run in the project; what to define stands in platformio.ini."""
     return [program, "run", "--environment", environment]
 
 

@@ -13,13 +13,14 @@ import pytest
 
 from mcu_ser.board import load_board, parse_board
 from mcu_ser.errors import BudgetError, BuildError, ToolMissingError
-from mcu_ser.generate.project import Project
+from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain import arduino, arduino_cli, platformio
 from mcu_ser.toolchain.build import build, require_programs
 from mcu_ser.toolchain.build_record import changed_since_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.toolchain.tool_run import build_environment
 from tests.stm32_firmware import generate_tiny
+from tests.tiny_model import tiny_classifier
 
 BOARD = "arduino_nano_33_ble"
 # As the core's own linker script has it: the heap is all that is left below the interrupt stack.
@@ -88,7 +89,7 @@ def called(work: Path) -> list[str]:
 
 
 def test_commands_are_what_a_user_would_type(project: Project) -> None:
-    assert arduino_cli.compile_argv("arduino-cli", "nano33ble") == [
+    assert arduino_cli.compile_argv("arduino-cli", "nano33ble", ()) == [
         "arduino-cli",
         "compile",
         "--profile",
@@ -100,7 +101,7 @@ def test_commands_are_what_a_user_would_type(project: Project) -> None:
         "--no-color",
         "firmware",
     ]
-    assert platformio.run_argv("pio", "nano33ble") == ["pio", "run", "--environment", "nano33ble"]
+    assert platformio.run_argv("pio", "nano33ble", ()) == ["pio", "run", "--environment", "nano33ble"]
     # What they name is what the project holds.
     assert (project.root / arduino_cli.SKETCH / f"{arduino_cli.SKETCH}.ino").is_file()
     ini = (project.root / "platformio.ini").read_text()
@@ -112,11 +113,11 @@ def test_commands_are_what_a_user_would_type(project: Project) -> None:
 @pytest.mark.parametrize(
     ("name", "left", "argv"),
     [
-        ("arduino-cli", "build/arduino-cli/firmware.ino.elf", arduino_cli.compile_argv("", "nano33ble")),
+        ("arduino-cli", "build/arduino-cli/firmware.ino.elf", arduino_cli.compile_argv("", "nano33ble", ())),
         (
             "pio",
             "build/platformio/build/nano33ble/firmware.elf",
-            platformio.run_argv("", "nano33ble"),
+            platformio.run_argv("", "nano33ble", ()),
         ),
     ],
 )
@@ -131,6 +132,27 @@ def test_sketch_is_built_with_the_tool_that_is_there(
     assert result.elf.read_bytes() == (tmp_path / "linked" / "sketch.elf").read_bytes()
     assert (project.build_dir / "firmware.bin").read_text() == "image\n"
     assert changed_since_build(project) == ()
+
+
+def test_log_of_the_library_is_kept_off_the_port(tools: Path, tmp_path: Path) -> None:
+    """It goes to Serial, which carries the protocol."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_classifier())
+    project = generate(path, load_board(BOARD), "tflm", tmp_path / "tflm")
+    put_compiler(tools, "arduino-cli", "build/arduino-cli/firmware.ino.elf", tmp_path)
+    build(project)
+    flag = "-DTF_LITE_STRIP_ERROR_STRINGS"
+    argv = called(tmp_path)
+    assert argv[argv.index("--build-property") + 1] == f"compiler.cpp.extra_flags={flag}"
+    assert (
+        f'--build-property "compiler.cpp.extra_flags={flag}" firmware\n'
+        in (project.root / "README.md").read_text()
+    )
+    assert f"\nbuild_flags = {flag}\n" in (project.root / "platformio.ini").read_text()
+    assert arduino_cli.compile_argv("x", "y", ("A", "B"))[8:10] == [
+        "--build-property",
+        "compiler.cpp.extra_flags=-DA -DB",
+    ]
 
 
 def test_arduino_cli_is_preferred(project: Project, tools: Path, tmp_path: Path) -> None:
