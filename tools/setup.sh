@@ -21,6 +21,15 @@ need arm-none-eabi-gcc gcc-arm-none-eabi
 need cmake cmake
 need ninja ninja-build
 need qemu-system-arm qemu-system-arm
+# What the tests alone use: the real flash tools, to see that they take the command lines.
+case ",$extras," in
+*,dev,*)
+    need openocd openocd
+    need st-flash stlink-tools
+    need dfu-util dfu-util
+    need bossac bossa-cli
+    ;;
+esac
 # Debian's gcc only recommends the C library's headers.
 gcc -E - >/dev/null 2>&1 <<<'#include <stdio.h>' || packages+=(libc6-dev)
 # Without the C library the compiler prints the bare file name instead of a path.
