@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #include "cortex_m.h"
+#include "linker.h"
+
+#define LINE_BYTES 32u /* Cortex-M7 Technical Reference Manual (DDI 0489), 5.1 */
 
 /* DCISW takes the way in the uppermost bits and the set above the bits of an address within a line. */
 static void invalidate_data_cache(void) {
@@ -27,5 +30,15 @@ void caches_enable(void) {
   invalidate_data_cache();
   cpu_synchronize();
   SCB_CCR |= SCB_CCR_IC | SCB_CCR_DC;
+  cpu_synchronize();
+}
+
+void caches_save_noinit(void) {
+  const uint32_t start = (uint32_t)(uintptr_t)ld_noinit_start & ~(LINE_BYTES - 1u);
+  const uint32_t end = (uint32_t)(uintptr_t)ld_noinit_end;
+  cpu_synchronize();
+  for (uint32_t line = start; line < end; line += LINE_BYTES) {
+    SCB_DCCMVAC = line;
+  }
   cpu_synchronize();
 }

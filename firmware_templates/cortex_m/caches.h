@@ -6,4 +6,7 @@
 /* Invalidates both caches, whose content after reset is undefined, and turns them on. */
 void caches_enable(void);
 
+/* Writes what the caches hold of .noinit to RAM: a reset loses the rest. */
+void caches_save_noinit(void);
+
 #endif

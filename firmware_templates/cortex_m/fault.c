@@ -3,7 +3,9 @@
 
 #include <stdint.h>
 
+#include "board_config.h"
 #include "boot_record.h"
+#include "caches.h"
 #include "cortex_m.h"
 #include "linker.h"
 
@@ -47,5 +49,8 @@ __attribute__((used, noreturn)) void fault_save_and_reset(const uint32_t *frame)
     fault.lr = frame[FRAME_LR];
   }
   boot_record_leave(&fault);
+#if BOARD_CACHES
+  caches_save_noinit();
+#endif
   cpu_reset();
 }

@@ -7,6 +7,8 @@
 
 extern uint32_t ld_stack_bottom[]; /* lowest word of the stack, first word of its region */
 extern uint32_t ld_stack_top[];    /* first word behind the stack */
+extern uint32_t ld_noinit_start[];
+extern uint32_t ld_noinit_end[];
 extern uint32_t ld_data_start[];   /* .data in RAM */
 extern uint32_t ld_data_end[];
 extern const uint32_t ld_data_load[]; /* .data in flash */

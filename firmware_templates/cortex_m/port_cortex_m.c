@@ -4,6 +4,7 @@
 
 #include "board_config.h"
 #include "boot_record.h"
+#include "caches.h"
 #include "chip.h"
 #include "cortex_m.h"
 #include "stack.h"
@@ -49,6 +50,9 @@ enum port_reset_cause port_reset_cause(void) { return reset_cause; }
 void port_reset(void) {
   uart_flush();
   boot_record_leave(NULL);
+#if BOARD_CACHES
+  caches_save_noinit();
+#endif
   cpu_reset();
 }
 

@@ -46,7 +46,7 @@ void uart_interrupt(void) {
 void uart_write(const uint8_t *src, size_t length) {
   for (size_t i = 0; i < length; i++) {
     while ((USART_SR & USART_SR_TXE) == 0u) {
-      /* No flow control: the shift register always empties. */
+      /* No flow control: with its clock on, the shift register always empties. */
     }
     USART_DR = src[i];
   }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mcu_ser.board.mps import MpsBuild
 from mcu_ser.board.placement import RamNeeds, place
 from mcu_ser.board.stm32 import Stm32Build
-from mcu_ser.errors import BudgetError
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board, MemoryRegion
@@ -48,25 +47,15 @@ def cortex_m_values(board: Board, arena_bytes: int) -> CortexMValues | None:
 
     Args:
         board: The board; `Board` has checked that it has flash, RAM and a budget.
-        arena_bytes: RAM for activations.
-
-    Raises:
-        BudgetError: Arena, stack and data do not fit the RAM regions.
+        arena_bytes: RAM for activations, at most the budget's.
     """
     build, budget = board.build, board.budget
     if not isinstance(build, (Stm32Build, MpsBuild)) or budget is None:
         return None
     needs = RamNeeds(arena_bytes, budget.stack_bytes, budget.data_bytes)
     placement = place(board.ram_regions, needs)
-    if placement is None:
-        regions = " + ".join(f"{region.name} {region.bytes} B" for region in board.ram_regions)
-        raise BudgetError(
-            board.id,
-            f"arena {arena_bytes} B, stack {needs.stack_bytes} B and data {needs.data_bytes} B do not fit "
-            + regions,
-            limit=f"{budget.arena_bytes} B of arena",
-            hint="a smaller model, or a board with more RAM",
-        )
+    # generate.fit refuses larger arenas than the budget's, and `Board` a budget that cannot be placed.
+    assert placement is not None
     return CortexMValues(
         cflags=" ".join(build.cflags),
         regions=tuple(_linker_region(region) for region in board.memory),

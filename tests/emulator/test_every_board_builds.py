@@ -25,6 +25,10 @@ from tests.tiny_model import tiny_classifier
 
 pytestmark = pytest.mark.emulator
 
+SECTIONS = {
+    *(".vectors", ".text", ".rodata", ".ARM.exidx", ".init_array"),
+    *(".stack", ".noinit", ".data", ".bss", ".arena"),
+}
 BOARDS = [board for board in list_boards() if board.platform in {"stm32", "mps"}]
 
 
@@ -65,6 +69,8 @@ def require_as_planned(project: Project, footprint: Footprint) -> None:
         placement.arena.origin <= symbols["ld_arena_start"] <= symbols["ld_arena_end"] <= placement.arena.end
     )
     assert symbols["ld_arena_end"] - symbols["ld_arena_start"] >= project.arena_bytes
+    # A section that the linker script does not name is put anywhere, and start-up leaves it as it is.
+    assert {section.name for section in footprint.sections} <= SECTIONS
     data_bytes = symbols["ld_bss_end"] - symbols["ld_data_start"]
     assert data_bytes <= board.budget.data_bytes, "the budget keeps enough for the runtime"
 

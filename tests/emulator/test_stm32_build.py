@@ -12,7 +12,7 @@ from mcu_ser.board import load_board, parse_board
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.emulator import QemuEmulator
 from mcu_ser.device.link import Link
-from mcu_ser.errors import BudgetError
+from mcu_ser.errors import BudgetError, BuildError
 from mcu_ser.generate.project import Project
 from mcu_ser.toolchain.build_record import BuildResult
 from mcu_ser.toolchain.cmake_gcc import build
@@ -99,6 +99,18 @@ def test_memory_of_the_board_ends_the_link(tmp_path: Path) -> None:
     )
     assert found is not None, message
     assert int(found[1]) > 0
+
+
+def test_static_constructor_ends_the_link(tmp_path: Path) -> None:
+    """Nothing would call it, and what it should have prepared would be missing in silence."""
+    board = load_board("netduinoplus2")
+    require_tools(board)
+    project = generate_tiny(tmp_path, board)
+    main = project.root / "src" / "runtime" / "main.c"
+    text = main.read_text()
+    main.write_text(text + "void early(void);\n__attribute__((constructor)) void early(void) {}\n")
+    with pytest.raises(BuildError, match="error: a static constructor is linked, and nothing calls it"):
+        build(project)
 
 
 @pytest.mark.parametrize("optimization", ["-O2", "-Os", "-O0"])
