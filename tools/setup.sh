@@ -21,15 +21,6 @@ need arm-none-eabi-gcc gcc-arm-none-eabi
 need cmake cmake
 need ninja ninja-build
 need qemu-system-arm qemu-system-arm
-# What the tests alone use: the real flash tools, to see that they take the command lines.
-case ",$extras," in
-*,dev,*)
-    need openocd openocd
-    need st-flash stlink-tools
-    need dfu-util dfu-util
-    need bossac bossa-cli
-    ;;
-esac
 # Debian's gcc only recommends the C library's headers.
 gcc -E - >/dev/null 2>&1 <<<'#include <stdio.h>' || packages+=(libc6-dev)
 # Without the C library the compiler prints the bare file name instead of a path.
@@ -37,13 +28,18 @@ case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
 */*) ;;
 *) packages+=(libnewlib-arm-none-eabi) ;;
 esac
-# The tests take the Arduino sketch to a core that this system has, and run it.
+# The tests take the Arduino sketch to a core that this system has, and run it; they see the real flash tools
+# take the command lines.
 case ",$extras," in
 *,dev,*)
     need avr-gcc gcc-avr
     need qemu-system-avr qemu-system-misc
     avr-gcc -mmcu=atmega2560 -E - >/dev/null 2>&1 <<<'#include <avr/io.h>' || packages+=(avr-libc)
     [ -d /usr/share/arduino/hardware/arduino/avr/cores ] || packages+=(arduino-core-avr)
+    need openocd openocd
+    need st-flash stlink-tools
+    need dfu-util dfu-util
+    need bossac bossa-cli
     ;;
 esac
 

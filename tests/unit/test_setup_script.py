@@ -121,14 +121,15 @@ def test_compiler_without_headers_gets_them(machine: Machine) -> None:
 ARDUINO_CORE = Path("/usr/share/arduino/hardware/arduino/avr/cores")
 
 
-def test_tests_get_an_arduino_core_and_its_emulator(machine: Machine) -> None:
+def test_tests_get_an_arduino_core_its_emulator_and_flash_tools(machine: Machine) -> None:
     """The demo does without."""
     assert machine.setup("train").returncode == 0
     assert machine.called("apt-get") == []
     assert machine.setup("train,dev").returncode == 0
     installed = machine.called("apt-get")[1].removeprefix("apt-get install -q -y --no-install-recommends ")
     core = [] if ARDUINO_CORE.is_dir() else ["arduino-core-avr"]
-    assert installed.split() == ["gcc-avr", "qemu-system-misc", "avr-libc", *core]
+    flash_tools = ["openocd", "stlink-tools", "dfu-util", "bossa-cli"]
+    assert installed.split() == ["gcc-avr", "qemu-system-misc", "avr-libc", *core, *flash_tools]
 
 
 def test_avr_compiler_without_headers_gets_them(machine: Machine) -> None:
