@@ -139,12 +139,13 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
     # with a TIM2 of unknown frequency runs in QEMU, at one instruction per nanosecond (device.emulator).
     emulated = project.board.emulator is not None
     counts_instructions = emulated and hello.tick_source is TickSource.TIM2 and hello.tick_hz == 0
-    # The device counts in 32 bits. What may have wrapped is not reported.
+    # The device counts in 32 bits. What may have wrapped is not reported, nor what no counter counted.
     may_wrap = project.manifest.macs * _TICKS_PER_MAC >= 1 << 32
+    counted = not may_wrap and hello.tick_source is not TickSource.NONE
     return Measurement(
         outputs=result.outputs,
         # A repeated request is received by an interrupt, whose instructions would be counted too.
-        ticks=result.ticks[result.undisturbed & (not may_wrap)],
+        ticks=result.ticks[result.undisturbed & counted],
         tick_source=hello.tick_source.name.lower(),
         tick_hz=hello.tick_hz,
         ticks_are_instructions=counts_instructions,

@@ -45,3 +45,7 @@ def test_disturbed_inferences_are_left_out():
 @pytest.mark.parametrize(("macs", "reported"), [((1 << 26) - 1, 2), (1 << 26, 0)])
 def test_ticks_that_may_have_wrapped_are_not_reported(macs, reported):
     assert len(measured(macs=macs).ticks) == reported
+
+
+def test_what_no_counter_counted_is_not_reported():
+    assert len(measured(source=TickSource.NONE).ticks) == 0
