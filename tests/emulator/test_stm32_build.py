@@ -108,7 +108,8 @@ def test_static_constructor_ends_the_link(tmp_path: Path) -> None:
     project = generate_tiny(tmp_path, board)
     main = project.root / "src" / "runtime" / "main.c"
     text = main.read_text()
-    main.write_text(text + "void early(void);\n__attribute__((constructor)) void early(void) {}\n")
+    early = "static volatile int early;\n__attribute__((constructor)) static void set(void) { early = 1; }\n"
+    main.write_text(text + early)
     with pytest.raises(BuildError, match="error: a static constructor is linked, and nothing calls it"):
         build(project)
 
