@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from mcu_ser import programs
-from mcu_ser.board import list_boards, load_board
+from mcu_ser.board import list_boards
 from mcu_ser.board.flash_tools import FlashRunners
 from mcu_ser.errors import ConfigError, FlashError, ToolMissingError
 from mcu_ser.flash.choice import choose_runner, shown_runner
 from mcu_ser.flash.runner import FlashJob
 from mcu_ser.flash.table import RUNNERS
 
+BOARDS = {board.id: board for board in list_boards()}
 PROJECT = Path("/projects/my project")
 PROBE = "066DFF51"
 
@@ -28,7 +29,7 @@ EXPECTED = {
 
 
 def job(board_id: str, **fields: str) -> FlashJob:
-    return FlashJob(load_board(board_id), PROJECT, PROJECT / "build" / "firmware.elf", **fields)
+    return FlashJob(BOARDS[board_id], PROJECT, PROJECT / "build" / "firmware.elf", **fields)
 
 
 def fake_tool(directory: Path, name: str, text: str = "") -> Path:
@@ -57,7 +58,7 @@ def test_runners_and_board_files_know_the_same_names() -> None:
 
 
 def test_the_table_has_every_runner_of_every_board() -> None:
-    pairs = {(board.id, name) for board in list_boards() if board.flash for name in board.flash.names}
+    pairs = {(board.id, name) for board in BOARDS.values() if board.flash for name in board.flash.names}
     assert pairs == set(EXPECTED)
 
 
@@ -156,7 +157,7 @@ def test_an_unknown_runner_is_refused_with_those_there_are(empty_path: Path, nam
         )
 
 
-@pytest.mark.parametrize("board_id", [board.id for board in list_boards() if board.flash is None])
+@pytest.mark.parametrize("board_id", [board.id for board in BOARDS.values() if board.flash is None])
 def test_what_is_not_flashed_is_verified(board_id: str) -> None:
     with pytest.raises(ConfigError) as caught:
         choose_runner(job(board_id))
@@ -308,7 +309,7 @@ def test_a_tool_that_never_ends_is_ended(tmp_path: Path, empty_path: Path) -> No
     fake_tool(empty_path, "dfu-util", "while :; do :; done")
     elf = tmp_path / "firmware.elf"
     elf.touch()
-    hung = FlashJob(load_board("netduinoplus2"), tmp_path, elf)
+    hung = FlashJob(BOARDS["netduinoplus2"], tmp_path, elf)
     with pytest.raises(FlashError) as caught:
         RUNNERS["dfu_util"].execute("dfu-util", hung, tmp_path / "flash.log", 0.3)
     assert str(caught.value) == (
