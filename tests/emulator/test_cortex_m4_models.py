@@ -16,7 +16,15 @@ from tests.random_layers import LAYERS
 pytestmark = pytest.mark.emulator
 
 MODELS_PER_OPERATOR = 6
-CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-ffreestanding", "-O2")
+CORE = ("-mcpu=cortex-m4", "-mthumb", "-ffreestanding")
+# What the build of an STM32 says, and what Arduino's core says.
+BUILDS = {
+    "stm32": (*STRICT, "-mfloat-abi=soft", "-O2"),
+    "arduino": (
+        *("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wpedantic"),
+        *("-mfloat-abi=softfp", "-mfpu=fpv4-sp-d16", "-Os", "-funsigned-char"),
+    ),
+}
 LINK = ("-nostartfiles", "-Wl,-Ttext=0x400,-Tdata=0x20000000,--section-start=.vectors=0,-e,reset")
 MACHINE = ("-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
 SUPPORT = Path(__file__).with_name("cortex_m4_models.c")
@@ -40,10 +48,10 @@ def _program(models, samples, directory):
     return "\n".join([*parts, f"#define RUN_ALL {'; '.join(calls)}", SUPPORT.read_text()])
 
 
-def _run_on_cortex_m4(models, samples, directory):
+def _run_on_cortex_m4(models, samples, directory, flags):
     source, elf = directory / "main.c", directory / "main.elf"
     source.write_text(_program(models, samples, directory))
-    compiler = ["arm-none-eabi-gcc", *STRICT, *CORE, *LINK, f"-I{RUNTIME}", "-o", elf, source]
+    compiler = ["arm-none-eabi-gcc", *flags, *CORE, *LINK, f"-I{RUNTIME}", "-o", elf, source]
     subprocess.run(compiler, check=True, timeout=120)
     emulator = ["qemu-system-arm", *MACHINE, "-semihosting-config", "enable=on,target=native", "-kernel", elf]
     done = subprocess.run(emulator, capture_output=True, timeout=120, check=False)
@@ -57,8 +65,9 @@ def _run_on_cortex_m4(models, samples, directory):
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.parametrize("build", sorted(BUILDS))
 @given(data=st.data())
-def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(data, tmp_path_factory):
+def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, tmp_path_factory):
     drawn = [
         data.draw(st.lists(LAYERS[opcode], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
         for opcode in sorted(LAYERS)
@@ -67,7 +76,7 @@ def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(data, tmp_p
     models = [compile_model(file) for file in files]
     rng = np.random.default_rng(0)
     samples = [rng.integers(-128, 128, (4, *model.input.shape), dtype=np.int8) for model in models]
-    output = _run_on_cortex_m4(models, samples, tmp_path_factory.mktemp("cortex_m4"))
+    output = _run_on_cortex_m4(models, samples, tmp_path_factory.mktemp("cortex_m4"), BUILDS[build])
     expected = []
     for file, inputs in zip(files, samples, strict=True):
         oracle = runtime.Interpreter.from_bytes(file, arena_size=1 << 20)
