@@ -13,9 +13,13 @@ import pytest
 from mcu_ser.board import list_boards
 from mcu_ser.cli.main import main
 from mcu_ser.device.host_process import HostProcess
+from mcu_ser.errors import LinkError
 from mcu_ser.flash import detect as detection
+from mcu_ser.flash import running
+from mcu_ser.flash import touch as touching
 from mcu_ser.flash.detect import detect
 from mcu_ser.flash.ports import PortRecord
+from mcu_ser.flash.running import ask
 from tests.native_firmware import TestModel, build_native_firmware
 
 ADAPTER = PortRecord("/dev/ttyUSB0", (0x0403, 0x6001), "", "FT232R", "1-4")
@@ -70,6 +74,19 @@ def test_a_board_with_another_firmware_is_silent(silent: str) -> None:
     (found,) = detect(list_boards(), baud=115200, list_ports=lambda: [st_link(silent)], give_up_s=0.3)
     assert found.hello is None
     assert found.problem == "is silent: nothing received in 0.3 s"
+
+
+def test_a_port_that_may_not_be_opened_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = "/dev/ttyNobodys"
+    with pytest.raises(LinkError, match=r"^/dev/ttyNobodys: cannot be opened"):
+        ask(device, 115200, 0.3)
+    problem = ("this user may not open it", "sudo usermod -aG dialout $USER, then log in again")
+    monkeypatch.setattr(running, "access_problem", lambda url: problem)
+    monkeypatch.setattr(touching, "access_problem", lambda url: problem)
+    for attempt in (lambda: ask(device, 115200, 0.3), lambda: touching.touch(device)):
+        with pytest.raises(LinkError) as caught:
+            attempt()
+        assert str(caught.value) == f"{device}: {problem[0]}; try: {problem[1]}"
 
 
 def test_only_ports_of_known_boards_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
