@@ -8,6 +8,10 @@
 
 /* Exactly the operators of the model, in their int8 form where the library has one: what they can do besides
  * then takes no flash. */
+namespace tflite {
+namespace micro {}
+}  // namespace tflite
+
 namespace mcu_ser {
 
 /* What was in tflite is in tflite::micro in libraries since autumn 2026. */
