@@ -40,6 +40,8 @@
 
 /* Interrupt controller, B3.4 */
 #define NVIC_ISER(n) REG32(0xE000E100u + 4u * (n))
+#define NVIC_ICER(n) REG32(0xE000E180u + 4u * (n))
+#define NVIC_WORDS 8u /* 240 interrupts in words of 32; no chip here has more */
 
 /* Data watchpoint and trace, C1.6 and C1.8 */
 #define DEMCR REG32(0xE000EDFCu)

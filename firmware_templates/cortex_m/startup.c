@@ -74,7 +74,16 @@ __attribute__((noinline, noreturn)) static void start(void) {
   cpu_reset();
 }
 
+/* A boot loader that jumps here may have left interrupts on for which this table has no entry. */
+static inline void silence_interrupts(void) {
+  SYST_CSR = 0;
+  for (uint32_t n = 0; n < NVIC_WORDS; n++) {
+    NVIC_ICER(n) = 0xFFFFFFFFu;
+  }
+}
+
 void reset_handler(void) {
+  silence_interrupts();
   SCB_VTOR = (uint32_t)(uintptr_t)&vectors;
 #if defined(__ARM_FP)
   SCB_CPACR |= SCB_CPACR_FPU_FULL_ACCESS;
