@@ -122,7 +122,7 @@ def test_board_runs_from_reset_to_byte_exact_answers_and_again_after_a_reset(
 @pytest.mark.parametrize("board_id", sorted(BOARDS))
 def test_fastest_rate_works_where_the_clock_allows_it(bench: Bench, board_id: str) -> None:
     work = bench(board_id)
-    machine = Machine(BOARDS[board_id], work.variant(work.project.board, FASTEST_BAUD), FASTEST_BAUD)
+    machine = Machine(BOARDS[board_id], work.variant(work.project.board, baud=FASTEST_BAUD), FASTEST_BAUD)
     said_on_start(machine)
     client = Client(MachineLink(machine, board_id))
     hello = client.hello()
@@ -178,13 +178,99 @@ def test_wrong_board_file_fails_with_its_reason(bench: Bench, board_id: str, mut
     facts, work = BOARDS[board_id], bench(board_id)
     reasons: list[str] = []
     board = edited(work.project.board, lambda data: reasons.append(str(mutant.change(data, facts))))
-    elf = work.variant(board, mutant.baud)
+    elf = work.variant(board, baud=mutant.baud)
     with pytest.raises(ChipViolation) as caught:
         machine = Machine(facts, elf, BAUD, mutant.stuck)
         said_on_start(machine)
         client = Client(MachineLink(machine, board_id))
         require_promised_clock(machine, facts, client.hello())
     assert re.search(reasons[0], str(caught.value)), str(caught.value)
+
+
+F4, L4R5, F7, H7 = "nucleo_f446re", "nucleo_l4r5zi", "nucleo_f767zi", "nucleo_h743zi2"
+BRR_V2 = "  USART_BRR = divisor(bus_hz, baud);\n"
+CR1_V2 = "  USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;\n"
+
+
+@pytest.mark.parametrize(
+    ("board_id", "source", "old", "new", "reason"),
+    [
+        (F4, "clock_f4.c", "(void)RCC_APB1ENR;", "", "^PWR is used right after its clock was enabled"),
+        (F4, "uart_pins.c", "(void)REG32(reg);", "", "^GPIOA is used right after its clock was enabled"),
+        (
+            F4,
+            "clock_f4.c",
+            "  FLASH_ACR = BOARD_FLASH_ACR;\n",
+            "",
+            "^the core runs at 16000000 Hz, the board",
+        ),
+        (F4, "uart_v1.c", " | USART_CR1_RXNEIE", "", r"^USART2 holds a byte and raises no interrupt"),
+        (F4, "uart_v1.c", "  NVIC_ISER(", "  NVIC_ISER(1u + ", "^USART2 raises interrupt 38, which NVIC"),
+        (
+            F4,
+            "port_cortex_m.c",
+            "  uart_flush();\n",
+            "",
+            "^USART2: the chip is reset while a byte is still being",
+        ),
+        (
+            L4R5,
+            "clock_l4.c",
+            "SETTLE_TURNS 100u",
+            "SETTLE_TURNS 1u",
+            r"^RCC_CFGR: HPRE = /2 lasted 0\.\d+ us",
+        ),
+        (L4R5, "clock_l4.c", " | RCC_CFGR_HPRE_2", "", r"^RCC_CFGR: the core jumps to 120000000 Hz"),
+        (F7, "uart_v2.c", BRR_V2 + CR1_V2, CR1_V2 + BRR_V2, "^USART3_BRR is written while the UART is on"),
+        (
+            F7,
+            "caches.c",
+            "  SCB_ICIALLU = 0;\n",
+            "",
+            "^SCB_CCR: the instruction cache is switched on without",
+        ),
+        (H7, "clock_h7.c", "PWR_CR3_SCUEN;", "PWR_CR3_BYPASS;", "^PWR_CR3 = 0x7: the board is supplied"),
+    ],
+)
+def test_wrong_driver_fails_with_its_reason(
+    bench: Bench, board_id: str, source: str, old: str, new: str, reason: str
+) -> None:
+    facts, work = BOARDS[board_id], bench(board_id)
+    elf = work.variant(work.project.board, edits={source: (old, new)})
+    with pytest.raises(ChipViolation, match=reason):
+        machine = Machine(facts, elf, BAUD)
+        said_on_start(machine)
+        client = Client(MachineLink(machine, board_id))
+        require_promised_clock(machine, facts, client.hello())
+        client.reset()
+
+
+@pytest.mark.parametrize("board_id", [F4, L4R5, F7, H7])
+def test_fault_is_reported_after_the_reset_that_it_causes(bench: Bench, board_id: str) -> None:
+    """On a Cortex-M7 the record must get past the data cache."""
+    work = bench(board_id)
+    fault = "  uart_flush();\n  *(volatile uint32_t *)0x90000000u = 1u;\n"
+    elf = work.variant(work.project.board, edits={"port_cortex_m.c": ("  uart_flush();\n", fault)})
+    machine = Machine(BOARDS[board_id], elf, BAUD, faults=True)
+    said_on_start(machine)
+    client = Client(MachineLink(machine, board_id))
+    client.hello()
+    boot = client.reset()
+    assert boot is not None
+    assert boot.fault is not None
+    assert machine.function_at(boot.fault.pc) == "port_reset"
+    assert (boot.fault.cfsr, boot.fault.hfsr) == (1 << 15 | 1 << 9, 1 << 30)
+    assert client.hello().fault == boot.fault
+
+
+@pytest.mark.parametrize("board_id", [F4, F7, H7])
+def test_cycle_counter_needs_its_lock_opened_on_a_cortex_m7_alone(bench: Bench, board_id: str) -> None:
+    work = bench(board_id)
+    edits = {"ticks.c": ("  DWT_LAR = DWT_LAR_UNLOCK;\n", "")}
+    machine = Machine(BOARDS[board_id], work.variant(work.project.board, edits=edits), BAUD)
+    said_on_start(machine)
+    hello = Client(MachineLink(machine, board_id)).hello()
+    assert hello.tick_source == (TickSource.DWT if board_id == F4 else TickSource.TIM2)
 
 
 @pytest.mark.parametrize("board_id", sorted(BOARDS))

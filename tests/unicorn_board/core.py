@@ -41,6 +41,8 @@ from tests.unicorn_board.registers import ChipViolation, Gate, Register, Registe
 FPU_FULL_ACCESS = 0xF << 20
 _LAR_KEY = 0xC5ACCE55
 _RESET_KEY = 0x05FA
+LINE_BYTES = 32  # of a Cortex-M7's caches
+HARD_FAULT = 3
 SYSTICK_EXCEPTION = 15
 FIRST_INTERRUPT = 16
 _FRAME = (
@@ -128,9 +130,20 @@ class SystemControl(RegisterBlock):
         self._systick_broken = "SYSTICK" in broken
         self._systick_from = 0
         self._systick_wraps_seen = 0
+        self.cleaned_lines: set[int] = set()
         self._instructions_invalidated = False
         self._sets_invalidated: set[int] = set()
         self._attach()
+
+    @property
+    def data_cache_on(self) -> bool:
+        return bool(self.values["CCR"] >> 16 & 1)
+
+    def record_fault(self, address: int | None) -> None:
+        """Bus fault at `address`, else undefined instruction; either is a HardFault (B3.2.15, B3.2.16)."""
+        self.values["CFSR"] |= 1 << 16 if address is None else 1 << 15 | 1 << 9
+        self.values["BFAR"] = address or 0
+        self.values["HFSR"] |= 1 << 30
 
     @property
     def fpu_on(self) -> bool:
@@ -179,6 +192,8 @@ class SystemControl(RegisterBlock):
             self.on_write["ICIALLU"] = lambda old, new: setattr(self, "_instructions_invalidated", True)
             self.on_write["DCISW"] = lambda old, new: self._sets_invalidated.add(new)
             self.on_write["CCR"] = self._write_ccr
+            for name in ("DCCMVAC", "DCCIMVAC"):
+                self.on_write[name] = lambda old, new: self.cleaned_lines.add(new & ~(LINE_BYTES - 1))
 
     def _write_aircr(self, _old: int, new: int) -> None:
         self.values["AIRCR"] = 0xFA050000

@@ -26,11 +26,17 @@ KB = 1024
 
 @dataclass(frozen=True)
 class Memory:
-    """A range of RAM or flash; `executable` if the core can fetch code from it."""
+    """A range of RAM.
+
+    Attributes:
+        executable: The core can fetch code from it.
+        cached: It lies behind the data cache, so that a reset loses what was written last.
+    """
 
     origin: int
     bytes: int
     executable: bool = True
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,11 @@ _F767 = Chip(
     core=CORTEX_M7_F767,
     clocks=partial(ClocksF4, clocks_f4.F767),
     flash_bytes=2048 * KB,
-    ram=(Memory(0x2000_0000, 512 * KB), Memory(0, 16 * KB)),
+    ram=(
+        Memory(0x2000_0000, 128 * KB),
+        Memory(0x2002_0000, 384 * KB, cached=True),
+        Memory(0, 16 * KB),
+    ),
     gpio_base=0x4002_0000,
     gpio_enable="AHB1ENR",
     ports="ABCDEFGH",
@@ -178,8 +188,8 @@ _H743 = Chip(
     ram=(
         Memory(0x2000_0000, 128 * KB),
         Memory(0, 64 * KB),
-        Memory(0x2400_0000, 512 * KB),
-        Memory(0x3800_0000, 64 * KB),
+        Memory(0x2400_0000, 512 * KB, cached=True),
+        Memory(0x3800_0000, 64 * KB, cached=True),
     ),
     gpio_base=0x5802_0000,
     gpio_enable="AHB4ENR",

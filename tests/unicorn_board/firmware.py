@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from mcu_ser.board import Board
@@ -28,17 +29,30 @@ class Workbench:
         self.project = generate(self._model_path, board, "aot", directory / "project")
         self.elf = build(self.project).elf
 
-    def variant(self, board: Board, baud: int | None = None) -> Path:
-        """The firmware as it would be for another board file. Its build id stays that of the first build."""
+    def variant(
+        self, board: Board, *, baud: int | None = None, edits: Mapping[str, tuple[str, str]] | None = None
+    ) -> Path:
+        """The firmware as it would be for another board file. Its build id stays that of the first build.
+
+        Args:
+            board: The other board.
+            baud: Bit rate, None for the board's.
+            edits: Source in src/port -> (old text, new text): a mistake in a driver.
+        """
         self._variants += 1
         root = self._directory / f"variant{self._variants}"
         project = generate(self._model_path, board, "aot", root, baud=baud)
-        touched = self._touched(project)
+        for name, (old, new) in (edits or {}).items():
+            path = root / "src" / "port" / name
+            text = path.read_text()
+            assert text.count(old) == 1, f"{old!r} must stand in {name} once"
+            path.write_text(text.replace(old, new))
+        touched = sorted({*self._touched(project), *(f"src/port/{name}" for name in edits or {})})
         objects = [root / name for name in self._compile(project, touched)]
         replaced = {str(path.relative_to(root)) for path in objects}
         for path in sorted(self.project.build_dir.glob("CMakeFiles/firmware.dir/**/*.obj")):
             source = path.relative_to(self.project.build_dir / "CMakeFiles" / "firmware.dir")
-            if f"{source.as_posix()}" not in replaced:
+            if source.as_posix() not in replaced:
                 objects.append(path)
         elf = root / "firmware.elf"
         flags = self._command("main.c")

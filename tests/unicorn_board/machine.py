@@ -37,6 +37,8 @@ from unicorn.arm_const import (
 from tests.unicorn_board.clocks import Clocks
 from tests.unicorn_board.core import (
     FIRST_INTERRUPT,
+    HARD_FAULT,
+    LINE_BYTES,
     SYSTICK_EXCEPTION,
     CycleCounter,
     SystemControl,
@@ -70,10 +72,20 @@ class Machine:
         baud: Bit rate of the host.
         stuck: Status bits that never come (`Clocks.FLAGS`) and counters that stand still (DWT, TIM2,
             SYSTICK).
+        faults: The firmware's fault handler runs when the core faults; otherwise that is a violation.
     """
 
-    def __init__(self, facts: BoardFacts, elf: Path, baud: int, stuck: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        facts: BoardFacts,
+        elf: Path,
+        baud: int,
+        stuck: frozenset[str] = frozenset(),
+        *,
+        faults: bool = False,
+    ) -> None:
         self.facts = facts
+        self._faults = faults
         self.baud = baud
         self.output = bytearray()
         self.resets = 0
@@ -84,10 +96,11 @@ class Machine:
         self._blocks = 0
         self._place = FLASH
         self._violation: ChipViolation | None = None
-        self._bad_access = ""
+        self._bad_address: int | None = None
         self._exit_requested = False
         self._incoming: deque[tuple[float, int]] = deque()
         self._line_free_s = 0.0
+        self._noise = random.Random(1)
         self._uc = self._new_cpu()
         self._symbols = self._load(elf)
         self._power_on()
@@ -143,11 +156,10 @@ class Machine:
         uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M7 if is_m7 else UC_CPU_ARM_CORTEX_M4)
         uc.mem_map(FLASH, chip.flash_bytes, UC_PROT_READ | UC_PROT_EXEC)
         # What RAM holds after power-on is chance; it must not be zero by chance.
-        noise = random.Random(1)
         for memory in chip.ram:
             access = UC_PROT_READ | UC_PROT_WRITE | (UC_PROT_EXEC if memory.executable else 0)
             uc.mem_map(memory.origin, memory.bytes, access)
-            uc.mem_write(memory.origin, noise.randbytes(memory.bytes))
+            uc.mem_write(memory.origin, self._noise.randbytes(memory.bytes))
         for base, size in (_PERIPHERALS, _PRIVATE):
             uc.mmio_map(base, size, self._read, base, self._write, base)
         uc.hook_add(UC_HOOK_BLOCK, self._on_block)
@@ -178,7 +190,20 @@ class Machine:
     def _reset(self) -> None:
         self.uart.require_idle()
         self.resets += 1
+        if self.system.data_cache_on:
+            self._lose_cached_writes()
         self._start_chip(software=True)
+
+    def _lose_cached_writes(self) -> None:
+        """What no one has cleaned out of the data cache may never have reached the RAM behind it."""
+        for memory in self.facts.chip.ram:
+            if memory.cached:
+                end = memory.origin + memory.bytes
+                kept = [line for line in self.system.cleaned_lines if memory.origin <= line < end]
+                lines = {line: bytes(self._uc.mem_read(line, LINE_BYTES)) for line in kept}
+                self._uc.mem_write(memory.origin, self._noise.randbytes(memory.bytes))
+                for line, data in lines.items():
+                    self._uc.mem_write(line, data)
 
     def _start_chip(self, *, software: bool) -> None:
         chip, stuck = self.facts.chip, self._stuck
@@ -299,11 +324,14 @@ class Machine:
             self.system.take_systick()
         else:
             self.system.software_pending.discard(number - FIRST_INTERRUPT)
+        enter_exception(self._uc, number, self._handler(number))
+
+    def _handler(self, number: int) -> int:
         table = self.system.vector_table or FLASH
         handler = int.from_bytes(self._uc.mem_read(table + 4 * number, 4), "little")
         if not handler & 1:
             raise ChipViolation(f"exception {number} has no handler in the vector table: {handler:#010x}")
-        enter_exception(self._uc, number, handler)
+        return handler
 
     def _leave(self) -> None:
         self._exit_requested = False
@@ -337,11 +365,20 @@ class Machine:
             self._uc.emu_start(pc | 1, _NOWHERE)
         except UcError as error:
             if self._violation is None:
-                reason = self._bad_access or str(error)
-                self._violation = ChipViolation(f"{reason}: the core faults")
+                self._fault(error)
         if self._violation is not None:
-            raise ChipViolation(f"{self._violation} (in {self._function()})")
+            raise ChipViolation(f"{self._violation} (in {self.function_at(self._place)})")
         self._slept = not self._stopped
+
+    def _fault(self, error: UcError) -> None:
+        address, self._bad_address = self._bad_address, None
+        if not self._faults:
+            what = str(error) if address is None else f"access to {address:#010x}, where nothing answers"
+            self._violation = ChipViolation(f"{what}: the core faults")
+            return
+        self._stopped = True
+        self.system.record_fault(address)
+        enter_exception(self._uc, HARD_FAULT, self._handler(HARD_FAULT))
 
     def _stop(self) -> None:
         self._stopped = True
@@ -375,7 +412,7 @@ class Machine:
     def _on_bad_access(
         self, _uc: Uc, access: int, address: int, size: int, _value: int, _data: object
     ) -> bool:
-        self._bad_access = f"access ({access}) of {size} bytes at {address:#010x}, where nothing answers"
+        self._bad_address = address
         return False
 
     def _read(self, _uc: Uc, offset: int, size: int, base: int) -> int:
@@ -422,9 +459,10 @@ class Machine:
             self._violation = violation
         self._stop()
 
-    def _function(self) -> str:
-        index = bisect.bisect_right(self._symbols, (self._place, "\xff")) - 1
-        return self._symbols[index][1] if index >= 0 else f"{self._place:#010x}"
+    def function_at(self, address: int) -> str:
+        """The function that `address` lies in."""
+        index = bisect.bisect_right(self._symbols, (address, "\xff")) - 1
+        return self._symbols[index][1] if index >= 0 else f"{address:#010x}"
 
 
 def _flags(clocks: object) -> tuple[str, ...]:

@@ -273,14 +273,13 @@ def _flash_address(data: Data, facts: BoardFacts) -> str:
     return r"^the image has \d+ bytes at 0x09000000, outside of the flash"
 
 
-def _ram_beyond_end(data: Data, facts: BoardFacts) -> str:
-    """The first RAM starts where the last RAM of the chip there ends."""
+def _ram_address(data: Data, facts: BoardFacts) -> str:
+    """RAM where there is none."""
     region = next(entry for entry in data["memory"] if entry["kind"] == "ram")
-    end = max(memory.origin + memory.bytes for memory in facts.chip.ram if memory.origin == region["origin"])
-    region["origin"] = end
+    region["origin"] = 0x2FF0_0000
     data["memory"] = [data["memory"][0], region]
     data["budget"]["arena_bytes"] = 4096
-    return r"^access .* at 0x[0-9a-f]{8}, where nothing answers: the core faults"
+    return r"^access to 0x[0-9a-f]{8}, where nothing answers: the core faults"
 
 
 MUTANTS = (
@@ -311,7 +310,7 @@ MUTANTS = (
     Mutant("supply bit of the pins", _supply_bit),
     Mutant("reset clock", _reset_clock, stuck=frozenset({"HSIRDY"})),
     Mutant("flash address", _flash_address),
-    Mutant("RAM address", _ram_beyond_end),
+    Mutant("RAM address", _ram_address),
 )
 
 
