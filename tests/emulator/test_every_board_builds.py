@@ -132,6 +132,19 @@ def test_region_that_is_too_small_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_build_prints_what_each_ram_region_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = load_board("stm32f407g_disc1")
+    require_tools(board)
+    project = generate_tiny(tmp_path, board)
+    assert main(["build", str(project.root)]) == 0
+    rows = [line.split("│")[1:] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    table = {cells[0].rstrip(): [cell.strip() for cell in cells[1:3]] for cells in rows}
+    assert table[" RAM"][1] == "196608 B"
+    assert table["   RAM"][1] == "131072 B"
+    ccm_bytes = board.budget.stack_bytes + project.arena_bytes if board.budget else 0
+    assert table["   CCM"] == [f"{ccm_bytes} B", "65536 B"]
+
+
 # The recipe of the README: a board of a known family, told by what differs from one that is there.
 BLACKPILL = {
     "id: nucleo_f411re": "id: blackpill_f411ce",
