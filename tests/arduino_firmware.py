@@ -28,6 +28,7 @@ CORE = Path(__file__).parent / "arduino" / "core"
 # What boards.txt and the variant of the core say, but for the language.
 TARGET = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=softfp", "-Os", "-funsigned-char")
 SECTIONS = ("-ffunction-sections", "-fdata-sections")
+DEFINES = ("-DARDUINO=10607", "-DARDUINO_ARCH_MBED", "-DARDUINO_ARDUINO_NANO33BLE")
 LANGUAGE = {
     ".c": ("arm-none-eabi-gcc", "-std=gnu11"),
     ".cpp": ("arm-none-eabi-g++", "-std=gnu++14", "-fno-rtti", "-fno-exceptions", "-fno-threadsafe-statics"),
@@ -57,11 +58,11 @@ def compile_sketch(sketch: Path, elf: Path) -> None:
     """Compile and link a sketch with the stand-in core, as arduino-cli would: no include path into src/."""
     elf.parent.mkdir(parents=True, exist_ok=True)
     objects = []
-    core = CORE / "core.cpp"
-    for number, source in enumerate([*sketch_sources(sketch, elf.parent), core]):
+    core = [CORE / "core.cpp", CORE / "mbed_hal.c"]
+    for number, source in enumerate([*sketch_sources(sketch, elf.parent), *core]):
         compiler, *language = LANGUAGE[source.suffix]
         objects.append(str(elf.parent / f"{number}-{source.name}.o"))
-        command = [compiler, *language, *TARGET, *SECTIONS, *STRICT, f"-I{CORE}", f"-I{sketch}"]
+        command = [compiler, *language, *TARGET, *SECTIONS, *DEFINES, *STRICT, f"-I{CORE}", f"-I{sketch}"]
         _run([*command, "-c", str(source), "-o", objects[-1]])
     link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-Wl,-T,{CORE / 'core.ld'}"]
     _run(["arm-none-eabi-gcc", *TARGET, *link, *objects, "-o", str(elf)])

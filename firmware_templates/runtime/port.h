@@ -6,6 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Mbed OS, which is below Arduino's core for the Nano 33 BLE, has C functions of these names in an archive that is
+ * linked as a whole (hal/port_api.h). */
+#if defined(ARDUINO)
+#define port_init mcu_ser_port_init
+#define port_read mcu_ser_port_read
+#define port_write mcu_ser_port_write
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

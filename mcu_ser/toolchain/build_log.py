@@ -25,7 +25,8 @@ _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes?")
 _BACKWARDS = re.compile(r"cannot move location counter backwards \(from ([0-9a-f]+) to ([0-9a-f]+)\)")
 # Compiler, CMake, linker; arduino-cli ("Error during build: ...") and PlatformIO ("UnknownPlatform: ...").
 _ERROR_LINE = re.compile(
-    r"\berror:|^CMake Error|undefined reference to|^Error[: ]|^(Unknown\w+|\w+(Error|Exception)): "
+    r"\berror:|^CMake Error|undefined reference to|multiple definition of|^Error[: ]"
+    r"|^(Unknown\w+|\w+(Error|Exception)): "
 )
 # Longest error shown; the log has the whole.
 _ERROR_CHARACTERS = 400

@@ -317,6 +317,14 @@ def test_cxx_headers_that_use_std_abs_survive_arduino_h(
         build_sketch(tmp_path / "undone", model, monkeypatch, undone)
 
 
+def test_names_of_mbed_os_are_left_to_it(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = ("firmware/src/port.h", "#define port_read mcu_ser_port_read\n", "")
+    with pytest.raises(BuildError, match="multiple definition of `port_read'"):
+        build_sketch(tmp_path, model, monkeypatch, [edit])
+
+
 def test_no_source_asks_for_1200_baud() -> None:
     """On USB that speed means: enter the boot loader."""
     for path in (firmware_templates_dir() / "arduino").iterdir():

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 /* What the real Arduino.h, pins_arduino.h and mbed_config.h define. */
-#define ARDUINO_ARCH_MBED 1
 #define NRF52840_XXAA 1
 #define SERIAL_CDC 1
 #define MBED_CONF_RTOS_MAIN_THREAD_STACK_SIZE 32768
