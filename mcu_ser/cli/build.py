@@ -46,12 +46,16 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.generate.project import Project
     from mcu_ser.tflm.library import TflmLibrary
     from mcu_ser.toolchain.build import build
+    from mcu_ser.toolchain.build_record import LOG_NAME
 
     output = Output(as_json=args.json)
     project = Project.load(args.project)
     changed = project.changed_files()
     if changed:
         output.say(f"note: changed since it was generated: {', '.join(changed)}")
+    if project.manifest.build == "arduino" and not project.build_dir.exists():
+        log = project.build_dir / LOG_NAME
+        output.say(f"note: a first build downloads the core and its compiler; {log} tells how far it is")
     result = build(project, TflmLibrary(args.tflm_root, args.tflm_library))
     show_footprint(output, result.footprint)
     output.document(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcu_ser.board import load_board, parse_board
+from mcu_ser.cli.main import main
 from mcu_ser.errors import BudgetError, BuildError, ToolMissingError
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain import arduino, arduino_cli, platformio
@@ -153,6 +154,17 @@ def test_log_of_the_library_is_kept_off_the_port(tools: Path, tmp_path: Path) ->
         "--build-property",
         "compiler.cpp.extra_flags=-DA -DB",
     ]
+
+
+def test_first_build_says_that_it_takes_long(
+    project: Project, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_compiler(tools, "arduino-cli", "build/arduino-cli/firmware.ino.elf", tmp_path)
+    note = f"note: a first build downloads the core and its compiler; {project.build_dir}/build.log tells"
+    assert main(["build", str(project.root)]) == 0
+    assert capsys.readouterr().out.startswith(note)
+    assert main(["build", str(project.root)]) == 0
+    assert note not in capsys.readouterr().out
 
 
 def test_arduino_cli_is_preferred(project: Project, tools: Path, tmp_path: Path) -> None:
