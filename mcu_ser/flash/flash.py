@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ def plan(
 
     Raises:
         ConfigError: The project is not built or was changed since, the board cannot be flashed (so), or
-            several ports may be it.
+            several ports or probes may be it.
         ToolMissingError: No tool for it is installed.
         DeviceError: No port may be the board's.
     """
@@ -109,11 +110,13 @@ def plan(
         named_runner(job, runner)  # before anything is looked for on the desk
     if not dry_run:
         require_fresh_build(project)
-    found = _port(project, port, list_ports, dry_run=dry_run)
+    found = _port(project, port, probe, list_ports, dry_run=dry_run)
     if probe is None and found is not None and found.is_st_link and found.usb_id in job.board.serial.usb_ids:
         probe = found.serial_number
     job = replace(job, probe=_probe_name(probe))
     chosen, program = (shown_runner if dry_run else choose_runner)(job, runner)
+    if chosen.takes_probe and job.probe is None:
+        _require_one_probe(job, list_ports())
     if chosen.needs_port and found is not None:
         _require_serial_port(chosen, found.device)
         if chosen.touches or not _runs_firmware(project.board, found):
@@ -160,11 +163,27 @@ def _probe_name(probe: str | None) -> str | None:
     return probe
 
 
-def _port(project: Project, port: str | None, list_ports: ListPorts, *, dry_run: bool) -> PortRecord | None:
+def _require_one_probe(job: FlashJob, ports: Sequence[PortRecord]) -> None:
+    """Check that the only probe is meant: a tool that is told none takes the first that it finds."""
+    probes = [port for port in ports if port.is_st_link]
+    if len({port.serial_number for port in probes}) > 1:
+        raise ConfigError(
+            job.board.id,
+            f"{len(probes)} probes may be its: " + "; ".join(map(str, probes)),
+            hint=f"--probe {probes[0].serial_number}, or whichever it is",
+        )
+
+
+def _port(
+    project: Project, port: str | None, probe: str | None, list_ports: ListPorts, *, dry_run: bool
+) -> PortRecord | None:
+    ports = list_ports()
     if port is not None:
-        return record_of(port, list_ports())
+        return record_of(port, ports)
+    # The port of an ST-LINK is told by the probe's own serial number.
+    of_probe = [one for one in ports if probe is not None and one.is_st_link and one.serial_number == probe]
     try:
-        return find_port(project.board, list_ports())
+        return find_port(project.board, of_probe or ports)
     except McuSerError:
         if dry_run:
             return None

@@ -15,6 +15,7 @@ class Openocd(Runner[OpenocdArguments]):
 
     name = "openocd"
     program = OPENOCD
+    takes_probe = True
     image_kind = "elf"
     # A failed step is named between two stars; the reason stands on an earlier line.
     error_line = re.compile(r"^Error:|^\*\* .*(failed|Unable)", re.IGNORECASE)

@@ -15,6 +15,7 @@ class Pyocd(Runner[PyocdArguments]):
 
     name = "pyocd"
     program = PYOCD
+    takes_probe = True
     image_kind = "hex"
     # "0000976 E No target device available [load_cmd]"
     error_line = re.compile(r"^\d{7} [EC] |^No connected debug probe|\berror:")

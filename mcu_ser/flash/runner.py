@@ -56,6 +56,7 @@ class Runner(ABC, Generic[A]):
         program: What has to be installed.
         image_kind: Form of the firmware that it takes.
         needs_port: It talks to the board's serial port, not to a debug probe.
+        takes_probe: It reaches the board through a debug probe, which can be named by its serial number.
         touches: It starts the boot loader itself, from the port of the running firmware; a runner that needs
             a port and does not wants the boot loader's.
         error_line: What the line that tells why the tool failed looks like.
@@ -65,6 +66,7 @@ class Runner(ABC, Generic[A]):
     program: ClassVar[Program]
     image_kind: ClassVar[ImageKind] = "elf"
     needs_port: ClassVar[bool] = False
+    takes_probe: ClassVar[bool] = False
     touches: ClassVar[bool] = False
     error_line: ClassVar[re.Pattern[str]] = re.compile(r"\berror\b", re.IGNORECASE)
 

@@ -15,6 +15,7 @@ class StFlash(Runner[StFlashArguments]):
 
     name = "stflash"
     program = ST_FLASH
+    takes_probe = True
     image_kind = "bin"
     error_line = re.compile(r"\bERROR\b|Couldn't find|[Ff]ailed")
 

@@ -15,6 +15,7 @@ class Stm32ProgrammerCli(Runner[Stm32ProgrammerArguments]):
 
     name = "stm32_programmer_cli"
     program = STM32_PROGRAMMER
+    takes_probe = True
     image_kind = "elf"
     error_line = re.compile(r"\bError:")
 

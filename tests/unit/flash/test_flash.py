@@ -224,6 +224,23 @@ def test_the_serial_number_of_another_adapter_is_no_probe(built: Project, desk: 
     assert plan(built, port=desk.url, list_ports=lambda: st_links(desk, 1)).job.probe is None
 
 
+def test_the_probe_of_two_selects_its_port(with_ids: Project, desk: Desk) -> None:
+    chosen = plan(with_ids, probe="066DFF51", list_ports=lambda: st_links(desk, 2))
+    assert chosen.port is not None
+    assert chosen.port.device == desk.url
+
+
+def test_of_two_probes_none_is_taken_unasked(built: Project, desk: Desk) -> None:
+    """The port is an adapter's and names no probe; a tool that is told none would write to the first."""
+    with pytest.raises(
+        ConfigError, match=r"^desk: 2 probes may be its: socket:.*; /dev/ttyACM9 .*--probe 066DFF51, or"
+    ):
+        plan(built, port="/dev/ttyUSB0", list_ports=lambda: st_links(desk, 2))
+    chosen = plan(built, port="/dev/ttyUSB0", probe="OTHER", list_ports=lambda: st_links(desk, 2))
+    assert chosen.job.probe == "OTHER"
+    assert not desk.calls
+
+
 def test_a_board_without_usb_ids_needs_its_port(built: Project, desk: Desk) -> None:
     with pytest.raises(ConfigError, match=r"^desk: its serial port has no USB ids of its own"):
         plan(built, list_ports=lambda: ())
