@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcu_ser.errors import ModelError
 
 if TYPE_CHECKING:
-    from mcu_ser.aot.ir import Graph
+    from mcu_ser.aot.ir import Graph, Operator
 
 # Operator name in the .tflite schema -> method of MicroMutableOpResolver.
 RESOLVER_METHODS = {
@@ -52,8 +52,8 @@ _INT8_REGISTRATIONS = frozenset(
 OPERATOR_BYTES = 176
 # Per output channel of a per-channel operator: multiplier and shift, 32 bits each.
 CHANNEL_BYTES = 8
-# Temporary allocations during planning, and scratch buffers of optimised kernels.
-MARGIN_BYTES = 2048
+# The interpreter's own objects, and what planning needs for a while.
+MARGIN_BYTES = 1024
 ALIGNMENT = 16
 
 _BYTES_PER_LINE = 16
@@ -63,7 +63,8 @@ _BYTES_PER_LINE = 16
 class TflmArena:
     """Estimate of the interpreter's arena on a 32-bit core, by part, in bytes.
 
-    `peak_layer` is the index of the layer with the most live activations; None for a model without layers.
+    `activation_bytes` is the most that is live in a layer, with the scratch buffer of CMSIS-NN;
+    `peak_layer` the index of that layer, None for a model without layers.
     """
 
     activation_bytes: int
@@ -134,7 +135,8 @@ def estimate_arena(graph: Graph) -> TflmArena:
     """The arena that the interpreter needs on a 32-bit core.
 
     Activations are the largest sum of simultaneously live tensors, each rounded up to 16 bytes; unlike the
-    ahead-of-time engine, the interpreter gives every tensor a buffer of its own.
+    ahead-of-time engine, the interpreter gives every tensor a buffer of its own. Scratch buffers are those of
+    CMSIS-NN: the reference kernels take none for these operators.
     """
     from mcu_ser.aot.lifetimes import find_buffers
 
@@ -143,6 +145,8 @@ def estimate_arena(graph: Graph) -> TflmArena:
         layer: sum(_aligned(b.bytes) for b in buffers if b.first <= layer <= b.last)
         for layer in range(-1, len(graph.operators) + 1)
     }
+    for operator in graph.operators:
+        live[operator.index] += _aligned(_scratch_bytes(graph, operator))
     channels = sum(
         len(tensor.quantization.scales)
         for operator in graph.operators
@@ -156,6 +160,21 @@ def estimate_arena(graph: Graph) -> TflmArena:
         operator_bytes=OPERATOR_BYTES * len(graph.operators),
         peak_layer=max(range(len(graph.operators)), key=live.__getitem__, default=None),
     )
+
+
+def _scratch_bytes(graph: Graph, operator: Operator) -> int:
+    """Scratch buffer of CMSIS-NN on a core with DSP and without MVE (arm_*_get_buffer_sizes_s8.c)."""
+    if operator.opcode == "AVERAGE_POOL_2D":
+        return 4 * graph.results(operator)[0].shape[-1]
+    data, weights = (*graph.operands(operator), None, None)[:2]
+    if data is None or weights is None or len(weights.shape) != 4:
+        return 0
+    window = weights.shape[1] * weights.shape[2]
+    if operator.opcode == "CONV_2D" and window > 1:
+        return 2 * 2 * -(-window * data.shape[-1] // 4) * 4  # two columns of int16, each rounded up to 4
+    if operator.opcode == "DEPTHWISE_CONV_2D" and weights.shape[1:3] != (3, 3):
+        return 2 * window * data.shape[-1]
+    return 0
 
 
 def byte_lines(data: bytes) -> Iterator[str]:

@@ -61,31 +61,27 @@ class Runtime:
         name: What messages call it.
         operators: Name in the .tflite schema -> newest version that the library runs right.
         per_channel_fully_connected: Whether FULLY_CONNECTED may have one scale per output.
-        grouped_convolution: Whether CONV_2D may see fewer channels than its input has.
     """
 
     name: str
     operators: Mapping[str, int]
     per_channel_fully_connected: bool
-    grouped_convolution: bool
 
 
-# Read and run: TFLite-Micro 90b983c2b (August 2026), reference and CMSIS-NN kernels. They take the scale of
-# each output (fully_connected_common.cc) and convolve in groups (integer_ops/conv.h, arm_convolve_s8.c).
+# Read and run: TFLite-Micro 90b983c2b (August 2026), reference and CMSIS-NN kernels; they take the scale of
+# each output (fully_connected_common.cc).
 CURRENT_TFLM = Runtime(
     name="TFLite-Micro",
-    operators={**_OLD_OPERATORS, **_NEW_OPERATORS, "CONV_2D": 6},
+    operators={**_OLD_OPERATORS, **_NEW_OPERATORS},
     per_channel_fully_connected=True,
-    grouped_convolution=True,
 )
 
-# Read at tag v2.0.0 (July 2024): fully_connected_common.cpp takes the first scale for every output, and its
-# CMSIS-NN has no groups (arm_convolve_s8.c). Neither is an error there: the outputs are just wrong.
+# Read at tag v2.0.0 (July 2024): fully_connected_common.cpp takes the first scale for every output. That is
+# no error there: the outputs are just wrong.
 CHIRALE_2_0_0 = Runtime(
     name="the Arduino library Chirale_TensorFLowLite 2.0.0",
     operators=_OLD_OPERATORS,
     per_channel_fully_connected=False,
-    grouped_convolution=False,
 )
 
 _ARDUINO_LIBRARIES = {("Chirale_TensorFLowLite", "2.0.0"): CHIRALE_2_0_0}
@@ -197,13 +193,15 @@ def _dense_scales_are_known(graph: Graph, operator: Operator, runtime: Runtime) 
     return f"its weights have {scales} scales, {runtime.name} uses the first for all", _PER_TENSOR_DENSE
 
 
-def _groups_are_known(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
-    if runtime.grouped_convolution or operator.opcode != "CONV_2D":
+def _convolution_has_no_groups(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
+    # The reference kernels convolve in groups. With CMSIS-NN 4ab83cc3c every output was wrong on a Cortex-M4,
+    # and which kernels a library has is not known here.
+    if operator.opcode != "CONV_2D":
         return None
     data, weights = graph.operands(operator)[:2]
     if data is None or weights is None or data.shape[-1] == weights.shape[-1]:
         return None
-    reason = f"it sees {weights.shape[-1]} of {data.shape[-1]} channels, {runtime.name} has no groups"
+    reason = f"it sees {weights.shape[-1]} of {data.shape[-1]} channels; CMSIS-NN computes groups wrong"
     return reason, "a convolution over all channels"
 
 
@@ -214,5 +212,5 @@ _RULES: tuple[_Rule, ...] = (
     _data_is_int8,
     _bias_is_int32,
     _dense_scales_are_known,
-    _groups_are_known,
+    _convolution_has_no_groups,
 )

@@ -65,11 +65,13 @@ def test_unknown_operator_is_named() -> None:
 
 def test_arena_estimate_by_part() -> None:
     arena = estimate_arena(read_model(tiny_classifier()))
-    # RESHAPE copies in the interpreter: 120 bytes in and out, each rounded up to 128, live together.
-    assert arena.activation_bytes == 256
+    # CONV_2D: 60 bytes in and 120 out, each rounded up to 16, and two columns of 20 int16 for its 18 taps.
+    # RESHAPE copies in the interpreter, so 120 bytes in and out would be 256.
+    assert arena.activation_bytes == 64 + 128 + 80
+    assert arena.peak_layer == 0
     assert arena.channel_bytes == 4 * 8
     assert arena.operator_bytes == 4 * 176
-    assert arena.arena_bytes == 256 + 32 + 704 + 2048
+    assert arena.arena_bytes == 272 + 32 + 704 + 1024
     assert arena.arena_bytes % 16 == 0
 
 
@@ -79,7 +81,7 @@ def test_arena_estimate_holds_what_was_measured_on_a_cortex_m4(name: str) -> Non
     if not path.is_file():
         pytest.skip(f"{path} is absent")
     estimate = estimate_arena(read_model(path.read_bytes())).arena_bytes
-    assert max(MEASURED_ARENAS[name]) <= estimate <= max(MEASURED_ARENAS[name]) + 3072
+    assert max(MEASURED_ARENAS[name]) <= estimate <= max(MEASURED_ARENAS[name]) + 1536
 
 
 def test_array_is_the_model_16_byte_aligned(tmp_path: Path) -> None:
