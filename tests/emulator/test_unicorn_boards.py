@@ -65,7 +65,7 @@ def said_on_start(machine: Machine) -> Boot:
     """The one frame that a board sends by itself."""
     machine.run()
     if not machine.output:
-        raise ChipViolation(machine.why_silent())
+        raise ChipViolation(machine.chip.why_silent())
     (frame,) = FrameDecoder().feed(bytes(machine.output))
     machine.output.clear()
     assert frame.type == MessageType.BOOT
@@ -74,9 +74,9 @@ def said_on_start(machine: Machine) -> Boot:
 
 def require_promised_clock(machine: Machine, facts: BoardFacts, hello: Hello) -> None:
     """What the board says of its clock, what the registers say and what the board is to run at are one."""
-    if machine.clocks.core_hz != facts.clock_hz:
+    if machine.chip.clocks.core_hz != facts.clock_hz:
         raise ChipViolation(
-            f"the core runs at {machine.clocks.core_hz} Hz, the board has {facts.clock_hz} Hz"
+            f"the core runs at {machine.chip.clocks.core_hz} Hz, the board has {facts.clock_hz} Hz"
         )
     assert hello.core_hz == facts.clock_hz
     assert hello.tick_hz == facts.clock_hz
@@ -110,7 +110,7 @@ def test_board_runs_from_reset_to_byte_exact_answers_and_again_after_a_reset(
         require_promised_clock(machine, facts, answers.hello)
         assert answers.hello.tick_source == TickSource.DWT
         assert answers.hello.fault is None
-        assert machine.uart.baud == pytest.approx(BAUD, rel=0.02)
+        assert machine.chip.uart.baud == pytest.approx(BAUD, rel=0.02)
         assert answers.device.rx_overruns == 0
         assert 0 < answers.device.stack_high_water < answers.device.stack_bytes
         if not resets:
@@ -148,9 +148,9 @@ def test_board_whose_clock_does_not_come_up_answers_at_its_reset_clock(
     said_on_start(machine)
     client = Client(MachineLink(machine, board_id))
     hello = client.hello()
-    assert machine.clocks.core_hz == facts.reset_hz
+    assert machine.chip.clocks.core_hz == facts.reset_hz
     # When not even the oscillator it runs from is ready, the clock controller is not believed at all.
-    unknown = flag == ("MSIRDY" if "MSIRDY" in machine.clocks.FLAGS else "HSIRDY")
+    unknown = flag == ("MSIRDY" if "MSIRDY" in machine.chip.clocks.FLAGS else "HSIRDY")
     assert hello.core_hz == (0 if unknown else facts.reset_hz)
     assert client.echo(b"at the reset clock") == b"at the reset clock"
 
@@ -167,7 +167,7 @@ def test_another_counter_takes_over_and_its_rate_is_right(
     machine = Machine(BOARDS[board_id], bench(board_id).elf, BAUD, frozenset(broken))
     said_on_start(machine)
     hello = Client(MachineLink(machine, board_id)).hello()
-    hz = {TickSource.TIM2: machine.clocks.timer_hz, TickSource.SYSTICK: machine.clocks.core_hz}
+    hz = {TickSource.TIM2: machine.chip.clocks.timer_hz, TickSource.SYSTICK: machine.chip.clocks.core_hz}
     assert (hello.tick_source, hello.tick_hz) == (source, hz.get(source, 0))
 
 
@@ -188,6 +188,7 @@ def test_wrong_board_file_fails_with_its_reason(bench: Bench, board_id: str, mut
 
 
 F4, L4R5, F7, H7 = "nucleo_f446re", "nucleo_l4r5zi", "nucleo_f767zi", "nucleo_h743zi2"
+VMOV = '  __asm__ volatile("vmov.f32 s0, #1.0");\n'
 BRR_V2 = "  USART_BRR = divisor(bus_hz, baud);\n"
 CR1_V2 = "  USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;\n"
 
@@ -195,6 +196,13 @@ CR1_V2 = "  USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_R
 @pytest.mark.parametrize(
     ("board_id", "source", "old", "new", "reason"),
     [
+        (
+            F4,
+            "startup.c",
+            "  SCB_VTOR =",
+            VMOV + "  SCB_VTOR =",
+            "^a floating-point instruction runs before the FPU",
+        ),
         (F4, "clock_f4.c", "(void)RCC_APB1ENR;", "", "^PWR is used right after its clock was enabled"),
         (F4, "uart_pins.c", "(void)REG32(reg);", "", "^GPIOA is used right after its clock was enabled"),
         (

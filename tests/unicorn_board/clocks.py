@@ -48,6 +48,12 @@ class Clocks(ABC):
     def set_reset_cause(self, *, software: bool) -> None:
         """Set the reset flags: power-on, or a system reset that the firmware asked for."""
 
+    def keep(self, before: Clocks) -> None:  # noqa: B027 - most chips keep nothing
+        """Take over what a system reset does not reset; `before` is the same chip before it."""
+
+    def require_pin_supply(self, port: str, pin: int) -> None:  # noqa: B027 - most have one supply
+        """Raise if pin `pin` of port `port` (a letter) has no supply."""
+
     def watch_gates(self, names: tuple[str, ...]) -> None:
         """Follow the clock-enable registers of RCC: a clock needs a read back before it is there."""
         for name in names:

@@ -93,7 +93,7 @@ class ClocksH7(Clocks):
 
     FLAGS = ("HSIRDY", "PLL1RDY", "ACTVOSRDY", "VOSRDY", "SWS", "LATENCY")
 
-    def __init__(self, stuck: frozenset[str] = frozenset(), supply_set: bool = False) -> None:
+    def __init__(self, stuck: frozenset[str] = frozenset()) -> None:
         super().__init__(stuck)
         self.rcc = _rcc()
         self.pwr = _pwr()
@@ -103,12 +103,12 @@ class ClocksH7(Clocks):
         )
         self._hsi = Lagging("HSIRDY" not in stuck, stuck="HSIRDY" in stuck)
         self._pll = Lagging(False, stuck="PLL1RDY" in stuck)
-        self._actual_vos_ready = Lagging(supply_set and "ACTVOSRDY" not in stuck, stuck="ACTVOSRDY" in stuck)
+        self._actual_vos_ready = Lagging(False, stuck="ACTVOSRDY" in stuck)
         self._vos_ready = Lagging("VOSRDY" not in stuck, stuck="VOSRDY" in stuck)
         self._sws = Lagging(_HSI, stuck="SWS" in stuck)
         self._acr = Lagging(0x37, stuck="LATENCY" in stuck)
-        # PWR_CR3 can be written once after power-on; a system reset does not open it again.
-        self.supply_set = supply_set
+        # PWR_CR3 can be written once after power-on.
+        self.supply_set = False
         self._attach()
 
     @property
@@ -135,6 +135,11 @@ class ClocksH7(Clocks):
         high, low = {"pclk1": (6, 4), "pclk2": (10, 8)}[bus]
         divider = apb_divider(field(self.rcc.values["D2CFGR"], high, low))
         return round(self._hclk(self._sws.value) / divider)
+
+    def keep(self, before: Clocks) -> None:
+        assert isinstance(before, ClocksH7)
+        self.supply_set = before.supply_set
+        self._actual_vos_ready.aim(self.supply_set)
 
     def set_reset_cause(self, *, software: bool) -> None:
         self.rcc.values["RSR"] |= mask(24, 22, 17) if software else mask((23, 19), 17)

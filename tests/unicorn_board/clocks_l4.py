@@ -137,10 +137,9 @@ class ClocksL4(Clocks):
         divider = apb_divider(field(self.rcc.values["CFGR"], 10, 8))
         return self.core_hz if divider == 1 else 2 * self.core_hz // divider
 
-    @property
-    def io_supply_2(self) -> bool:
-        """Whether PG2 to PG15 are connected (PWR_CR2 IOSV)."""
-        return bool(self.pwr.values["CR2"] >> 9 & 1)
+    def require_pin_supply(self, port: str, pin: int) -> None:
+        if port == "G" and pin >= 2 and not self.pwr.values["CR2"] >> 9 & 1:
+            raise ChipViolation(f"P{port}{pin} is cut off from its supply (PWR_CR2 IOSV)")
 
     def kernel_hz(self, kernel: str) -> int:
         bus, _, selector = kernel.partition(":")

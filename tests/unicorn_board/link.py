@@ -22,7 +22,7 @@ class MachineLink(Link):
             self._machine.run()
         if not self._machine.output:
             # Waiting longer changes nothing on a board that sleeps.
-            raise ChipViolation(self._machine.why_silent())
+            raise ChipViolation(self._machine.chip.why_silent())
         data = bytes(self._machine.output)
         self._machine.output.clear()
         self.bytes_received += len(data)

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import bisect
-import math
 import random
 from collections import deque
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
 from unicorn import (
     UC_ARCH_ARM,
     UC_HOOK_BLOCK,
@@ -34,22 +31,20 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M7,
 )
 
-from tests.unicorn_board.clocks import Clocks
 from tests.unicorn_board.core import (
     FIRST_INTERRUPT,
     HARD_FAULT,
     LINE_BYTES,
     SYSTICK_EXCEPTION,
-    CycleCounter,
-    SystemControl,
-    Tim2,
     enter_exception,
     leave_exception,
 )
-from tests.unicorn_board.facts import BoardFacts, Pin, UartFacts
-from tests.unicorn_board.gpio import Gpio
-from tests.unicorn_board.registers import ChipViolation, Gate, RegisterBlock
-from tests.unicorn_board.uart import BITS_PER_FRAME, Lpuart, Uart, UartV1, UartV2
+from tests.unicorn_board.facts import BoardFacts
+from tests.unicorn_board.image import Image
+from tests.unicorn_board.peripherals import Peripherals
+from tests.unicorn_board.registers import ChipViolation
+from tests.unicorn_board.timeline import Timeline
+from tests.unicorn_board.uart import BITS_PER_FRAME
 
 FLASH = 0x0800_0000
 _PERIPHERALS = (0x4000_0000, 0x2000_0000)
@@ -90,8 +85,7 @@ class Machine:
         self.output = bytearray()
         self.resets = 0
         self._stuck = stuck
-        self._cycles = 0
-        self._mark_cycles, self._mark_s, self._mark_hz = 0, 0.0, facts.reset_hz
+        self._time = Timeline(facts.reset_hz)
         self._stop_at = 0
         self._blocks = 0
         self._place = FLASH
@@ -102,12 +96,13 @@ class Machine:
         self._line_free_s = 0.0
         self._noise = random.Random(1)
         self._uc = self._new_cpu()
-        self._symbols = self._load(elf)
-        self._power_on()
+        self._image = Image(elf)
+        self._program()
+        self._start_chip()
 
     def send(self, data: bytes) -> None:
         """The host sends `data`, one byte after the other at its bit rate."""
-        start = max(self.now, self._line_free_s)
+        start = max(self._time.now, self._line_free_s)
         for number, byte in enumerate(data, 1):
             self._incoming.append((start + number * BITS_PER_FRAME / self.baud, byte))
         self._line_free_s = start + len(data) * BITS_PER_FRAME / self.baud
@@ -123,31 +118,12 @@ class Machine:
             self._take_arrivals()
             self._enter_pending()
             self._step()
-            if self.system.reset_requested:
+            if self.chip.system.reset_requested:
                 self._reset()
             elif self._exit_requested:
                 self._leave()
             elif self._asleep() and not self._wake():
                 return
-
-    @property
-    def now(self) -> float:
-        """Seconds since power-on."""
-        return self._mark_s + (self._cycles - self._mark_cycles) / self._mark_hz
-
-    @property
-    def uart(self) -> Uart:
-        """The UART of the board's serial port."""
-        return self.uarts[self.facts.uart]
-
-    def why_silent(self) -> str:
-        """What keeps a sleeping board from answering."""
-        uart = self.uart
-        if uart.holds_byte and not uart.interrupt:
-            return f"{uart.name} holds a byte and raises no interrupt (RXNEIE)"
-        if uart.interrupt and uart.irq not in self.system.enabled:
-            return f"{uart.name} raises interrupt {uart.irq}, which NVIC does not let through"
-        return "the firmware sleeps and does not answer"
 
     def _new_cpu(self) -> Uc:
         chip = self.facts.chip
@@ -167,70 +143,35 @@ class Machine:
         uc.hook_add(UC_HOOK_MEM_INVALID, self._on_bad_access)
         return uc
 
-    def _load(self, elf: Path) -> list[tuple[int, str]]:
-        """Write the image into flash; returns where each function starts."""
-        with elf.open("rb") as stream:
-            file = ELFFile(stream)
-            for segment in file.iter_segments("PT_LOAD"):
-                data = segment.data()
-                if data:
-                    self._program(segment["p_paddr"], data)
-            table = file.get_section_by_name(".symtab")
-            functions = [s for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"]
-            return sorted((s["st_value"] & ~1, s.name) for s in functions)
-
-    def _program(self, address: int, data: bytes) -> None:
-        if not FLASH <= address <= FLASH + self.facts.chip.flash_bytes - len(data):
-            raise ChipViolation(f"the image has {len(data)} bytes at {address:#010x}, outside of the flash")
-        self._uc.mem_write(address, data)
-
-    def _power_on(self) -> None:
-        self._start_chip(software=False)
+    def _program(self) -> None:
+        for address, data in self._image.parts:
+            if not FLASH <= address <= FLASH + self.facts.chip.flash_bytes - len(data):
+                raise ChipViolation(
+                    f"the image has {len(data)} bytes at {address:#010x}, outside of the flash"
+                )
+            self._uc.mem_write(address, data)
 
     def _reset(self) -> None:
-        self.uart.require_idle()
+        self.chip.uart.require_idle()
         self.resets += 1
-        if self.system.data_cache_on:
+        if self.chip.system.data_cache_on:
             self._lose_cached_writes()
-        self._start_chip(software=True)
+        self._start_chip()
 
     def _lose_cached_writes(self) -> None:
         """What no one has cleaned out of the data cache may never have reached the RAM behind it."""
         for memory in self.facts.chip.ram:
             if memory.cached:
                 end = memory.origin + memory.bytes
-                kept = [line for line in self.system.cleaned_lines if memory.origin <= line < end]
+                kept = [line for line in self.chip.system.cleaned_lines if memory.origin <= line < end]
                 lines = {line: bytes(self._uc.mem_read(line, LINE_BYTES)) for line in kept}
                 self._uc.mem_write(memory.origin, self._noise.randbytes(memory.bytes))
                 for line, data in lines.items():
                     self._uc.mem_write(line, data)
 
-    def _start_chip(self, *, software: bool) -> None:
-        chip, stuck = self.facts.chip, self._stuck
-        supply = (
-            {"supply_set": True} if software and hasattr(getattr(self, "clocks", None), "supply_set") else {}
-        )
-        self.clocks: Clocks = chip.clocks(stuck=stuck & frozenset(_flags(chip.clocks)), **supply)
-        self.clocks.now = lambda: self.now
-        self.clocks.set_reset_cause(software=software)
-        self.system = SystemControl(chip.core, lambda: self._cycles, stuck)
-        counter = CycleCounter(chip.core, self.system, lambda: self._cycles, stuck)
-        timer = Tim2(chip.tim2_enable, self._timer_ticks, stuck)
-        self.ports = {
-            letter: Gpio(letter, *self._port_at(index), analog_reset=chip.analog_reset)
-            for index, letter in enumerate(chip.ports)
-        }
-        self.uarts = {name: self._new_uart(name, uart) for name, uart in chip.uarts.items()}
-        blocks = (
-            *self.clocks.blocks,
-            self.system,
-            counter,
-            timer,
-            *self.ports.values(),
-            *self.uarts.values(),
-        )
-        self._blocks_by_base: list[RegisterBlock] = sorted(blocks, key=lambda block: block.base)
-        self._bases = [block.base for block in self._blocks_by_base]
+    def _start_chip(self) -> None:
+        before = getattr(self, "chip", None)
+        self.chip = Peripherals(self.facts, self.baud, self._time, self._stuck, self.output.append, before)
         self._rebase()
         self._uc.reg_write(UC_ARM_REG_IPSR, 0)
         self._uc.reg_write(UC_ARM_REG_PRIMASK, 0)
@@ -239,74 +180,24 @@ class Machine:
         self._uc.reg_write(UC_ARM_REG_SP, stack)
         self._uc.reg_write(UC_ARM_REG_PC, entry | 1)
 
-    def _port_at(self, index: int) -> tuple[int, Gate]:
-        chip = self.facts.chip
-        return chip.gpio_base + 0x400 * index, Gate(chip.gpio_enable, index)
-
-    def _new_uart(self, name: str, facts: UartFacts) -> Uart:
-        where = {"irq": facts.irq, "host_baud": self.baud}
-        uart: Uart
-        if facts.kind == "v1":
-            uart = UartV1(name, facts.base, facts.gate, **where)
-        elif facts.kind == "lpuart":
-            uart = Lpuart(name, facts.base, facts.gate, fifo=True, **where)
-        else:
-            uart = UartV2(name, facts.base, facts.gate, fifo=facts.kind == "fifo", **where)
-        uart.kernel_hz = lambda: self.clocks.kernel_hz(facts.kernel)
-        uart.now = lambda: self.now
-        uart.skip_to = self._skip_to
-        uart.on_sent = self.output.append
-        uart.require_wired = self._require_wired
-        return uart
-
-    def _require_wired(self, uart: Uart, direction: str) -> None:
-        if uart is not self.uart:
-            raise ChipViolation(f"{uart.name} is used, the board's serial port is {self.facts.uart}")
-        pin: Pin = self.facts.tx if direction == "TX" else self.facts.rx
-        if pin.port == "G" and pin.number >= 2 and not getattr(self.clocks, "io_supply_2", True):
-            raise ChipViolation(f"P{pin.port}{pin.number} is cut off from its supply (PWR_CR2 IOSV)")
-        self.ports[pin.port].require_function(pin.number, pin.function, f"{uart.name} {direction}")
-
-    # Time: cycles of the core; seconds since the last change of its clock.
-
-    def _timer_ticks(self) -> int:
-        return self._cycles * self.clocks.timer_hz // max(1, self._mark_hz)
+    # Time.
 
     def _rebase(self) -> None:
-        self._mark_s, self._mark_cycles, self._mark_hz = self.now, self._cycles, self.clocks.core_hz
+        self._time.change_clock(self.chip.clocks.core_hz)
         self._plan_stop()
-
-    def _skip_to(self, moment_s: float) -> None:
-        self._cycles = max(self._cycles, self._cycles_at(moment_s))
-
-    def _cycles_at(self, moment_s: float) -> int:
-        # One cycle to spare: seconds are rounded, and the moment must not lie ahead afterwards.
-        return self._mark_cycles + math.ceil((moment_s - self._mark_s) * self._mark_hz) + 1
 
     def _plan_stop(self) -> None:
         """The CPU stops at the next arrival of a byte, or the next wrap of SysTick."""
-        arrival = self._cycles_at(self._incoming[0][0]) if self._incoming else _NEVER
-        wrap = self.system.next_systick()
+        arrival = self._time.cycles_at(self._incoming[0][0]) if self._incoming else _NEVER
+        wrap = self.chip.system.next_systick()
         self._stop_at = min(arrival, _NEVER if wrap is None else wrap)
 
     def _take_arrivals(self) -> None:
-        while self._incoming and self._incoming[0][0] <= self.now:
-            if self.uart.gate is not None:
-                self.clocks.require_clock(self.uart)
-            self.uart.arrive(self._incoming.popleft()[1])
+        while self._incoming and self._incoming[0][0] <= self._time.now:
+            self.chip.receive(self._incoming.popleft()[1])
         self._plan_stop()
 
     # Exceptions.
-
-    def _pending(self) -> int | None:
-        """Number of the exception that would be taken now; all have the same priority."""
-        if self.system.systick_pending():
-            return SYSTICK_EXCEPTION
-        for uart in self.uarts.values():
-            if uart.interrupt and uart.irq in self.system.enabled:
-                return FIRST_INTERRUPT + uart.irq
-        raised = self.system.software_pending & self.system.enabled
-        return FIRST_INTERRUPT + min(raised) if raised else None
 
     def _can_enter(self) -> bool:
         reg_read = self._uc.reg_read
@@ -314,20 +205,20 @@ class Machine:
         return not busy and not reg_read(UC_ARM_REG_XPSR) & _IT_STATE
 
     def _enter_pending(self) -> None:
-        number = self._pending()
+        number = self.chip.pending()
         if number is None:
             return
         if not self._can_enter():
-            self._stop_at = self._cycles + 1  # look again behind the next block
+            self._stop_at = self._time.cycles + 1  # look again behind the next block
             return
         if number == SYSTICK_EXCEPTION:
-            self.system.take_systick()
+            self.chip.system.take_systick()
         else:
-            self.system.software_pending.discard(number - FIRST_INTERRUPT)
+            self.chip.system.software_pending.discard(number - FIRST_INTERRUPT)
         enter_exception(self._uc, number, self._handler(number))
 
     def _handler(self, number: int) -> int:
-        table = self.system.vector_table or FLASH
+        table = self.chip.system.vector_table or FLASH
         handler = int.from_bytes(self._uc.mem_read(table + 4 * number, 4), "little")
         if not handler & 1:
             raise ChipViolation(f"exception {number} has no handler in the vector table: {handler:#010x}")
@@ -345,14 +236,14 @@ class Machine:
 
     def _wake(self) -> bool:
         """Let time pass until an interrupt ends the sleep, masked or not; False if there will be none."""
-        while self._pending() is None:
-            wrap = self.system.next_systick()
+        while self.chip.pending() is None:
+            wrap = self.chip.system.next_systick()
             moments = [self._incoming[0][0]] if self._incoming else []
             if wrap is not None and self._incoming:
-                moments.append(self._mark_s + (wrap - self._mark_cycles) / self._mark_hz)
+                moments.append(self._time.moment_of(wrap))
             if not moments:
                 return False
-            self._skip_to(min(moments))
+            self._time.skip_to(min(moments))
             self._take_arrivals()
         return True
 
@@ -377,7 +268,7 @@ class Machine:
             self._violation = ChipViolation(f"{what}: the core faults")
             return
         self._stopped = True
-        self.system.record_fault(address)
+        self.chip.system.record_fault(address)
         enter_exception(self._uc, HARD_FAULT, self._handler(HARD_FAULT))
 
     def _stop(self) -> None:
@@ -385,13 +276,13 @@ class Machine:
         self._uc.emu_stop()
 
     def _on_block(self, _uc: Uc, address: int, size: int, _data: object) -> None:
-        if self._cycles >= self._stop_at and not self._stopped:
+        if self._time.cycles >= self._stop_at and not self._stopped:
             self._stop()
             return
         self._place = address
-        self._cycles += size >> 1
+        self._time.cycles += size >> 1
         self._blocks += 1
-        if not self.system.fpu_on:
+        if not self.chip.system.fpu_on:
             self._require_no_fpu()
         if self._blocks > _MAX_BLOCKS:
             self._fail(ChipViolation("the firmware neither sleeps nor answers"))
@@ -419,12 +310,12 @@ class Machine:
         if self._violation is not None:
             return 0
         try:
-            block, at = self._block_at(base + offset, size)
+            block, at = self.chip.block_at(base + offset, size)
             value = block.read(at)
         except ChipViolation as violation:
             self._fail(violation)
             return 0
-        if block is self.clocks.rcc and self.clocks.core_hz != self._mark_hz:
+        if block is self.chip.clocks.rcc and self.chip.clocks.core_hz != self._time.hz:
             self._rebase()
         return value & 0xFFFFFFFF
 
@@ -432,27 +323,17 @@ class Machine:
         if self._violation is not None:
             return
         try:
-            block, at = self._block_at(base + offset, size)
+            block, at = self.chip.block_at(base + offset, size)
             block.write(at, value & 0xFFFFFFFF)
         except ChipViolation as violation:
             self._fail(violation)
             return
-        if block in self.clocks.blocks and self.clocks.core_hz != self._mark_hz:
+        if block in self.chip.clocks.blocks and self.chip.clocks.core_hz != self._time.hz:
             self._rebase()
-        if block is self.system:
-            self._stop_at = 0 if self._pending() is not None else self._stop_at
-            if self.system.reset_requested:
+        if block is self.chip.system:
+            self._stop_at = 0 if self.chip.pending() is not None else self._stop_at
+            if self.chip.system.reset_requested:
                 self._stop()
-
-    def _block_at(self, address: int, size: int) -> tuple[RegisterBlock, int]:
-        index = bisect.bisect_right(self._bases, address) - 1
-        block = self._blocks_by_base[index] if index >= 0 else None
-        if block is None or address >= block.base + block.size:
-            raise ChipViolation(f"access to {address:#010x}, where the model of this chip has nothing")
-        if size != 4:
-            raise ChipViolation(f"access of {size} bytes to {block.name_at(address - block.base)}")
-        self.clocks.require_clock(block)
-        return block, address - block.base
 
     def _fail(self, violation: ChipViolation) -> None:
         if self._violation is None:
@@ -461,9 +342,4 @@ class Machine:
 
     def function_at(self, address: int) -> str:
         """The function that `address` lies in."""
-        index = bisect.bisect_right(self._symbols, (address, "\xff")) - 1
-        return self._symbols[index][1] if index >= 0 else f"{address:#010x}"
-
-
-def _flags(clocks: object) -> tuple[str, ...]:
-    return getattr(clocks, "func", clocks).FLAGS  # type: ignore[attr-defined]
+        return self._image.function_at(address)

@@ -156,7 +156,9 @@ def h7_voltage_not_settled() -> None:
 
 
 def h7_supply_changed() -> None:
-    ClocksH7(supply_set=True).pwr.write(0x0C, 0x106)
+    clocks = ClocksH7()
+    clocks.pwr.write(0x0C, 6)
+    clocks.pwr.write(0x0C, 0x106)
 
 
 def h7_supply_bypassed() -> None:
