@@ -283,13 +283,16 @@ class Machine:
         self._time.cycles += size >> 1
         self._blocks += 1
         if not self.chip.system.fpu_on:
-            self._require_no_fpu()
+            try:
+                self._require_no_fpu()
+            except ChipViolation as violation:
+                self._fail(violation)
         if self._blocks > _MAX_BLOCKS:
             self._fail(ChipViolation("the firmware neither sleeps nor answers"))
 
     def _require_no_fpu(self) -> None:
         if self._uc.reg_read(UC_ARM_REG_CONTROL) & 4:
-            self._fail(ChipViolation("a floating-point instruction runs before the FPU is on (CPACR)"))
+            raise ChipViolation("a floating-point instruction runs before the FPU is on (CPACR)")
 
     def _on_exception(self, _uc: Uc, number: int, _data: object) -> None:
         if number == _EXCEPTION_EXIT:
@@ -324,6 +327,8 @@ class Machine:
             return
         try:
             block, at = self.chip.block_at(base + offset, size)
+            if block is self.chip.system and not self.chip.system.fpu_on:
+                self._require_no_fpu()  # the write may switch it on
             block.write(at, value & 0xFFFFFFFF)
         except ChipViolation as violation:
             self._fail(violation)
