@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mcu_ser.errors import ConfigError
 from mcu_ser.tflm.library import TflmLibrary, require_choice
 from mcu_ser.toolchain import arduino, cmake_gcc
 
@@ -40,13 +41,19 @@ def build(project: Project, tflm: TflmLibrary | None = None) -> BuildResult:
         tflm: Where the library of engine tflm is; without it TFLM_ROOT says so. Arduino's tools fetch one.
 
     Raises:
+        ConfigError: A library is given that the project does not link.
         ToolMissingError: A program is not installed, or the library of engine tflm is not found.
         BuildError: A tool refused; names its first error and the log.
         BudgetError: The firmware does not fit the board.
     """
+    tflm = tflm or TflmLibrary()
+    if tflm.cache_variables() and (project.engine != "tflm" or project.manifest.build == "arduino"):
+        does = (
+            "is of engine aot" if project.engine != "tflm" else "takes the library that its sketch.yaml pins"
+        )
+        raise ConfigError(project.root, f"{does}, and links no TFLite-Micro tree", hint="no --tflm-root")
     if project.manifest.build == "arduino":
         return arduino.build(project)
-    tflm = tflm or TflmLibrary()
     if project.engine == "tflm":
         require_choice(project.board, tflm, os.environ)
     return cmake_gcc.build(project, tflm.cache_variables())
