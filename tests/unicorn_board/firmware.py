@@ -77,7 +77,7 @@ class Workbench:
         using = [
             path
             for path in sources
-            if path.name != "board_config.h" and words & set(re.findall(r"\w+", path.read_text()))
+            if path.name != "board_config.h" and words & set(re.findall(r"\w+", _code(path)))
         ]
         if any(path.suffix == ".h" for path in using):
             using = sources
@@ -101,3 +101,8 @@ class Workbench:
         commands = json.loads((self.project.build_dir / "compile_commands.json").read_text())
         (command,) = (entry["command"] for entry in commands if Path(entry["file"]).name == source)
         return shlex.split(command)
+
+
+def _code(path: Path) -> str:
+    """The text of a C file without its comments."""
+    return re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
