@@ -34,6 +34,7 @@ class ArduinoCli(Runner[ArduinoCliArguments]):
     program = ARDUINO_CLI
     image_kind = "bin"
     needs_port = True
+    boot_loader = True
     touches = True
     error_line = re.compile(r"\berror\b|failed|No device found", re.IGNORECASE)
 

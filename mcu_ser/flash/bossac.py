@@ -26,6 +26,7 @@ class Bossac(Runner[BossacArguments]):
     program = BOSSAC
     image_kind = "bin"
     needs_port = True
+    boot_loader = True
     error_line = re.compile(r"No device found|unsupported|failed|error|Cannot|No such", re.IGNORECASE)
 
     def require(self, job: FlashJob) -> str:
@@ -56,7 +57,7 @@ def require_fork() -> Path:
     raise ToolMissingError(
         BOSSAC.require(),
         "cannot flash an nRF52840: it is not Arduino's fork of bossac, nor is Debian's package",
-        hint=BOSSAC.install_command,
+        hint=f"Arduino's fork: {BOSSAC.install_command}",
     )
 
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runner flashes a board: the one that the user names, else the default, else one that is there."""
+"""Which runner flashes a board: the one that the user names, else the default, else one that is there.
+
+A runner that wants a debug probe which the board does not carry is taken only when it is named.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mcu_ser.errors import ConfigError, ToolMissingError
@@ -50,14 +54,24 @@ def choose_runner(job: FlashJob, name: str | None = None) -> tuple[Runner[Any], 
     if name is not None:
         runner = named_runner(job, name)
         return runner, runner.require(job)
+    unasked, named_only = _by_cable(require_flashable(job))
     missing = []
-    for candidate in require_flashable(job):
-        runner = RUNNERS[candidate]
+    for runner in unasked:
         try:
             return runner, runner.require(job)
         except ToolMissingError as error:
-            missing.append(f"{candidate}: {error.hint}")
+            missing.append(f"{runner.name}: {error.hint}")
+    missing += [f"--runner {runner.name} with a debug probe, wired to the board" for runner in named_only]
     raise ToolMissingError(job.board.id, "no tool that flashes it is here", hint="; or ".join(missing))
+
+
+def _by_cable(names: Sequence[str]) -> tuple[list[Runner[Any]], list[Runner[Any]]]:
+    """The runners that what comes with the board is enough for, and those that want a probe besides."""
+    runners = [RUNNERS[name] for name in names]
+    if not runners[0].boot_loader:
+        return runners, []
+    own = [runner for runner in runners if runner.boot_loader]
+    return own, [runner for runner in runners if not runner.boot_loader]
 
 
 def shown_runner(job: FlashJob, name: str | None = None) -> tuple[Runner[Any], str]:

@@ -18,6 +18,7 @@ class DfuUtil(Runner[DfuUtilArguments]):
 
     name = "dfu_util"
     program = DFU_UTIL
+    boot_loader = True
     image_kind = "bin"
     error_line = re.compile(r"^dfu-util: (?!Warning|A valid DFU suffix)|Cannot open|LIBUSB_ERROR")
 

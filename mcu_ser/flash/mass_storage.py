@@ -34,7 +34,8 @@ class MassStorage(Runner[MassStorageArguments]):
         return str(self._volume(job).mount_point)
 
     def shown(self, job: FlashJob) -> str:
-        return f"/media/{self.arguments(job.board).labels[0]}"
+        # Where it would be mounted differs from system to system.
+        return f"PATH_OF_{self.arguments(job.board).labels[0]}"
 
     def argv(self, program: str, job: FlashJob) -> list[str]:
         return ["cp", job.image("hex").name, f"{program.rstrip('/')}/"]

@@ -23,6 +23,7 @@ class Platformio(Runner[PlatformioArguments]):
     program = PLATFORMIO
     image_kind = "elf"
     needs_port = True
+    boot_loader = True
     touches = True
     error_line = re.compile(r"\berror\b|\*\*\*|No device found", re.IGNORECASE)
 

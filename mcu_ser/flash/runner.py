@@ -57,6 +57,8 @@ class Runner(ABC, Generic[A]):
         image_kind: Form of the firmware that it takes.
         needs_port: It talks to the board's serial port, not to a debug probe.
         takes_probe: It reaches the board through a debug probe, which can be named by its serial number.
+        boot_loader: It speaks to a boot loader through the board's own cable. A board that is flashed so by
+            default carries no debug probe, and one of the user's own is not taken unasked.
         touches: It starts the boot loader itself, from the port of the running firmware; a runner that needs
             a port and does not wants the boot loader's.
         error_line: What the line that tells why the tool failed looks like.
@@ -67,6 +69,7 @@ class Runner(ABC, Generic[A]):
     image_kind: ClassVar[ImageKind] = "elf"
     needs_port: ClassVar[bool] = False
     takes_probe: ClassVar[bool] = False
+    boot_loader: ClassVar[bool] = False
     touches: ClassVar[bool] = False
     error_line: ClassVar[re.Pattern[str]] = re.compile(r"\berror\b", re.IGNORECASE)
 

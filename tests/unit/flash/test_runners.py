@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcu_ser import programs
-from mcu_ser.board import list_boards
+from mcu_ser.board import Board, list_boards
 from mcu_ser.board.flash_tools import FlashRunners
 from mcu_ser.errors import ConfigError, FlashError, ToolMissingError
 from mcu_ser.flash.choice import choose_runner, shown_runner
@@ -128,6 +128,33 @@ def test_a_nano_needs_no_probe_while_its_cable_is_enough(empty_path: Path) -> No
     assert choose_runner(job("arduino_nano_33_ble"))[0].name == "platformio"
 
 
+def test_a_nano_is_not_flashed_through_a_probe_unasked(empty_path: Path) -> None:
+    """Hardly anybody has one wired to it, and the bossac that is there looks like the right tool."""
+    for name in ("openocd", "bossac"):
+        fake_tool(empty_path, name)
+    with pytest.raises(ToolMissingError) as caught:
+        choose_runner(job("arduino_nano_33_ble"))
+    assert str(caught.value) == (
+        "arduino_nano_33_ble: no tool that flashes it is here; "
+        "try: bossac: Arduino's fork: arduino-cli core install arduino:mbed_nano; "
+        "or arduino_cli: https://arduino.github.io/arduino-cli/latest/installation/; "
+        "or platformio: pip install platformio; "
+        "or --runner openocd with a debug probe, wired to the board"
+    )
+    assert shown_runner(job("arduino_nano_33_ble"))[0].name == "bossac"
+    assert choose_runner(job("arduino_nano_33_ble"), "openocd")[0].name == "openocd"
+
+
+@pytest.mark.parametrize("board", [board for board in BOARDS.values() if board.flash], ids=lambda b: b.id)
+def test_a_probe_is_taken_unasked_only_where_the_board_carries_one(board: Board, empty_path: Path) -> None:
+    fake_tool(empty_path, "openocd")
+    if board.serial.touch_1200bps or board.id == "netduinoplus2":
+        with pytest.raises(ToolMissingError):
+            choose_runner(job(board.id))
+    else:
+        assert choose_runner(job(board.id))[0].name == "openocd"
+
+
 def test_a_named_runner_that_is_not_installed_is_not_replaced(empty_path: Path) -> None:
     fake_tool(empty_path, "openocd")
     with pytest.raises(ToolMissingError, match=r"try: apt-get install stlink-tools$"):
@@ -170,7 +197,7 @@ def test_what_is_not_flashed_is_verified(board_id: str) -> None:
 def test_what_is_only_shown_needs_no_tool(empty_path: Path) -> None:
     runner, program = shown_runner(job("nucleo_f446re"))
     assert (runner.name, program) == ("openocd", "openocd")
-    assert shown_runner(job("nucleo_f446re"), "mass_storage")[1] == "/media/NODE_F446RE"
+    assert shown_runner(job("nucleo_f446re"), "mass_storage")[1] == "PATH_OF_NODE_F446RE"
 
 
 def test_a_tool_off_the_path_is_called_by_its_path(empty_path: Path, tmp_path: Path) -> None:
@@ -189,7 +216,7 @@ def test_debians_bossac_is_refused_with_the_remedy(empty_path: Path) -> None:
         choose_runner(job("arduino_nano_33_ble"), "bossac")
     assert str(caught.value) == (
         f"{path}: cannot flash an nRF52840: it is not Arduino's fork of bossac, nor is Debian's package; "
-        "try: arduino-cli core install arduino:mbed_nano"
+        "try: Arduino's fork: arduino-cli core install arduino:mbed_nano"
     )
 
 
