@@ -91,4 +91,7 @@ def _show(output: Output, planned: FlashPlan, args: argparse.Namespace) -> None:
             "argv": planned.runner.argv(planned.program, planned.job),
         }
     )
-    output.say(f"next: {shell_command('mcu-ser', 'flash', args.project)}")
+    # The command that does what was shown: with the same tool, on the same board.
+    chosen = {"--port": args.port, "--runner": args.runner, "--probe": args.probe}
+    options = [word for name, value in chosen.items() if value is not None for word in (name, value)]
+    output.say(f"next: {shell_command('mcu-ser', 'flash', args.project, *options)}")

@@ -11,9 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.errors import ConfigError, FlashError, McuSerError
+from mcu_ser.errors import ConfigError, FlashError
 from mcu_ser.flash.choice import choose_runner, named_runner, require_flashable, shown_runner
-from mcu_ser.flash.ports import ListPorts, PortRecord, bootloader_usb_ids, find_port, list_ports, record_of
+from mcu_ser.flash.ports import (
+    ListPorts,
+    PortRecord,
+    board_usb_ids,
+    bootloader_usb_ids,
+    find_port,
+    list_ports,
+    record_of,
+    require_openable,
+    with_ids,
+)
 from mcu_ser.flash.runner import FlashJob, Runner
 from mcu_ser.flash.running import GIVE_UP_S, await_build
 from mcu_ser.flash.touch import APPEAR_S, await_port, touch
@@ -96,13 +106,14 @@ def plan(
         runner: Name of the runner; the board's default, or one that is installed, without it.
         probe: Serial number of the debug probe; that of the port without it.
         list_ports: Lists the serial ports of this computer.
-        dry_run: Only to be shown: a board and a tool that are not there are no errors.
+        dry_run: Only to be shown: a board and a tool that are not there are no errors, two boards are.
 
     Raises:
         ConfigError: The project is not built or was changed since, the board cannot be flashed (so), or
             several ports or probes may be it.
         ToolMissingError: No tool for it is installed.
-        DeviceError: No port may be the board's.
+        DeviceError: No port may be the board's, or the named one is not there or may not be opened: a tool
+            must not write to a board that cannot be asked afterwards.
     """
     job = FlashJob(project.board, project.root, project.elf_path)
     require_flashable(job)
@@ -117,6 +128,9 @@ def plan(
     chosen, program = (shown_runner if dry_run else choose_runner)(job, runner)
     if chosen.takes_probe and job.probe is None:
         _require_one_probe(job, list_ports())
+    # A board whose USB is software has no port while it runs none; a probe flashes it all the same.
+    if found is not None and not dry_run and (chosen.needs_port or not project.board.serial.touch_1200bps):
+        require_openable(found, list_ports())
     if chosen.needs_port and found is not None:
         _require_serial_port(chosen, found.device)
         if chosen.touches or not _runs_firmware(project.board, found):
@@ -182,12 +196,10 @@ def _port(
         return record_of(port, ports)
     # The port of an ST-LINK is told by the probe's own serial number.
     of_probe = [one for one in ports if probe is not None and one.is_st_link and one.serial_number == probe]
-    try:
-        return find_port(project.board, of_probe or ports)
-    except McuSerError:
-        if dry_run:
-            return None
-        raise
+    candidates = of_probe or ports
+    if dry_run and not with_ids(candidates, board_usb_ids(project.board)):
+        return None
+    return find_port(project.board, candidates)
 
 
 def _runs_firmware(board: Board, port: PortRecord) -> bool:

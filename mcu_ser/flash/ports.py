@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcu_ser.errors import ConfigError, DeviceError
+from mcu_ser.errors import ConfigError, DeviceError, LinkError
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
@@ -121,6 +121,22 @@ def record_of(device: str, ports: Sequence[PortRecord]) -> PortRecord:
     """What is known about the port that the user named: the listed one, or nothing but its name."""
     name = _resolved(device)
     return next((port for port in ports if _resolved(port.device) == name), PortRecord(device))
+
+
+def require_openable(port: PortRecord, ports: Sequence[PortRecord]) -> None:
+    """Check that a port is there and that this user may open it; nothing is opened.
+
+    Raises:
+        LinkError: It is not, or may not.
+    """
+    listed = any(_resolved(one.device) == _resolved(port.device) for one in ports)
+    # A pseudo-terminal is a port that nobody lists; on Windows a port is no file.
+    if not (listed or "://" in port.device or (os.name == "posix" and Path(port.device).exists())):
+        seen = "; ".join(map(str, ports)) or "no port at all"
+        raise LinkError(port.device, f"no such port; seen: {seen}", hint="mcu-ser boards detect")
+    problem = access_problem(port.device)
+    if problem is not None:
+        raise LinkError(port.device, problem[0], hint=problem[1])
 
 
 def _resolved(device: str) -> str:
