@@ -18,12 +18,19 @@
 #define USART_CR1_TE (1u << 3)
 #define USART_CR1_RXNEIE (1u << 5)
 #define USART_CR1_UE (1u << 13)
+#define USART_CR2 REG32(BOARD_UART_BASE + 0x10u)
+#define USART_CR3 REG32(BOARD_UART_BASE + 0x14u)
 
 /* The last byte takes ten bit times: at 9600 baud and 216 MHz, 225,000 cycles. */
 #define MAX_FLUSH_POLLS 250000u
 
 void uart_init(uint32_t bus_hz, uint32_t baud) {
   uart_pins_init();
+  /* A boot loader may have left it on, in another frame format, or with DMA or flow control; a rate is taken
+   * only while it is off. */
+  USART_CR1 = 0;
+  USART_CR2 = 0;
+  USART_CR3 = 0;
   USART_BRR = (bus_hz + baud / 2u) / baud;
   USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
   NVIC_ISER(BOARD_UART_IRQ / 32u) = 1u << BOARD_UART_IRQ % 32u;

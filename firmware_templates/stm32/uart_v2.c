@@ -12,6 +12,8 @@
 #define USART_CR1_RE (1u << 2)
 #define USART_CR1_TE (1u << 3)
 #define USART_CR1_RXNEIE (1u << 5)
+#define USART_CR2 REG32(BOARD_UART_BASE + 0x04u)
+#define USART_CR3 REG32(BOARD_UART_BASE + 0x08u)
 #define USART_BRR REG32(BOARD_UART_BASE + 0x0Cu)
 #define USART_ISR REG32(BOARD_UART_BASE + 0x1Cu)
 #define USART_ISR_ORE (1u << 3)
@@ -35,6 +37,11 @@ static uint32_t divisor(uint32_t bus_hz, uint32_t baud) {
 
 void uart_init(uint32_t bus_hz, uint32_t baud) {
   uart_pins_init();
+  /* A boot loader may have left it on, in another frame format, or with DMA or flow control; a rate is taken
+   * only while it is off. */
+  USART_CR1 = 0;
+  USART_CR2 = 0;
+  USART_CR3 = 0;
   USART_BRR = divisor(bus_hz, baud);
   USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
   NVIC_ISER(BOARD_UART_IRQ / 32u) = 1u << BOARD_UART_IRQ % 32u;

@@ -22,6 +22,7 @@ static uint32_t pll_was_on;
 static uint32_t pllcfgr_when_on;
 static uint32_t vos_when_on;
 static uint32_t cfgr_before;
+static uint32_t brr_before;
 static const char *error;
 
 static volatile uint32_t *find(uint32_t address) {
@@ -35,6 +36,8 @@ static volatile uint32_t *find(uint32_t address) {
   return &registers[register_count++].value;
 }
 
+#define UART_BRR (*find(BOARD_UART_BASE + 0x08u))
+#define UART_CR1 (*find(BOARD_UART_BASE + 0x0Cu))
 #define RCC_CR (*find(0x40023800u))
 #define RCC_PLLCFGR (*find(0x40023804u))
 #define RCC_CFGR (*find(0x40023808u))
@@ -107,6 +110,13 @@ static void react_switch(void) {
   }
 }
 
+static void react_uart(void) {
+  if (UART_BRR != brr_before && (UART_CR1 >> 13 & 1u)) {
+    fail("UART rate written while it is on");
+  }
+  brr_before = UART_BRR;
+}
+
 volatile uint32_t *model_register(uint32_t address) {
   set_flag(&RCC_CR, 1u << 1, (RCC_CR & 1u) && !is_broken(0));
   if (is_broken(6)) {
@@ -115,6 +125,7 @@ volatile uint32_t *model_register(uint32_t address) {
   react_pll();
   react_power();
   react_switch();
+  react_uart();
   return find(address);
 }
 
@@ -125,6 +136,7 @@ void model_reset(uint32_t broken_flags) {
   broken = broken_flags;
   pll_was_on = 0;
   cfgr_before = 0;
+  brr_before = 0;
   RCC_CR = 0x83u;
   RCC_PLLCFGR = 0x24003010u;
   PWR_CR = 0x4000u;

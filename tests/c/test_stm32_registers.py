@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 HSI_HZ = 16_000_000
 RCC_CR, RCC_PLLCFGR, RCC_CFGR, RCC_CSR = 0x40023800, 0x40023804, 0x40023808, 0x40023874
 FLASH_ACR, PWR_CR = 0x40023C00, 0x40007000
-UART_SR, UART_DR, UART_BRR, UART_CR1 = 0x00, 0x04, 0x08, 0x0C
+UART_SR, UART_DR, UART_BRR, UART_CR1, UART_CR2, UART_CR3 = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14
+UART_CR1_UE = 1 << 13
 ORE, RXNE = 1 << 3, 1 << 5
 
 
@@ -205,6 +206,17 @@ def test_uart_is_set_up_for_the_promised_baud_rate(chip: Chip) -> None:
         assert function == pin.alternate_function
 
 
+def test_uart_that_a_boot_loader_left_on_is_off_while_its_rate_is_set(chip: Chip) -> None:
+    uart = chip.build.uart
+    chip.write(uart.base + UART_CR1, UART_CR1_UE | 1 << 15 | 1 << 12)
+    chip.write(uart.base + UART_CR2, 2 << 12)
+    chip.write(uart.base + UART_CR3, 3 << 8 | 3 << 6)
+    chip.c.uart_init(ctypes.c_uint32(HSI_HZ), ctypes.c_uint32(115200))
+    assert chip.c.model_error() is None
+    assert chip.read(uart.base + UART_CR1) == UART_CR1_UE | 1 << 5 | 1 << 3 | 1 << 2
+    assert (chip.read(uart.base + UART_CR2), chip.read(uart.base + UART_CR3)) == (0, 0)
+
+
 def test_other_pins_of_the_port_keep_their_function(chip: Chip) -> None:
     gpio = chip.build.uart.tx.gpio
     for offset in (0x00, 0x0C, 0x20, 0x24):
@@ -255,6 +267,10 @@ def test_model_notices_a_careless_clock_change(chip: Chip) -> None:
     chip.c.model_reset(ctypes.c_uint32(0))
     chip.write(PWR_CR, 0x8000)
     assert chip.c.model_error() == b"PWR written before its clock is on"
+    chip.c.model_reset(ctypes.c_uint32(0))
+    chip.write(chip.build.uart.base + UART_CR1, UART_CR1_UE)
+    chip.write(chip.build.uart.base + UART_BRR, 16)
+    assert chip.c.model_error() == b"UART rate written while it is on"
 
 
 def test_registers_of_the_model_are_those_of_the_firmware() -> None:

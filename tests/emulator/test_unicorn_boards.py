@@ -254,6 +254,18 @@ def test_wrong_driver_fails_with_its_reason(
 
 
 @pytest.mark.parametrize("board_id", [F4, L4R5, F7, H7])
+def test_uart_that_a_boot_loader_left_on_is_set_up_anew(bench: Bench, board_id: str) -> None:
+    """On, with oversampling by 8, nine data bits, two stop bits, DMA and flow control."""
+    machine = Machine(BOARDS[board_id], bench(board_id).elf, BAUD)
+    uart = machine.chip.uart
+    enabled = 1 << 13 if "SR" in uart.values else 1 << 0
+    uart.values.update(CR1=enabled | 1 << 15 | 1 << 12, CR2=2 << 12, CR3=3 << 8 | 3 << 6, BRR=0x1D4C)
+    said_on_start(machine)
+    assert (uart.values["CR2"], uart.values["CR3"]) == (0, 0)
+    assert Client(MachineLink(machine, board_id)).hello().board_id == board_id
+
+
+@pytest.mark.parametrize("board_id", [F4, L4R5, F7, H7])
 def test_fault_is_reported_after_the_reset_that_it_causes(bench: Bench, board_id: str) -> None:
     """On a Cortex-M7 the record must get past the data cache."""
     work = bench(board_id)
