@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0."""
     from mcu_ser.generate.project import Project
     from mcu_ser.tflm.library import TflmLibrary
-    from mcu_ser.toolchain.build import build
+    from mcu_ser.toolchain.build import build, require_programs
     from mcu_ser.toolchain.build_record import LOG_NAME
 
     output = Output(as_json=args.json)
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if changed:
         output.say(f"note: changed since it was generated: {', '.join(changed)}")
     if project.manifest.build == "arduino" and not project.build_dir.exists():
+        require_programs(project.board, project.engine)  # without them nothing is downloaded
         log = project.build_dir / LOG_NAME
         output.say(f"note: a first build downloads the core and its compiler; {log} tells how far it is")
     result = build(project, TflmLibrary(args.tflm_root, args.tflm_library))

@@ -167,6 +167,15 @@ def test_first_build_says_that_it_takes_long(
     assert note not in capsys.readouterr().out
 
 
+def test_build_without_a_tool_promises_no_download(
+    project: Project, tools: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del tools
+    assert main(["build", str(project.root)]) == 3
+    said = capsys.readouterr()
+    assert (said.out, "neither arduino-cli nor pio was found" in said.err) == ("", True)
+
+
 def test_arduino_cli_is_preferred(project: Project, tools: Path, tmp_path: Path) -> None:
     put(tools, "pio", "exit 1")
     put_compiler(tools, "arduino-cli", "build/arduino-cli/firmware.ino.elf", tmp_path)
