@@ -7,6 +7,7 @@ and, on a board, the stack that the linker script reserves; a heap of whatever i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Symbols named when something does not fit.
 LARGEST_SYMBOLS = 3
+
+# CMake's and PlatformIO's names of what a compiler made: engine.cpp.obj, main.c.o.
+_OBJECT_NAME = re.compile(r"\.(c|cc|cpp)\.(o|obj)$")
 
 # ELF specification, figure 1-11 (section flags) and 2-2 (segment types).
 _SHF_WRITE = 1
@@ -128,7 +132,7 @@ def _which(board: Board, region: MemoryRegion | None) -> str:
 
 def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
     """Symbols of every object file below `build_dir`: what a failed link was made of."""
-    paths = [path for path in sorted(build_dir.rglob("*.c.o*")) if path.suffix in {".o", ".obj"}]
+    paths = [path for path in sorted(build_dir.rglob("*.o*")) if _OBJECT_NAME.search(path.name)]
     return tuple(symbol for path in paths for symbol in _read_elf(path).symbols)
 
 

@@ -104,6 +104,21 @@ def test_symbols_of_objects_that_were_not_linked(elf: Path) -> None:
     assert object_symbols(elf.parent / "objects" / "none") == ()
 
 
+def test_model_of_a_cplusplus_project_is_blamed_too(tmp_path: Path) -> None:
+    """Engine tflm: what is too big is the model, in model_data.cpp."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    for suffix in ("cpp", "cc"):
+        source = tmp_path / f"data.{suffix}"
+        source.write_text(f"extern const char of_{suffix}[4000];\nconst char of_{suffix}[4000] = {{1}};\n")
+        subprocess.run([compiler, "-c", source, "-o", f"{source}.obj"], check=True, timeout=60)
+    symbols = object_symbols(tmp_path)
+    assert {symbol.name for symbol in symbols} == {"of_cc", "of_cpp"}
+    error = over_budget(load_board("netduinoplus2"), "flash", 12, 1048576, symbols)
+    assert "(largest: of_cc 4000 B, of_cpp 4000 B)" in str(error)
+
+
 def test_blame_is_left_out_when_nothing_is_known() -> None:
     error = over_budget(load_board("netduinoplus2"), "RAM", 12, 131072, ())
     assert str(error) == (
