@@ -87,6 +87,7 @@ class TflmValues:
     model_lines: tuple[str, ...]
     model_bytes: int
     registrations: tuple[str, ...]
+    registration_count: int
     activation_bytes: int
     channel_bytes: int
     operator_bytes: int
@@ -101,10 +102,12 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
         ModelError: The resolver method of an operator is not known.
     """
     arena = estimate_arena(graph)
+    registrations = resolver_registrations(graph)
     return TflmValues(
         model_lines=tuple(byte_lines(model)),
         model_bytes=len(model),
-        registrations=resolver_registrations(graph),
+        registrations=registrations,
+        registration_count=len(registrations),
         activation_bytes=arena.activation_bytes,
         channel_bytes=arena.channel_bytes,
         operator_bytes=arena.operator_bytes,
