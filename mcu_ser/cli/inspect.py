@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _MAX_NAME = 36
 _ENGINES = ("aot", "tflm")
+# The figures are less than a whole firmware, and so are the limits.
+_WHAT_IS_COUNTED = (
+    "Flash and RAM are what the model takes, of what the board has for it beside runtime, kernels and stack."
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -64,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         _print_model(output, assessment)
         _print_engines(output, assessment)
         _print_verdicts(output, assessment)
+        output.say(_WHAT_IS_COUNTED)
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)

@@ -44,6 +44,7 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         "  RAM   8 B for the arena, planned, most at layer 0, FULLY_CONNECTED",
         f"engine tflm, TFLite-Micro:\n  flash {len(_model()) + INTERPRETER_BYTES} B for the model and the "
         "interpreter, most at layer 0",
+        "takes, of what the board has for it beside runtime, kernels and stack.\nnext: mcu-ser generate",
         "--board netduinoplus2 --engine aot --out PROJECT",
     ):
         assert part in text
