@@ -7,114 +7,22 @@ import pytest
 
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.device.link import Link
-from mcu_ser.verify.messages import (
-    LAYOUTS,
-    ArenaTrial,
-    Boot,
-    DeviceStats,
-    Hello,
-    Inference,
-    Refusal,
-    Report,
-    ResetCause,
+from mcu_ser.verify.messages import LAYOUTS, Boot, DeviceStats, Hello, Inference, Report, ResetCause
+from mcu_ser.verify.protocol import ErrorCode, Frame, MessageType, crc32, encode_frame
+from tests.c.server_line import (
+    DATA,
+    MODEL,
+    SESSION,
+    Line,
+    error,
+    hello,
+    infer,
+    input_chunk,
+    output,
+    request,
+    stats,
 )
-from mcu_ser.verify.protocol import (
-    EngineStatus,
-    ErrorCode,
-    Frame,
-    FrameDecoder,
-    MessageType,
-    crc32,
-    encode_frame,
-)
-from tests.native_firmware import TestModel, build_native_firmware
-
-MODEL = TestModel(input_bytes=100, output_bytes=1200)
-SESSION = 0x1234
-NOTHING_S = 0.05
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return build_native_firmware(tmp_path_factory.mktemp("server"), MODEL)
-
-
-class Line:
-    """Sends and receives single frames."""
-
-    def __init__(self, link):
-        self.link = link
-        self.decoder = FrameDecoder()
-        self.arrived = []
-
-    def send(self, *frames):
-        self.link.write(b"".join(map(encode_frame, frames)))
-
-    def receive(self, timeout_s=5.0):
-        while not self.arrived:
-            data = self.link.read(timeout_s)
-            if not data:
-                return None
-            self.arrived += self.decoder.feed(data)
-        return self.arrived.pop(0)
-
-    def ask(self, frame):
-        self.send(frame)
-        return self.receive()
-
-    def is_silent(self):
-        return self.receive(NOTHING_S) is None
-
-
-@pytest.fixture
-def line(program):
-    """A device that has just started; its BOOT is read."""
-    with HostProcess(program) as device, Link(device) as link:
-        line = Line(link)
-        assert line.receive().type == MessageType.BOOT
-        yield line
-
-
-@pytest.fixture
-def session(line):
-    """The line in an open session; the next seq is 1."""
-    assert line.ask(hello()).type == MessageType.HELLO_ANSWER
-    return line
-
-
-def hello(session=SESSION, seq=0):
-    return Frame(MessageType.HELLO, session, seq)
-
-
-def request(kind, seq, payload=b"", session=SESSION):
-    return Frame(kind, session, seq, payload)
-
-
-def input_chunk(seq, offset, data):
-    return request(MessageType.INPUT, seq, LAYOUTS["INPUT"].pack({"offset": offset}, data))
-
-
-def infer(seq, data, sample=9):
-    return request(
-        MessageType.INFER, seq, LAYOUTS["INFER"].pack({"sample": sample, "input_crc": crc32(data)})
-    )
-
-
-def output(seq, offset, length):
-    return request(MessageType.OUTPUT, seq, LAYOUTS["OUTPUT"].pack({"offset": offset, "length": length}))
-
-
-def stats(line, seq):
-    return DeviceStats.unpack(line.ask(request(MessageType.STATS, seq)).payload)
-
-
-def error(frame):
-    assert frame.type == MessageType.ERROR
-    refusal = Refusal.unpack(frame.payload)
-    return ErrorCode(refusal.code), refusal.request, refusal.detail
-
-
-DATA = bytes(range(1, 101))
+from tests.native_firmware import build_native_firmware
 
 
 def test_boot_announces_the_start(program):
@@ -406,72 +314,3 @@ def test_an_engine_that_did_not_start_is_in_hello_and_refuses_work(tmp_path):
         assert Hello.unpack(line.ask(hello()).payload).engine_status == 5
         assert error(line.ask(input_chunk(1, 0, DATA))) == (ErrorCode.ENGINE, MessageType.INPUT, 5)
         assert error(line.ask(infer(2, DATA))) == (ErrorCode.ENGINE, MessageType.INFER, 5)
-
-
-def arena(seq, arena_bytes, session=SESSION):
-    return request(MessageType.ARENA, seq, LAYOUTS["ARENA"].pack({"bytes": arena_bytes}), session)
-
-
-@pytest.fixture(scope="module")
-def program_that_needs_arena(tmp_path_factory):
-    """Firmware whose engine starts with 1600 bytes of arena or more, of the 4096 that it has."""
-    directory = tmp_path_factory.mktemp("arena")
-    return build_native_firmware(directory, MODEL, defines=("ENGINE_NEEDS_ARENA=1600u",))
-
-
-@pytest.fixture
-def arena_session(program_that_needs_arena):
-    with HostProcess(program_that_needs_arena) as device, Link(device) as link:
-        line = Line(link)
-        line.receive()
-        line.ask(hello())
-        yield line
-
-
-@pytest.mark.parametrize(("arena_bytes", "status"), [(4096, 0), (1600, 0), (1599, 3), (0, 3)])
-def test_an_arena_is_tried(arena_session, arena_bytes, status):
-    answer = arena_session.ask(arena(1, arena_bytes))
-    assert answer.type == MessageType.ARENA_ANSWER
-    used = 0 if status else 1600
-    assert ArenaTrial.unpack(answer.payload) == ArenaTrial(arena_bytes, used, status)
-    expected = MessageType.ERROR if status else MessageType.INPUT_ANSWER
-    assert arena_session.ask(input_chunk(2, 0, DATA)).type == expected
-
-
-def test_an_engine_runs_in_the_arena_that_was_tried(arena_session):
-    arena_session.ask(arena(1, 100))
-    arena_session.ask(arena(2, 1600))
-    arena_session.ask(input_chunk(3, 0, DATA))
-    answer = Inference.unpack(arena_session.ask(infer(4, DATA)).payload)
-    assert answer.output_crc == crc32(MODEL.expected_output(DATA))
-
-
-def test_a_trial_forgets_input_and_output(arena_session):
-    arena_session.ask(input_chunk(1, 0, DATA))
-    arena_session.ask(arena(2, 4096))
-    assert error(arena_session.ask(infer(3, DATA))) == (ErrorCode.BAD_STATE, MessageType.INFER, 0)
-    arena_session.ask(input_chunk(4, 0, DATA))
-    arena_session.ask(infer(5, DATA))
-    arena_session.ask(arena(6, 4096))
-    assert error(arena_session.ask(output(7, 0, 4)))[0] == ErrorCode.BAD_STATE
-
-
-def test_a_new_session_has_the_whole_arena_again(arena_session):
-    arena_session.ask(arena(1, 16))
-    said = Hello.unpack(arena_session.ask(hello(session=8)).payload)
-    assert (said.arena_bytes, said.arena_used, said.engine_status) == (4096, 1600, 0)
-
-
-def test_more_arena_than_there_is_and_a_wrong_length_are_refused_and_change_nothing(arena_session):
-    arena_session.ask(input_chunk(1, 0, DATA))
-    assert error(arena_session.ask(arena(2, 4097))) == (ErrorCode.OUT_OF_RANGE, MessageType.ARENA, 4097)
-    wrong = request(MessageType.ARENA, 3, bytes(5))
-    assert error(arena_session.ask(wrong)) == (ErrorCode.BAD_LENGTH, MessageType.ARENA, 5)
-    assert arena_session.ask(infer(4, DATA)).type == MessageType.INFER_ANSWER
-
-
-def test_a_planned_arena_cannot_be_tried(session):
-    session.ask(input_chunk(1, 0, DATA))
-    refused = error(session.ask(arena(2, 4000)))
-    assert refused == (ErrorCode.ENGINE, MessageType.ARENA, EngineStatus.ARENA_IS_FIXED)
-    assert session.ask(infer(3, DATA)).type == MessageType.INFER_ANSWER

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "mcu_ser").rglob("*.py")) + sorted((ROOT / "tools").glob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 C_FILES = sorted((ROOT / "firmware_templates").rglob("*.[ch]"))
 
 MODULE_LINES = 400
@@ -22,7 +23,9 @@ def code_lines(function):
     return length - (docstring.end_lineno - docstring.lineno + 1 if docstring else 0)
 
 
-@pytest.mark.parametrize("path", MODULES + C_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", MODULES + TESTS + C_FILES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_no_module_is_too_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
 
