@@ -161,8 +161,9 @@ def test_an_unknown_board_lists_the_known_ones(generate_fails):
     assert "netduinoplus2" in generate_fails(2, tiny_classifier(), "--board", "no_such_board")
 
 
-def test_an_engine_that_cannot_be_built(generate_fails):
-    assert "--engine aot" in generate_fails(2, tiny_classifier(), "--engine", "tflm")
+def test_an_engine_that_the_board_cannot_have(generate_fails):
+    error = generate_fails(2, tiny_classifier(), "--engine", "tflm", "--board", "host")
+    assert "engine 'tflm': does not exist on host; try: --engine aot" in error
 
 
 @needs_tools
