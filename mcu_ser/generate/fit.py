@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # What a firmware of engine tflm has in flash beside its model and what the board's reserve (32,768 B) holds:
 # interpreter, planner, C library, and kernels larger than those of aot. With CMSIS-NN (gcc 12.2, release) the
-# operators of kws_ref_model make 59,144 B beside the model, ten others of a test 61,748 B. The test with a real
-# library holds every firmware against this.
+# operators of kws_ref_model make 59,144 B beside the model, ten others of a test 61,748 B. The test with a
+# real library holds every firmware against this.
 INTERPRETER_BYTES = 32_768
 
 
