@@ -123,10 +123,15 @@ def _occupied(buffer: Buffer, placed: Sequence[Buffer], offsets: Mapping[int, in
 
 
 def _place_at_both_ends(buffers: Sequence[Buffer], capacity: int) -> Plan | None:
-    """Place buffers by birth, below and above what is alive in turn; None if one does not fit."""
+    """Place buffers by birth, below and above what is alive in turn; None if one does not fit.
+
+    Scratch, which dies with its layer, goes between input and output and does not count as a turn.
+    """
     offsets: dict[int, int] = {}
     placed: list[Buffer] = []
-    for place, buffer in enumerate(sorted(buffers, key=lambda b: (b.first, b.tensor))):
+    place = -1
+    for buffer in sorted(buffers, key=lambda b: (b.first, b.is_scratch, b.tensor)):
+        place += not buffer.is_scratch
         size = _padded(buffer)
         gaps = [
             (start, end)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mcu_ser import __version__
 from mcu_ser.aot.arena import ARENA_ALIGNMENT
-from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, Value
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, Value
 
 _LINE_WIDTH = 108
 _MAX_NAME = 60
@@ -25,7 +25,8 @@ class EmittedLayer:
     """One layer of the generated code.
 
     `call` is None for a layer that needs no code. `inputs` holds, per input of the kernel, an offset into
-    the arena, or the constant that is read instead. `title` describes the layer in a comment.
+    the arena, or the constant that is read instead. `scratch_offset` is None for a kernel without scratch.
+    `title` describes the layer in a comment.
     """
 
     index: int
@@ -35,6 +36,7 @@ class EmittedLayer:
     inputs: tuple[int | Table, ...]
     output_offset: int
     output_bytes: int
+    scratch_offset: int | None = None
 
     @property
     def identifier(self) -> str:
@@ -147,7 +149,8 @@ def _layer(layer: EmittedLayer) -> str:
     assert call is not None
     name = layer.identifier
     operands = [_operand(layer, place) for place in range(len(layer.inputs))]
-    arguments = ", ".join([f"&{name}_description", *operands, f"arena + {layer.output_offset}"])
+    scratch = [] if layer.scratch_offset is None else [f"arena + {layer.scratch_offset}"]
+    arguments = ", ".join([f"&{name}_description", *operands, f"arena + {layer.output_offset}", *scratch])
     return f"""
 /* {layer.title} */
 static const struct {call.struct_name} {name}_description = {{
@@ -179,6 +182,8 @@ def _members(value: Struct, name: str, indent: str) -> str:
 def _value(value: Value, name: str, indent: str) -> str:
     if isinstance(value, Table):
         return f"{name}_{value.name}"
+    if isinstance(value, Name):
+        return value.text
     if isinstance(value, Struct):
         inner = ", ".join(f".{m} = {_value(v, name, indent)}" for m, v in value.members)
         if len(inner) + len(indent) < _LINE_WIDTH - 24:
@@ -233,10 +238,11 @@ def _weights_source(model: EmittedModel) -> str:
 
 
 def _numbers(table: Table) -> str:
-    per_line = 24 if table.c_type == "int8_t" else 9
+    per_line = 24 if table.c_type == "int8_t" else 8
+    write = "0x{:08x}".format if table.c_type == "uint32_t" else str
     flat = np.ravel(table.values)
     lines = [
-        "    " + ", ".join(map(str, flat[i : i + per_line].tolist())) + ",\n"
+        "    " + ", ".join(map(write, flat[i : i + per_line].tolist())) + ",\n"
         for i in range(0, flat.size, per_line)
     ]
     return "".join(lines)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from mcu_ser.aot import arena, c_emitter, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel
 from mcu_ser.aot.ir import Graph, Operator, short_name
@@ -41,7 +39,8 @@ class Layer:
 
     `weight_bytes` counts all constants of the layer as they lie in flash, `sparsity` is the fraction of zeros
     among its int8 weights (None without weights). `arena_offset` is where its output starts, `live_bytes`
-    what must be kept in the arena while it runs.
+    what must be kept in the arena while it runs, of which `scratch_bytes` are its kernel's own. `kernel` is
+    the C function that was chosen for it, None where there is nothing to do.
     """
 
     index: int
@@ -54,6 +53,8 @@ class Layer:
     sparsity: float | None
     arena_offset: int
     live_bytes: int
+    kernel: str | None
+    scratch_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,27 +106,33 @@ def compile_model(model: bytes, name: str = "model") -> CompiledModel:
     graph = read_model(model, name)
     supported.check_supported(graph)
     aliases = passes.find_aliases(graph)
-    buffers = lifetimes.find_buffers(graph, aliases)
-    plan = arena.plan_arena(buffers)
-    arena.verify_plan(buffers, plan)
     calls = {
         operator.index: KERNELS[operator.opcode](graph, operator)
         for operator in graph.operators
         if operator.opcode in KERNELS
     }
+    scratch = {index: call.scratch_bytes for index, call in calls.items()}
+    buffers = lifetimes.find_buffers(graph, aliases, scratch)
+    plan = arena.plan_arena(buffers)
+    arena.verify_plan(buffers, plan)
     offsets = _Offsets(plan, aliases)
     emitted = _emitted_model(graph, calls, offsets, sha256_hex(model))
     return CompiledModel(
         name=name,
         sha256=emitted.sha256,
         sources=c_emitter.emit(emitted),
-        kernels=tuple(sorted({call.header for call in calls.values()} | {_SHARED_HEADER})),
+        kernels=_headers(calls),
         graph=graph,
         plan=plan,
         layers=tuple(_layer(graph, op, calls.get(op.index), buffers, offsets) for op in graph.operators),
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
     )
+
+
+def _headers(calls: Mapping[int, KernelCall]) -> tuple[str, ...]:
+    needed = {name for call in calls.values() for name in (call.header, *call.included)}
+    return tuple(sorted(needed | {_SHARED_HEADER}))
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,9 @@ def _emitted_layer(
         ),
         output_offset=offsets[output.index],
         output_bytes=output.elements,
+        scratch_offset=offsets[lifetimes.scratch_index(operator.index)]
+        if call and call.scratch_bytes
+        else None,
     )
 
 
@@ -196,7 +206,6 @@ def _layer(
     inputs = [graph.tensors[i] for i in (call.inputs if call else operator.inputs[:1])]
     constants = sum(t.elements for t in inputs if t.data is not None)
     tables = list(call.tables()) if call else []
-    weights = [t.values for t in tables if t.name == "weights"]
     return Layer(
         index=operator.index,
         operator=operator.opcode,
@@ -205,7 +214,9 @@ def _layer(
         output_shape=output.shape,
         macs=call.macs if call else 0,
         weight_bytes=constants + sum(t.values.nbytes for t in tables),
-        sparsity=float(np.mean(weights[0] == 0)) if weights else None,
+        sparsity=call.sparsity if call else None,
         arena_offset=offsets[output.index],
         live_bytes=arena.live_bytes(buffers, operator.index),
+        kernel=call.kernel if call else None,
+        scratch_bytes=call.scratch_bytes if call else 0,
     )

@@ -16,8 +16,8 @@ from mcu_ser.aot.ir import Graph
 class Buffer:
     """Bytes that must not be overwritten from layer `first` to layer `last`, both included.
 
-    `tensor` is the index of the tensor that the buffer was made for. The model's input lives from layer -1,
-    its output to the number of layers.
+    `tensor` is the index of the tensor that the buffer was made for, or `scratch_index` of a layer for what
+    only its kernel uses. The model's input lives from layer -1, its output to the number of layers.
     """
 
     tensor: int
@@ -25,13 +25,25 @@ class Buffer:
     first: int
     last: int
 
+    @property
+    def is_scratch(self) -> bool:
+        return self.tensor < 0
 
-def find_buffers(graph: Graph, aliases: Mapping[int, int]) -> tuple[Buffer, ...]:
+
+def scratch_index(layer: int) -> int:
+    """Stands for the tensor index of a layer's scratch; apart from all tensors."""
+    return -1 - layer
+
+
+def find_buffers(
+    graph: Graph, aliases: Mapping[int, int], scratch_bytes: Mapping[int, int] | None = None
+) -> tuple[Buffer, ...]:
     """The buffers of a graph of int8 tensors, in the order in which they come to life.
 
     Args:
         graph: The model.
         aliases: Tensor index -> index of the tensor whose buffer it uses.
+        scratch_bytes: Layer -> bytes that its kernel needs while it runs, where it needs any.
     """
 
     def buffer_of(tensor: int) -> int:
@@ -48,7 +60,9 @@ def find_buffers(graph: Graph, aliases: Mapping[int, int]) -> tuple[Buffer, ...]
     for index in graph.outputs:
         last[buffer_of(index)] = len(graph.operators)
     # An input that nothing reads still has to be written to somewhere.
-    return tuple(
+    tensors = [
         Buffer(index, graph.tensors[index].elements, start, last.get(index, start))
         for index, start in sorted(first.items(), key=lambda item: (item[1], item[0]))
-    )
+    ]
+    scratch = [Buffer(scratch_index(i), count, i, i) for i, count in (scratch_bytes or {}).items() if count]
+    return tuple(sorted([*tensors, *scratch], key=lambda b: (b.first, b.is_scratch)))

@@ -51,6 +51,11 @@ class Weighted:
         assert self.weights.data is not None
         return np.moveaxis(self.weights.data, axis, 0).reshape(self.channels, -1)
 
+    @property
+    def sparsity(self) -> float:
+        """Fraction of zeros among the weights."""
+        return float(np.mean(self.weights_by_channel == 0))
+
     @cached_property
     def biases(self) -> Int64Array:
         """One bias per output channel, 0 where the layer has none."""
@@ -64,6 +69,13 @@ class Weighted:
         assert self.weights.quantization is not None
         scales = self.weights.quantization.scales
         return tuple(quantize_multiplier(self.input.scale * s / self.output.scale) for s in scales)
+
+    @cached_property
+    def channel_multipliers(self) -> tuple[Multiplier, ...]:
+        """One multiplier per output channel."""
+        return (
+            self.multipliers if len(self.multipliers) == self.channels else self.multipliers * self.channels
+        )
 
     @cached_property
     def accumulator_range(self) -> tuple[Int64Array, Int64Array]:

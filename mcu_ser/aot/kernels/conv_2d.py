@@ -1,40 +1,121 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CONV_2D."""
+"""CONV_2D: as a matrix product of widened windows, or pixel by pixel in plain C."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
 from mcu_ser.aot.kernels.images import image, window_struct
-from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
+from mcu_ser.aot.kernels.matmul import HEADERS, Matmul, matmul, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
-from mcu_ser.aot.weighted import weighted
-from mcu_ser.aot.window import needs_border, window_of
+from mcu_ser.aot.weighted import Weighted, weighted
+from mcu_ser.aot.window import Window, needs_border, window_of
+
+# The kernel for two positions widens four inputs at a time.
+_DEPTH_MULTIPLE = 4
+
+# An input is copied with its border, which spares the kernel all borders, if the copy is at most this
+# fraction of input and output.
+_COPY_FRACTION = 1 / 8
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    layer: Weighted
+    window: Window
+    output: Output
+    has_border: bool
+
+    @property
+    def macs(self) -> int:
+        shape = self.layer.output.shape
+        return int(shape[1] * shape[2] * self.layer.weights_by_channel.size)
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported CONV_2D."""
     assert isinstance(operator.options, WindowOptions)
     layer = weighted(graph, operator)
-    output = layer.output
-    bias, input_offset = bias_and_offset(layer, foldable=not needs_border(graph, operator))
-    low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
-    weights = layer.weights_by_channel
+    low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
+    convolution = _Convolution(
+        layer,
+        window_of(graph, operator),
+        Output(layer.output.zero_point, low, high),
+        needs_border(graph, operator),
+    )
+    fast = None
+    if convolution.window.dilation == (1, 1):
+        fast = matmul(layer, convolution.output, _DEPTH_MULTIPLE)
+    if fast is None or not scratch_is_worth(6 * fast.depth, layer):
+        return _plain(convolution)
+    return _as_matmul(convolution, fast)
+
+
+def _copied_size(convolution: _Convolution) -> tuple[int, int, int]:
+    """Height, width and channels of the input with as much border as the windows touch."""
+    window = convolution.window
+    _, height, width, channels = convolution.layer.input.shape
+    reach = [(window.output[i] - 1) * window.stride[i] + window.size[i] - window.pad[i] for i in (0, 1)]
+    return window.pad[0] + max(height, reach[0]), window.pad[1] + max(width, reach[1]), channels
+
+
+def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
+    layer = convolution.layer
+    copied = _copied_size(convolution)
+    copy_bytes = int(np.prod(copied))
+    limit = _COPY_FRACTION * (layer.input.elements + layer.output.elements)
+    copies = convolution.has_border and copy_bytes <= limit
+    return KernelCall(
+        header="conv_2d_matmul.h",
+        kernel="aot_conv_2d_matmul",
+        struct_name="aot_conv_2d_matmul",
+        description=struct(
+            input=image(layer.input),
+            output=image(layer.output),
+            window=window_struct(convolution.window),
+            zero_point=layer.input.zero_point,
+            copied=int(copies),
+            copied_size=_size(copied),
+            matmul=fast.description("PAIR"),
+            min=convolution.output.min,
+            max=convolution.output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=convolution.macs,
+        included=HEADERS,
+        scratch_bytes=6 * fast.depth + copies * copy_bytes,
+        sparsity=layer.sparsity,
+    )
+
+
+def _size(size: tuple[int, int, int]) -> Struct:
+    return struct(height=size[0], width=size[1], channels=size[2])
+
+
+def _plain(convolution: _Convolution) -> KernelCall:
+    layer = convolution.layer
+    bias, input_offset = bias_and_offset(layer, foldable=not convolution.has_border)
     return KernelCall(
         header="conv_2d.h",
         kernel="aot_conv_2d",
         struct_name="aot_conv_2d",
         description=struct(
             input=image(layer.input),
-            output=image(output),
-            window=window_struct(window_of(graph, operator)),
+            output=image(layer.output),
+            window=window_struct(convolution.window),
             input_offset=input_offset,
-            weights=Table("weights", np.ascontiguousarray(weights)),
+            weights=Table("weights", np.ascontiguousarray(layer.weights_by_channel)),
             bias=bias,
-            rescale=rescale(layer, low, high),
+            rescale=rescale(layer, convolution.output.min, convolution.output.max),
         ),
         inputs=(layer.input.index,),
-        output=output.index,
-        macs=output.shape[1] * output.shape[2] * weights.size,
+        output=layer.output.index,
+        macs=convolution.macs,
+        sparsity=layer.sparsity,
     )

@@ -36,4 +36,5 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
         inputs=(layer.input.index,),
         output=output.index,
         macs=output.shape[1] * output.shape[2] * layer.weights.elements,
+        sparsity=layer.sparsity,
     )

@@ -1,38 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FULLY_CONNECTED."""
+"""FULLY_CONNECTED: as a matrix product of widened rows, or row by row in plain C."""
 
 from __future__ import annotations
 
+from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
+from mcu_ser.aot.kernels.matmul import HEADERS, Matmul, matmul, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
-from mcu_ser.aot.weighted import weighted
+from mcu_ser.aot.weighted import Weighted, weighted
+
+# The kernel for one position takes eight inputs at a time.
+_DEPTH_MULTIPLE = 8
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported FULLY_CONNECTED."""
     assert isinstance(operator.options, FullyConnectedOptions)
     layer = weighted(graph, operator)
-    output = layer.output
+    low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
+    output = Output(layer.output.zero_point, low, high)
+    fast = matmul(layer, output, _DEPTH_MULTIPLE)
+    if fast is None or not scratch_is_worth(_scratch_bytes(fast), layer):
+        return _plain(layer, output)
+    return _as_matmul(layer, output, fast)
+
+
+def _scratch_bytes(fast: Matmul) -> int:
+    return 2 * fast.depth
+
+
+def _rows(layer: Weighted) -> int:
+    return layer.input.elements // layer.weights.shape[1]
+
+
+def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
+    return KernelCall(
+        header="fully_connected_matmul.h",
+        kernel="aot_fully_connected_matmul",
+        struct_name="aot_fully_connected_matmul",
+        description=struct(
+            rows=_rows(layer),
+            input_depth=layer.weights.shape[1],
+            matmul=fast.description("SINGLE"),
+            min=output.min,
+            max=output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=_rows(layer) * layer.weights.elements,
+        included=HEADERS,
+        scratch_bytes=_scratch_bytes(fast),
+        sparsity=layer.sparsity,
+    )
+
+
+def _plain(layer: Weighted, output: Output) -> KernelCall:
     assert layer.weights.data is not None
     output_depth, input_depth = layer.weights.shape
-    rows = layer.input.elements // input_depth
     bias, input_offset = bias_and_offset(layer, foldable=True)
-    low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
     return KernelCall(
         header="fully_connected.h",
         kernel="aot_fully_connected",
         struct_name="aot_fully_connected",
         description=struct(
-            rows=rows,
+            rows=_rows(layer),
             input_depth=input_depth,
             output_depth=output_depth,
             input_offset=input_offset,
             weights=Table("weights", layer.weights.data),
             bias=bias,
-            rescale=rescale(layer, low, high),
+            rescale=rescale(layer, output.min, output.max),
         ),
         inputs=(layer.input.index,),
-        output=output.index,
-        macs=rows * layer.weights.elements,
+        output=layer.output.index,
+        macs=_rows(layer) * layer.weights.elements,
+        sparsity=layer.sparsity,
     )

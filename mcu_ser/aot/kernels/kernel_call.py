@@ -13,12 +13,12 @@ import numpy.typing as npt
 from mcu_ser.aot.requantize import Multiplier
 from mcu_ser.aot.weighted import Weighted
 
-C_TYPES = {"int8": "int8_t", "int32": "int32_t"}
+C_TYPES = {"int8": "int8_t", "int32": "int32_t", "uint32": "uint32_t"}
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A constant array of the layer, int8 or int32; `name` is its name in the layer's description."""
+    """A constant array of the layer, int8, int32 or uint32; `name` is its name in the layer's description."""
 
     name: str
     values: npt.NDArray[Any]
@@ -29,13 +29,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Name:
+    """Something that the kernel's header defines, as a member of a description."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Struct:
     """Members of a C struct in the order of its declaration."""
 
     members: tuple[tuple[str, Value], ...]
 
 
-Value = int | tuple[int, ...] | Table | Struct
+Value = int | tuple[int, ...] | Table | Struct | Name
 
 
 def struct(**members: Value) -> Struct:
@@ -45,11 +52,12 @@ def struct(**members: Value) -> Struct:
 
 @dataclass(frozen=True, eq=False)
 class KernelCall:
-    """`kernel`(&description, inputs..., output).
+    """`kernel`(&description, inputs..., output), with the address of its scratch last if it has any.
 
-    `header` is the file in firmware_templates/runtime/kernels/ that has the kernel; its description is a
-    `struct <struct_name>`. `inputs` and `output` are tensor indices. `macs` counts every tap of the kernel,
-    those in the padding included.
+    `header` is the file in firmware_templates/runtime/kernels/ that has the kernel, `included` the files that
+    it includes besides kernel.h; its description is a `struct <struct_name>`. `inputs` and `output` are
+    tensor indices. `macs` counts every tap of the kernel, those in the padding included. `scratch_bytes` of
+    the arena are the kernel's own while it runs. `sparsity` is the fraction of zeros among the weights.
     """
 
     header: str
@@ -59,6 +67,9 @@ class KernelCall:
     inputs: tuple[int, ...]
     output: int
     macs: int = 0
+    included: tuple[str, ...] = ()
+    scratch_bytes: int = 0
+    sparsity: float | None = None
 
     def tables(self) -> Iterator[Table]:
         """The constant arrays of the layer."""

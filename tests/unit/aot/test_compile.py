@@ -62,16 +62,35 @@ def test_the_compiled_model_says_what_it_costs():
     # 8 weights, 2 biases, and one multiplier and shift for the layer.
     assert connected.weight_bytes == model.weight_bytes == 8 + 2 * 4 + 4 + 1
     assert (connected.live_bytes, reshape.live_bytes) == (8, 4)
+    assert (connected.kernel, reshape.kernel) == ("aot_fully_connected", None)
+    assert (connected.scratch_bytes, reshape.scratch_bytes) == (0, 0)
     assert (reshape.macs, reshape.weight_bytes, reshape.sparsity) == (0, 0, None)
     assert reshape.arena_offset == connected.arena_offset
     assert model.peak_layer == connected
+
+
+def test_scratch_of_a_kernel_is_a_part_of_the_arena():
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), scale=1.0)
+    w = model.tensor((2, 4), scale=1.0, data=[[0, 0, 3, 4], [5, 0, 7, 0]])
+    y = model.tensor((1, 2), scale=64.0)
+    model.operator("FULLY_CONNECTED", [x, w], [y])
+    compiled = compile_model(model.build([x], [y]))
+    assert compiled.kernels == ("dsp.h", "fully_connected_matmul.h", "kernel.h", "matmul.h", "matmul_dsp.h")
+    # One block of 4 channels: for each a bias, 8 weights and 3 parameters.
+    assert compiled.weight_bytes == 4 * (4 + 8 + 12)
+    (layer,) = compiled.layers
+    assert (layer.kernel, layer.scratch_bytes, layer.sparsity) == ("aot_fully_connected_matmul", 16, 0.5)
+    # Input, output, and 8 widened inputs.
+    assert compiled.arena_bytes == layer.live_bytes == 4 + 4 + 16
 
 
 def test_equal_multipliers_of_all_channels_are_stored_once():
     def weight_bytes(scales):
         model = TfliteBuilder()
         x = model.tensor((1, 4), scale=1.0)
-        w = model.tensor((2, 4), scale=scales, data=np.ones((2, 4)))
+        # No stream for these: the second channel's least weights have nothing left to borrow from.
+        w = model.tensor((2, 4), scale=scales, data=np.repeat([[-1], [-128]], 4, axis=1))
         y = model.tensor((1, 2), scale=1.0)
         model.operator("FULLY_CONNECTED", [x, w], [y])
         return compile_model(model.build([x], [y])).weight_bytes
@@ -153,4 +172,5 @@ def test_a_model_whose_output_is_its_input_compiles():
 def test_a_deep_model_alternates_between_two_buffers():
     model = compile_model(_large())
     assert len(model.layers) == 26
-    assert model.arena_bytes == model.plan.lower_bound == 2 * 24 * 24 * 256
+    scratch = max(layer.scratch_bytes for layer in model.layers)
+    assert model.arena_bytes == model.plan.lower_bound == 2 * 24 * 24 * 256 + scratch

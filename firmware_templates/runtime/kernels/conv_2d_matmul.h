@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CONV_2D as a matrix product: the inputs under the windows of two output pixels are widened side by side,
+ * then all output channels of both are computed at once. No dilation. */
+#ifndef AOT_CONV_2D_MATMUL_H
+#define AOT_CONV_2D_MATMUL_H
+
+#include "matmul.h"
+
+struct aot_conv_2d_matmul {
+  struct aot_image input;
+  struct aot_image output;
+  struct aot_window window;
+  int32_t zero_point;           /* of the input: the value of its border */
+  int32_t copied;               /* 1 if the input is copied with its border before everything else */
+  struct aot_image copied_size; /* of that copy */
+  struct aot_matmul matmul;
+  int32_t min;
+  int32_t max;
+};
+
+/* The image that the windows slide over: the input, or the copy of it that needs no border. */
+struct aot_window_walk {
+  const int8_t *pixels;
+  struct aot_image size;
+  int32_t y; /* upper left tap of the current window */
+  int32_t x;
+  int32_t first_x;
+  int32_t column; /* of the output */
+};
+
+AOT_INLINE void aot_fill(int8_t *bytes, int32_t count, int32_t value) {
+  for (int32_t i = 0; i < count; ++i) {
+    bytes[i] = (int8_t)value;
+  }
+}
+
+/* Copies words as long as they last; the C library's may be slow for a few bytes. */
+AOT_INLINE void aot_copy(int8_t *to, const int8_t *from, int32_t count) {
+  for (; count >= 4; count -= 4) {
+    memcpy(to, from, 4);
+    to += 4;
+    from += 4;
+  }
+  for (int32_t i = 0; i < count; ++i) {
+    to[i] = from[i];
+  }
+}
+
+/* The bytes under one window, tap by tap, the border included. */
+AOT_INLINE void aot_gather_window(const struct aot_conv_2d_matmul *layer, const struct aot_window_walk *walk,
+                                  int8_t *bytes) {
+  const struct aot_window *window = &layer->window;
+  const int32_t depth = walk->size.channels;
+  const int32_t run = window->width * depth;
+  const struct aot_taps taps = aot_taps_inside(walk->x, window->width, 1, walk->size.width);
+  const int32_t left = taps.first * depth;
+  const int32_t inside = (taps.end - taps.first) * depth;
+  int32_t row = (walk->y * walk->size.width + walk->x) * depth + left;
+  for (int32_t y = walk->y; y < walk->y + window->height; ++y) {
+    if (y < 0 || y >= walk->size.height) {
+      aot_fill(bytes, run, layer->zero_point);
+    } else {
+      aot_fill(bytes, left, layer->zero_point);
+      aot_copy(bytes + left, walk->pixels + row, inside);
+      aot_fill(bytes + left + inside, run - left - inside, layer->zero_point);
+    }
+    bytes += run;
+    row += walk->size.width * depth;
+  }
+}
+
+AOT_INLINE int32_t aot_window_is_inside(const struct aot_window *window, const struct aot_window_walk *walk) {
+  return walk->y >= 0 && walk->x >= 0 && walk->y + window->height <= walk->size.height &&
+         walk->x + window->width <= walk->size.width;
+}
+
+/* To the next output pixel, from the end of a row to the next row. */
+AOT_INLINE void aot_next_window(const struct aot_conv_2d_matmul *layer, struct aot_window_walk *walk) {
+  walk->x += layer->window.stride_width;
+  if (++walk->column == layer->output.width) {
+    walk->column = 0;
+    walk->x = walk->first_x;
+    walk->y += layer->window.stride_height;
+  }
+}
+
+/* Widens the inputs of two windows that lie inside the image, whose rows are multiples of 4 bytes. */
+AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer, const struct aot_window_walk *first,
+                                  const struct aot_window_walk *second, aot_word *wide) {
+  const int32_t depth = first->size.channels;
+  const int32_t row = first->size.width * depth;
+  const int8_t *a = first->pixels + (first->y * first->size.width + first->x) * depth;
+  const int8_t *b = first->pixels + (second->y * first->size.width + second->x) * depth;
+  for (int32_t y = 0; y < layer->window.height; ++y) {
+    wide = aot_widen_pair(wide, a, b, layer->window.width * depth);
+    a += row;
+    b += row;
+  }
+}
+
+/* The input with its border. */
+AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, const int8_t *input,
+                                     int8_t *copy) {
+  const struct aot_image *size = &layer->copied_size;
+  const int32_t row = size->width * size->channels;
+  const int32_t left = layer->window.pad_left * size->channels;
+  const int32_t run = layer->input.width * size->channels;
+  aot_fill(copy, size->height * row, layer->zero_point);
+  copy += layer->window.pad_top * row + left;
+  for (int32_t y = 0; y < layer->input.height; ++y) {
+    aot_copy(copy, input, run);
+    input += run;
+    copy += row;
+  }
+}
+
+AOT_INLINE struct aot_window_walk aot_first_window(const struct aot_conv_2d_matmul *layer, const int8_t *input,
+                                                   int8_t *copy) {
+  struct aot_window_walk walk = {input, layer->input, -layer->window.pad_top, -layer->window.pad_left,
+                                 -layer->window.pad_left, 0};
+  if (layer->copied) {
+    aot_copy_with_border(layer, input, copy);
+    walk.pixels = copy;
+    walk.size = layer->copied_size;
+    walk.x = walk.y = walk.first_x = 0;
+  }
+  return walk;
+}
+
+/* `scratch`: 4 * depth bytes of widened inputs, 2 * depth bytes of gathered ones, and the copy, if any. */
+static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct aot_conv_2d_matmul *layer,
+                                                                    const int8_t *input, int8_t *output,
+                                                                    int8_t *scratch) {
+  const int32_t depth = layer->matmul.depth;
+  const int32_t pixels = layer->output.height * layer->output.width;
+  aot_word *const wide = (aot_word *)(void *)scratch;
+  int8_t *const gathered = scratch + 4 * depth;
+  struct aot_window_walk second = aot_first_window(layer, input, gathered + 2 * depth);
+  const int32_t whole_words = second.size.channels * layer->window.width % 4 == 0;
+
+  int8_t *pixel = output;
+  for (int32_t i = 0; i < pixels; i += 2) {
+    const struct aot_window_walk first = second;
+    /* The last of an odd number of pixels is computed twice. */
+    const int32_t last = i + 1 == pixels;
+    if (!last) {
+      aot_next_window(layer, &second);
+    }
+    if (whole_words && aot_window_is_inside(&layer->window, &first) &&
+        aot_window_is_inside(&layer->window, &second)) {
+      aot_widen_windows(layer, &first, &second, wide);
+    } else {
+      aot_gather_window(layer, &first, gathered);
+      aot_gather_window(layer, &second, gathered + depth);
+      (void)aot_widen_pair(wide, gathered, gathered + depth, depth);
+    }
+    aot_matmul_pair(&layer->matmul, wide, pixel, last ? pixel : pixel + layer->output.channels);
+    if (!last) {
+      aot_next_window(layer, &second);
+    }
+    pixel += 2 * layer->output.channels;
+  }
+  aot_clamp_all(output, pixels * layer->output.channels, layer->min, layer->max);
+}
+
+#endif

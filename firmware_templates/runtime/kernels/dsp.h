@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps that a Cortex-M with DSP instructions does in one or two of them, each beside the same step in
+ * portable C with equal bytes. Inline assembly, because compilers do not form these instructions from C and
+ * older toolchains have no header for them.
+ *
+ * Activations that take part in such steps are "widened": four int8 become two words of two int16 each, the
+ * first with elements 0 and 2, the second with elements 1 and 3. That is what SXTB16 makes of a word. */
+#ifndef AOT_DSP_H
+#define AOT_DSP_H
+
+#include "kernel.h"
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(AOT_NO_DSP)
+#define AOT_DSP 1
+#else
+#define AOT_DSP 0
+#endif
+
+/* A word of a scratch buffer, which lies in an array of int8_t. */
+typedef uint32_t aot_word __attribute__((may_alias));
+
+/* The lower and upper int16 of a word. */
+AOT_INLINE int32_t aot_low(uint32_t word) { return (int16_t)(uint16_t)word; }
+AOT_INLINE int32_t aot_high(uint32_t word) { return (int16_t)(uint16_t)(word >> 16); }
+
+AOT_INLINE uint32_t aot_pack(int32_t low, int32_t high) {
+  return ((uint32_t)low & 0xffffu) | ((uint32_t)high << 16);
+}
+
+/* Four int8 at any address as one word. */
+AOT_INLINE uint32_t aot_load4(const int8_t *bytes) {
+  uint32_t word;
+  memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/* Bytes 0 and 2 of a word as two int16. */
+AOT_INLINE uint32_t aot_widen_even(uint32_t word) {
+#if AOT_DSP
+  uint32_t result;
+  __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(word));
+  return result;
+#else
+  return aot_pack((int8_t)(uint8_t)word, (int8_t)(uint8_t)(word >> 16));
+#endif
+}
+
+/* Bytes 1 and 3 of a word as two int16. */
+AOT_INLINE uint32_t aot_widen_odd(uint32_t word) {
+#if AOT_DSP
+  uint32_t result;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
+  return result;
+#else
+  return aot_widen_even(word >> 8);
+#endif
+}
+
+/* sum + low * low + high * high, modulo 2^32. */
+AOT_INLINE uint32_t aot_dual_mac(uint32_t a, uint32_t b, uint32_t sum) {
+#if AOT_DSP
+  __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+  return sum;
+#else
+  return sum + (uint32_t)(aot_low(a) * aot_low(b)) + (uint32_t)(aot_high(a) * aot_high(b));
+#endif
+}
+
+/* floor((a * b + sum * 2^32) / 2^32); the generator has proven that the result fits. */
+AOT_INLINE int32_t aot_high_mac(int32_t a, int32_t b, int32_t sum) {
+#if AOT_DSP
+  __asm__("smmla %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+  return sum;
+#else
+  return (int32_t)(((int64_t)a * b >> 32) + sum);
+#endif
+}
+
+/* round(a * b / 2^32), ties upwards, + sum; the generator has proven that the result fits. */
+AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
+#if AOT_DSP
+  __asm__("smmlar %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+  return sum;
+#else
+  return (int32_t)((((int64_t)a * b + (INT64_C(1) << 31)) >> 32) + sum);
+#endif
+}
+
+/* Widens `count` bytes (a multiple of 4) of two rows, side by side: word 2 i belongs to the first row, word
+ * 2 i + 1 to the second. Returns the end of what it wrote. */
+AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
+  const int8_t *const end = first + count;
+#if AOT_DSP
+  while (first != end) {
+    uint32_t a, b, c, d;
+    __asm__ volatile(
+        "ldr %[a], [%[first]], #4\n\t"
+        "ldr %[b], [%[second]], #4\n\t"
+        "sxtb16 %[c], %[a]\n\t"
+        "sxtb16 %[d], %[b]\n\t"
+        "strd %[c], %[d], [%[wide]], #8\n\t"
+        "sxtb16 %[c], %[a], ror #8\n\t"
+        "sxtb16 %[d], %[b], ror #8\n\t"
+        "strd %[c], %[d], [%[wide]], #8"
+        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
+          [second] "+r"(second), [wide] "+r"(wide)
+        :
+        : "memory");
+  }
+#else
+  for (; first != end; first += 4, second += 4, wide += 4) {
+    const uint32_t a = aot_load4(first), b = aot_load4(second);
+    wide[0] = aot_widen_even(a);
+    wide[1] = aot_widen_even(b);
+    wide[2] = aot_widen_odd(a);
+    wide[3] = aot_widen_odd(b);
+  }
+#endif
+  return wide;
+}
+
+#endif

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The constant stream of matmul.h: what convolutions and fully connected layers share in their fast form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser.aot import finish
+from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
+from mcu_ser.aot.kernels.kernel_call import Name, Struct, Table, struct
+from mcu_ser.aot.requantize import INT8_MIN
+from mcu_ser.aot.weighted import Weighted
+
+BLOCK = 4
+HEADERS = ("dsp.h", "matmul.h", "matmul_dsp.h")
+
+# The kernel finds the sum of the second channel of a pair in the upper 24 bits of the sum of both.
+_UPPER_LIMIT = 1 << 23
+_UPPER_BITS = 8
+
+# Costs in bytes that are accepted whatever the size of the layer.
+_LITTLE_SCRATCH = 4096
+_LITTLE_PADDING = 1024
+
+UInt32Array = npt.NDArray[np.uint32]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Matmul:
+    """A layer in the form of matmul.h.
+
+    `depth` counts the inputs of one output with padding, `end_shift` is the common right shift, or
+    `finish.SIGNED`.
+    """
+
+    stream: UInt32Array
+    depth: int
+    channels: int
+    end_shift: int
+
+    def description(self, kind: str) -> Struct:
+        """`struct aot_matmul`; `kind` is PAIR or SINGLE, the number of positions at a time."""
+        form = "SIGNED" if self.end_shift == SIGNED else f"SHIFTED({self.end_shift})"
+        return struct(
+            stream=Table("stream", self.stream),
+            depth=self.depth,
+            channels=self.channels,
+            finish=Name(f"AOT_FINISH_{kind}_{form}"),
+        )
+
+
+def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
+    """The layer in the form of matmul.h, or None where that would not be exact or would waste flash.
+
+    Args:
+        layer: The layer; its weights by channel are in the order of its inputs.
+        output: What it does with its scaled sums.
+        multiple: The depth is padded to a multiple of this, itself a multiple of 4.
+    """
+    channels = _channels(layer)
+    if not _sums_can_be_separated(channels, output):
+        return None
+    weights = padded_weights(layer.weights_by_channel, multiple)
+    padding = weights.size - layer.weights_by_channel.size
+    if padding > max(_LITTLE_PADDING, layer.weights_by_channel.size // 20):
+        return None
+    if (weights[1::2] == INT8_MIN)[weights[::2] < 0].any():
+        # The weight of the first channel borrows from the other, which has nothing left.
+        return None
+    found = choose_finish(channels, output)
+    if found is None:
+        return None
+    end_shift, finishes = found
+    biases = layer.biases - layer.input.zero_point * layer.weights_by_channel.sum(axis=1, dtype=np.int64)
+    stream = _stream(weights, biases, finishes, end_shift)
+    return Matmul(stream, weights.shape[1], layer.channels, end_shift)
+
+
+def scratch_is_worth(scratch_bytes: int, layer: Weighted) -> bool:
+    """Whether a kernel's scratch is little beside the layer's input and output, or little at all."""
+    return scratch_bytes <= max(_LITTLE_SCRATCH, (layer.input.elements + layer.output.elements) // 5)
+
+
+def _channels(layer: Weighted) -> tuple[Channel, ...]:
+    low, high = layer.accumulator_range
+    return tuple(
+        Channel(int(least), int(greatest), multiplier)
+        for least, greatest, multiplier in zip(low, high, layer.channel_multipliers, strict=True)
+    )
+
+
+def _sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> bool:
+    """Whether the sum of every second channel keeps its value in 24 bits; a constant one need not."""
+    return all(
+        (-_UPPER_LIMIT <= channel.low and channel.high < _UPPER_LIMIT)
+        or finish.constant_output(channel, output) is not None
+        for channel in channels[1::2]
+    )
+
+
+def choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, tuple[Finish, ...]] | None:
+    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants."""
+    for end_shift in END_SHIFTS:
+        # The sum of a second channel is 8 bits too far left already.
+        found = finish.all_channels(
+            finish.shifted(channel, output, end_shift, _UPPER_BITS if number % 2 else None)
+            for number, channel in enumerate(channels)
+        )
+        if found is not None:
+            return end_shift, found
+    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
+    return None if found is None else (SIGNED, found)
+
+
+def padded_weights(weights: npt.NDArray[Any], multiple: int) -> Int64Array:
+    """Weights by channel with zeros up to whole blocks of channels and a multiple of the depth."""
+    channels, depth = weights.shape
+    padded = np.zeros((-(-channels // BLOCK) * BLOCK, -(-depth // multiple) * multiple), np.int64)
+    padded[:channels, :depth] = weights
+    return padded
+
+
+def lane_order(rows: Int64Array) -> UInt32Array:
+    """Pairs of int16 as words, in the order in which four int8 are widened: 0 and 2, then 1 and 3."""
+    quads = rows.reshape(*rows.shape[:-1], -1, 4)
+    low, high = quads[..., (0, 1)], quads[..., (2, 3)]
+    words = (low & 0xFFFF) | ((high & 0xFFFF) << 16)
+    return words.reshape(*rows.shape[:-1], -1).astype(np.uint32)
+
+
+def _stream(
+    weights: Int64Array, biases: Int64Array, finishes: tuple[Finish, ...], end_shift: int
+) -> UInt32Array:
+    """The stream as matmul.h describes it."""
+    channels, depth = weights.shape
+    missing = channels - len(biases)
+    first_biases = np.concatenate([biases, np.zeros(missing, np.int64)])
+    parameters = np.array(
+        [(f.multiplier, f.constant, _shift(number, f, end_shift)) for number, f in enumerate(finishes)]
+        + [(0, 0, 0)] * missing,
+        np.int64,
+    ).reshape(-1, BLOCK * 3)
+    pairs = weights[::2] + (weights[1::2] << _UPPER_BITS)
+    words = lane_order(pairs).reshape(-1, 2, depth // 2).transpose(0, 2, 1).reshape(-1, depth)
+    both = first_biases[::2] + (first_biases[1::2] << _UPPER_BITS)
+    starts = np.stack([first_biases[::2], both], axis=1).reshape(-1, BLOCK)
+    blocks = np.concatenate([_words(starts), words, _words(parameters)], axis=1)
+    return np.ascontiguousarray(blocks.ravel())
+
+
+def _shift(number: int, constants: Finish, end_shift: int) -> int:
+    if end_shift == SIGNED:
+        return constants.shift
+    return _UPPER_BITS - constants.shift if number % 2 else constants.shift
+
+
+def _words(values: Int64Array) -> UInt32Array:
+    """Integers modulo 2^32; the kernel's sums wrap around too."""
+    return (values & 0xFFFFFFFF).astype(np.uint32)
