@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the requantisation of a layer into one multiply, one add and one shift per output where that is exact.
+"""Turns the requantisation of a layer into one multiply, one add and one shift per output, where exact.
 
 The specification rounds twice: x = floor((a m + 2^30) / 2^31), then x / 2^e to the nearest, ties away from
 zero. Both are floors but for the ties of negative x, and floors nest, so that
@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mcu_ser.aot.requantize import INT32_MAX, INT32_MIN, Multiplier, scale
+from mcu_ser.aot.weighted import Weighted
 
 # Common right shifts of the shifted form, those first that suit most layers: equal ones share their code.
 END_SHIFTS = (10, 12, 9, 11, 13, 14, 8, 15, 16, 7, 6, 5, 4, 17, 18)
@@ -39,6 +40,15 @@ class Channel:
     low: int
     high: int
     multiplier: Multiplier
+
+
+def channels_of(layer: Weighted) -> tuple[Channel, ...]:
+    """The output channels of a layer."""
+    low, high = layer.accumulator_range
+    return tuple(
+        Channel(int(least), int(greatest), multiplier)
+        for least, greatest, multiplier in zip(low, high, layer.channel_multipliers, strict=True)
+    )
 
 
 @dataclass(frozen=True)

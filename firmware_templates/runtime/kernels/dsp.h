@@ -16,6 +16,11 @@
 #define AOT_DSP 0
 #endif
 
+/* A function that is assembly from end to end. */
+#define AOT_NAKED static __attribute__((naked, noinline, unused))
+#define AOT_TEXT_(text) #text
+#define AOT_TEXT(text) AOT_TEXT_(text)
+
 /* A word of a scratch buffer, which lies in an array of int8_t. */
 typedef uint32_t aot_word __attribute__((may_alias));
 
@@ -25,6 +30,27 @@ AOT_INLINE int32_t aot_high(uint32_t word) { return (int16_t)(uint16_t)(word >> 
 
 AOT_INLINE uint32_t aot_pack(int32_t low, int32_t high) {
   return ((uint32_t)low & 0xffffu) | ((uint32_t)high << 16);
+}
+
+/* The lower halves of two words, and the upper halves. */
+AOT_INLINE uint32_t aot_pack_low(uint32_t first, uint32_t second) {
+#if AOT_DSP
+  uint32_t result;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(first), "r"(second));
+  return result;
+#else
+  return (first & 0xffffu) | (second << 16);
+#endif
+}
+
+AOT_INLINE uint32_t aot_pack_high(uint32_t first, uint32_t second) {
+#if AOT_DSP
+  uint32_t result;
+  __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(result) : "r"(first), "r"(second));
+  return result;
+#else
+  return (first >> 16) | (second & 0xffff0000u);
+#endif
 }
 
 /* Four int8 at any address as one word. */
@@ -117,6 +143,15 @@ AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const i
   }
 #endif
   return wide;
+}
+
+/* The activations that the saturation to int8 does not cover, afterwards. */
+AOT_INLINE void aot_clamp_all(int8_t *values, int32_t count, int32_t min, int32_t max) {
+  if (min > INT8_MIN || max < INT8_MAX) {
+    for (int32_t i = 0; i < count; ++i) {
+      values[i] = (int8_t)aot_clamp(values[i], min, max);
+    }
+  }
 }
 
 #endif

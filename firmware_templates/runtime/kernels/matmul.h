@@ -179,13 +179,4 @@ AOT_INLINE void aot_matmul_single(const struct aot_matmul *layer, const aot_word
   }
 }
 
-/* The activations that the saturation to int8 does not cover, afterwards. */
-AOT_INLINE void aot_clamp_all(int8_t *values, int32_t count, int32_t min, int32_t max) {
-  if (min > INT8_MIN || max < INT8_MAX) {
-    for (int32_t i = 0; i < count; ++i) {
-      values[i] = (int8_t)aot_clamp(values[i], min, max);
-    }
-  }
-}
-
 #endif

@@ -14,8 +14,6 @@
 
 #include "dsp.h"
 
-#define AOT_NAKED static __attribute__((naked, noinline, unused))
-
 typedef void (*aot_finish)(void);
 
 /* What a chain needs; it reads the members in this order. */
@@ -39,8 +37,6 @@ AOT_INLINE void aot_matmul_call(void (*chain)(void), const struct aot_matmul_job
 #define AOT_TWICE(text) text text
 #define AOT_TIMES_8(text) AOT_TWICE(AOT_TWICE(AOT_TWICE(text)))
 #define AOT_TIMES_32(text) AOT_TWICE(AOT_TWICE(AOT_TIMES_8(text)))
-#define AOT_TEXT_(text) #text
-#define AOT_TEXT(text) AOT_TEXT_(text)
 
 #define AOT_CHAIN_BEGIN           \
   "push {r4-r11, lr}\n\t"         \

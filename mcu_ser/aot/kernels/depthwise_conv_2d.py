@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DEPTHWISE_CONV_2D."""
+"""DEPTHWISE_CONV_2D: 3 x 3 windows over planes of four channels, or pixel by pixel in plain C."""
 
 from __future__ import annotations
 
+from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import DepthwiseOptions, Graph, Operator
+from mcu_ser.aot.kernels.depthwise_3x3 import depthwise_3x3
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.requantize import activation_range
-from mcu_ser.aot.weighted import weighted
+from mcu_ser.aot.weighted import Weighted, weighted
 from mcu_ser.aot.window import needs_border, window_of
 
 
@@ -16,9 +18,19 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
     assert isinstance(operator.options, DepthwiseOptions)
     layer = weighted(graph, operator)
     output = layer.output
-    assert layer.weights.data is not None
-    bias, input_offset = bias_and_offset(layer, foldable=not needs_border(graph, operator))
     low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
+    window = window_of(graph, operator)
+    fast = None
+    if operator.options.depth_multiplier == 1:
+        fast = depthwise_3x3(layer, window, Output(output.zero_point, low, high))
+    return fast or _plain(graph, operator, layer, (low, high))
+
+
+def _plain(graph: Graph, operator: Operator, layer: Weighted, limits: tuple[int, int]) -> KernelCall:
+    assert isinstance(operator.options, DepthwiseOptions)
+    assert layer.weights.data is not None
+    output = layer.output
+    bias, input_offset = bias_and_offset(layer, foldable=not needs_border(graph, operator))
     return KernelCall(
         header="depthwise_conv_2d.h",
         kernel="aot_depthwise_conv_2d",
@@ -31,7 +43,7 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
             input_offset=input_offset,
             weights=Table("weights", layer.weights.data),
             bias=bias,
-            rescale=rescale(layer, low, high),
+            rescale=rescale(layer, *limits),
         ),
         inputs=(layer.input.index,),
         output=output.index,

@@ -62,7 +62,7 @@ def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
         output: What it does with its scaled sums.
         multiple: The depth is padded to a multiple of this, itself a multiple of 4.
     """
-    channels = _channels(layer)
+    channels = finish.channels_of(layer)
     if not _sums_can_be_separated(channels, output):
         return None
     weights = padded_weights(layer.weights_by_channel, multiple)
@@ -84,14 +84,6 @@ def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
 def scratch_is_worth(scratch_bytes: int, layer: Weighted) -> bool:
     """Whether a kernel's scratch is little beside the layer's input and output, or little at all."""
     return scratch_bytes <= max(_LITTLE_SCRATCH, (layer.input.elements + layer.output.elements) // 5)
-
-
-def _channels(layer: Weighted) -> tuple[Channel, ...]:
-    low, high = layer.accumulator_range
-    return tuple(
-        Channel(int(least), int(greatest), multiplier)
-        for least, greatest, multiplier in zip(low, high, layer.channel_multipliers, strict=True)
-    )
 
 
 def _sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> bool:

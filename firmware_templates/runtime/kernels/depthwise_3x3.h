@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DEPTHWISE_CONV_2D with windows of 3 x 3, stride 1, no dilation, one output channel per input channel, and a
+ * multiple of 4 channels.
+ *
+ * Four channels at a time are spread out as planes of int16, with their border: so a word holds two
+ * neighbours of one channel, and one dual multiply-accumulate serves two of three taps of a row. Weights are
+ * shifted left beforehand by what the channel's rescaling needs (finish as in matmul.h), which is free. */
+#ifndef AOT_DEPTHWISE_3X3_H
+#define AOT_DEPTHWISE_3X3_H
+
+#include "dsp.h"
+
+/* One channel of the constant stream. */
+struct aot_depthwise_channel {
+  int32_t bias; /* makes up for the input's zero point; shifted like the weights */
+  int32_t multiplier;
+  int32_t constant;
+  int8_t weights[9];
+  int8_t weight_shift; /* to the left */
+  int8_t end_shift;    /* to the right; 0 where it is common to all channels */
+  int8_t unused;
+};
+
+/* The rows of one channel. The members are in the order in which depthwise_3x3_dsp.h reads them. */
+struct aot_depthwise_job {
+  const aot_word *plane; /* upper left tap of the first output */
+  int32_t row_bytes;     /* of the plane */
+  int8_t *output;
+  int32_t channels;
+  int32_t multiplier;
+  int32_t constant;
+  int32_t step3; /* 3 * channels; in the signed way, the right shift */
+  int32_t step5; /* 5 * channels */
+  uint32_t weights[6]; /* for each row, taps 0 and 1, then taps 1 and 2 */
+  int32_t bias;
+  const aot_word *plane_end; /* `plane` after the last row */
+  int32_t wide_bytes;        /* of the plane in a row, for all outputs but the last tile's */
+};
+
+#if AOT_DSP
+#include "depthwise_3x3_dsp.h"
+#else
+/* The common right shift, or 0 for the signed way. */
+typedef int32_t aot_depthwise_rows;
+#define AOT_DEPTHWISE_NARROW_SHIFTED(last, end_shift) (end_shift)
+#define AOT_DEPTHWISE_WIDE_SHIFTED(last, end_shift) (end_shift)
+#define AOT_DEPTHWISE_NARROW_SIGNED(last) 0
+#define AOT_DEPTHWISE_WIDE_SIGNED(last) 0
+
+AOT_INLINE int8_t aot_depthwise_output(const struct aot_depthwise_job *job, uint32_t sum, int32_t end_shift) {
+  const int32_t x = (int32_t)sum;
+  const int32_t scaled =
+      end_shift != 0
+          ? aot_high_mac(x, job->multiplier, job->constant) >> end_shift
+          : (aot_rounded_high_mac(x, job->multiplier, job->constant) + (x >> 31)) >> job->step3;
+  return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
+}
+
+/* All rows of one channel, `width` outputs each. */
+AOT_INLINE void aot_depthwise_run(aot_depthwise_rows end_shift, const struct aot_depthwise_job *job,
+                                  int32_t width) {
+  const int32_t row_words = job->row_bytes / 4;
+  int8_t *output = job->output;
+  for (const aot_word *plane = job->plane; plane != job->plane_end; plane += row_words) {
+    for (int32_t x = 0; x < width; ++x) {
+      uint32_t sum = (uint32_t)job->bias;
+      for (int32_t row = 0; row < 3; ++row) {
+        const aot_word *const words = plane + row * row_words + x / 2;
+        const uint32_t first = job->weights[2 * row], second = job->weights[2 * row + 1];
+        if (x % 2 == 0) {
+          sum = aot_dual_mac(first, words[0], sum);
+          sum += (uint32_t)(aot_high(second) * aot_low(words[1]));
+        } else {
+          sum += (uint32_t)(aot_low(first) * aot_high(words[0]));
+          sum = aot_dual_mac(second, words[1], sum);
+        }
+      }
+      *output = aot_depthwise_output(job, sum, end_shift);
+      output += job->channels;
+    }
+  }
+}
+#endif
+
+struct aot_depthwise_3x3 {
+  struct aot_image input;
+  struct aot_image output;
+  int32_t pad_top;
+  int32_t pad_left;
+  int32_t zero_point; /* of the input: the value of its border */
+  int32_t band;       /* rows of the output that are computed from one set of planes */
+  int32_t row_words;  /* of a plane */
+  int32_t wide_bytes; /* 12 for every 6 outputs of a row before the last tile of 1 to 6 */
+  int32_t is_signed;
+  aot_depthwise_rows rows;
+  const uint32_t *stream; /* one struct aot_depthwise_channel per channel */
+  int32_t min;
+  int32_t max;
+};
+
+/* Four channels of two neighbours, as one word in each of four planes. */
+AOT_INLINE void aot_spread_two(aot_word *plane, int32_t plane_words, uint32_t left, uint32_t right) {
+  const uint32_t even_left = aot_widen_even(left), odd_left = aot_widen_odd(left);
+  const uint32_t even_right = aot_widen_even(right), odd_right = aot_widen_odd(right);
+  plane[0] = aot_pack_low(even_left, even_right);
+  plane[plane_words] = aot_pack_low(odd_left, odd_right);
+  plane[2 * plane_words] = aot_pack_high(even_left, even_right);
+  plane[3 * plane_words] = aot_pack_high(odd_left, odd_right);
+}
+
+/* Four channels of one row of the input. */
+AOT_INLINE void aot_spread_row(aot_word *plane, int32_t plane_words, const int8_t *row, int32_t width,
+                               int32_t channels, int32_t pad_left, uint32_t border) {
+  int32_t x = 0;
+  if (pad_left == 1) {
+    aot_spread_two(plane++, plane_words, border, aot_load4(row));
+    x = 1;
+  }
+  for (; x < width - 1; x += 2) {
+    const int8_t *const pixel = row + x * channels;
+    aot_spread_two(plane++, plane_words, aot_load4(pixel), aot_load4(pixel + channels));
+  }
+  if (x < width) {
+    aot_spread_two(plane, plane_words, aot_load4(row + x * channels), border);
+  }
+}
+
+/* The planes of the output rows from `first` on. The words right of the image keep the border's value. */
+AOT_INLINE void aot_spread_band(const struct aot_depthwise_3x3 *layer, const int8_t *input, int32_t first,
+                                int32_t rows, aot_word *planes) {
+  const int32_t plane_words = layer->row_words * (layer->band + 2);
+  const int32_t channels = layer->input.channels;
+  const uint32_t border = (uint32_t)(layer->zero_point & 0xff) * 0x01010101u;
+  const uint32_t wide_border = aot_widen_even(border);
+  for (int32_t y = first - layer->pad_top; y < first - layer->pad_top + rows + 2; ++y) {
+    if (y >= 0 && y < layer->input.height) {
+      aot_spread_row(planes, plane_words, input + y * layer->input.width * channels, layer->input.width,
+                     channels, layer->pad_left, border);
+    } else {
+      for (int32_t i = 0; i < layer->row_words; ++i) {
+        planes[i] = planes[plane_words + i] = wide_border;
+        planes[2 * plane_words + i] = planes[3 * plane_words + i] = wide_border;
+      }
+    }
+    planes += layer->row_words;
+  }
+}
+
+/* One channel of a band, from its plane. */
+AOT_INLINE void aot_depthwise_channel(const struct aot_depthwise_3x3 *layer, int32_t channel,
+                                      const aot_word *plane, int32_t rows, int8_t *output) {
+  const struct aot_depthwise_channel *const constants =
+      (const struct aot_depthwise_channel *)(const void *)layer->stream + channel;
+  const int32_t channels = layer->output.channels;
+  struct aot_depthwise_job job;
+  for (int32_t row = 0; row < 3; ++row) {
+    const int8_t *const w = constants->weights + 3 * row;
+    const int32_t factor = INT32_C(1) << constants->weight_shift;
+    job.weights[2 * row] = aot_pack(w[0] * factor, w[1] * factor);
+    job.weights[2 * row + 1] = aot_pack(w[1] * factor, w[2] * factor);
+  }
+  job.plane = plane;
+  job.row_bytes = 4 * layer->row_words;
+  job.output = output + channel;
+  job.channels = channels;
+  job.multiplier = constants->multiplier;
+  job.constant = constants->constant;
+  job.step3 = layer->is_signed ? constants->end_shift : 3 * channels;
+  job.step5 = 5 * channels;
+  job.bias = constants->bias;
+  job.plane_end = plane + rows * layer->row_words;
+  job.wide_bytes = layer->wide_bytes;
+  aot_depthwise_run(layer->rows, &job, layer->output.width);
+}
+
+/* `scratch`: four planes of band + 2 rows. */
+static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct aot_depthwise_3x3 *layer,
+                                                                   const int8_t *input, int8_t *output,
+                                                                   int8_t *scratch) {
+  const int32_t channels = layer->output.channels;
+  const int32_t plane_words = layer->row_words * (layer->band + 2);
+  const int32_t row = layer->output.width * channels;
+  aot_word *const planes = (aot_word *)(void *)scratch;
+  const uint32_t border = aot_pack(layer->zero_point, layer->zero_point);
+  for (int32_t i = 0; i < 4 * plane_words; ++i) {
+    planes[i] = border;
+  }
+  for (int32_t first = 0; first < layer->output.height; first += layer->band) {
+    const int32_t rows = aot_min(layer->band, layer->output.height - first);
+    for (int32_t channel = 0; channel < channels; channel += 4) {
+      aot_spread_band(layer, input + channel, first, rows, planes);
+      for (int32_t i = 0; i < 4; ++i) {
+        aot_depthwise_channel(layer, channel + i, planes + i * plane_words, rows, output + first * row);
+      }
+    }
+  }
+  aot_clamp_all(output, layer->output.height * row, layer->min, layer->max);
+}
+
+#endif
