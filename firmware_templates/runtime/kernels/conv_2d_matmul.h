@@ -19,13 +19,18 @@ struct aot_conv_2d_matmul {
 };
 
 /* The image that the windows slide over: the input, or the copy of it that needs no border. */
-struct aot_window_walk {
+struct aot_window_source {
   const int8_t *pixels;
   struct aot_image size;
-  int32_t y; /* upper left tap of the current window */
-  int32_t x;
   int32_t first_x;
-  int32_t column; /* of the output */
+  int32_t first_y;
+};
+
+/* Upper left tap of one window, and the column of its output pixel. */
+struct aot_window_place {
+  int32_t y;
+  int32_t x;
+  int32_t column;
 };
 
 AOT_INLINE void aot_fill(int8_t *bytes, int32_t count, int32_t value) {
@@ -47,52 +52,59 @@ AOT_INLINE void aot_copy(int8_t *to, const int8_t *from, int32_t count) {
 }
 
 /* The bytes under one window, tap by tap, the border included. */
-AOT_INLINE void aot_gather_window(const struct aot_conv_2d_matmul *layer, const struct aot_window_walk *walk,
-                                  int8_t *bytes) {
+AOT_INLINE void aot_gather_window(const struct aot_conv_2d_matmul *layer,
+                                  const struct aot_window_source *source,
+                                  const struct aot_window_place *place, int8_t *bytes) {
   const struct aot_window *window = &layer->window;
-  const int32_t depth = walk->size.channels;
+  const int32_t depth = source->size.channels;
   const int32_t run = window->width * depth;
-  const struct aot_taps taps = aot_taps_inside(walk->x, window->width, 1, walk->size.width);
+  const struct aot_taps taps = aot_taps_inside(place->x, window->width, 1, source->size.width);
   const int32_t left = taps.first * depth;
   const int32_t inside = (taps.end - taps.first) * depth;
-  int32_t row = (walk->y * walk->size.width + walk->x) * depth + left;
-  for (int32_t y = walk->y; y < walk->y + window->height; ++y) {
-    if (y < 0 || y >= walk->size.height) {
+  int32_t row = (place->y * source->size.width + place->x) * depth + left;
+  for (int32_t y = place->y; y < place->y + window->height; ++y) {
+    if (y < 0 || y >= source->size.height) {
       aot_fill(bytes, run, layer->zero_point);
     } else {
       aot_fill(bytes, left, layer->zero_point);
-      aot_copy(bytes + left, walk->pixels + row, inside);
+      aot_copy(bytes + left, source->pixels + row, inside);
       aot_fill(bytes + left + inside, run - left - inside, layer->zero_point);
     }
     bytes += run;
-    row += walk->size.width * depth;
+    row += source->size.width * depth;
   }
 }
 
-AOT_INLINE int32_t aot_window_is_inside(const struct aot_window *window, const struct aot_window_walk *walk) {
-  return walk->y >= 0 && walk->x >= 0 && walk->y + window->height <= walk->size.height &&
-         walk->x + window->width <= walk->size.width;
+AOT_INLINE int32_t aot_window_is_inside(const struct aot_window *window,
+                                        const struct aot_window_source *source,
+                                        const struct aot_window_place *place) {
+  return place->y >= 0 && place->x >= 0 && place->y + window->height <= source->size.height &&
+         place->x + window->width <= source->size.width;
 }
 
 /* To the next output pixel, from the end of a row to the next row. */
-AOT_INLINE void aot_next_window(const struct aot_conv_2d_matmul *layer, struct aot_window_walk *walk) {
-  walk->x += layer->window.stride_width;
-  if (++walk->column == layer->output.width) {
-    walk->column = 0;
-    walk->x = walk->first_x;
-    walk->y += layer->window.stride_height;
+AOT_INLINE void aot_next_window(const struct aot_conv_2d_matmul *layer, const struct aot_window_source *source,
+                                struct aot_window_place *place) {
+  place->x += layer->window.stride_width;
+  if (++place->column == layer->output.width) {
+    place->column = 0;
+    place->x = source->first_x;
+    place->y += layer->window.stride_height;
   }
 }
 
 /* Widens the inputs of two windows that lie inside the image, whose rows are multiples of 4 bytes. */
-AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer, const struct aot_window_walk *first,
-                                  const struct aot_window_walk *second, aot_word *wide) {
-  const int32_t depth = first->size.channels;
-  const int32_t row = first->size.width * depth;
-  const int8_t *a = first->pixels + (first->y * first->size.width + first->x) * depth;
-  const int8_t *b = first->pixels + (second->y * first->size.width + second->x) * depth;
+AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer,
+                                  const struct aot_window_source *source,
+                                  const struct aot_window_place *first,
+                                  const struct aot_window_place *second, aot_word *wide) {
+  const int32_t depth = source->size.channels;
+  const int32_t row = source->size.width * depth;
+  const int32_t run = layer->window.width * depth;
+  int32_t a = (first->y * source->size.width + first->x) * depth;
+  int32_t b = (second->y * source->size.width + second->x) * depth;
   for (int32_t y = 0; y < layer->window.height; ++y) {
-    wide = aot_widen_pair(wide, a, b, layer->window.width * depth);
+    wide = aot_widen_pair(wide, source->pixels + a, source->pixels + b, run);
     a += row;
     b += row;
   }
@@ -114,17 +126,16 @@ AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, con
   }
 }
 
-AOT_INLINE struct aot_window_walk aot_first_window(const struct aot_conv_2d_matmul *layer, const int8_t *input,
-                                                   int8_t *copy) {
-  struct aot_window_walk walk = {input, layer->input, -layer->window.pad_top, -layer->window.pad_left,
-                                 -layer->window.pad_left, 0};
+AOT_INLINE struct aot_window_source aot_window_source(const struct aot_conv_2d_matmul *layer,
+                                                      const int8_t *input, int8_t *copy) {
+  struct aot_window_source source = {input, layer->input, -layer->window.pad_left, -layer->window.pad_top};
   if (layer->copied) {
     aot_copy_with_border(layer, input, copy);
-    walk.pixels = copy;
-    walk.size = layer->copied_size;
-    walk.x = walk.y = walk.first_x = 0;
+    source.pixels = copy;
+    source.size = layer->copied_size;
+    source.first_x = source.first_y = 0;
   }
-  return walk;
+  return source;
 }
 
 /* `scratch`: 4 * depth bytes of widened inputs, 2 * depth bytes of gathered ones, and the copy, if any. */
@@ -132,35 +143,34 @@ static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct
                                                                     const int8_t *input, int8_t *output,
                                                                     int8_t *scratch) {
   const int32_t depth = layer->matmul.depth;
+  const int32_t channels = layer->output.channels;
   const int32_t pixels = layer->output.height * layer->output.width;
   aot_word *const wide = (aot_word *)(void *)scratch;
   int8_t *const gathered = scratch + 4 * depth;
-  struct aot_window_walk second = aot_first_window(layer, input, gathered + 2 * depth);
-  const int32_t whole_words = second.size.channels * layer->window.width % 4 == 0;
+  const struct aot_window_source source = aot_window_source(layer, input, gathered + 2 * depth);
+  const int32_t whole_words = source.size.channels * layer->window.width % 4 == 0;
+  struct aot_matmul_run run = aot_matmul_prepare(&layer->matmul, wide, 2);
+  struct aot_window_place next = {source.first_y, source.first_x, 0};
 
-  int8_t *pixel = output;
   for (int32_t i = 0; i < pixels; i += 2) {
-    const struct aot_window_walk first = second;
+    const struct aot_window_place first = next;
+    aot_next_window(layer, &source, &next);
     /* The last of an odd number of pixels is computed twice. */
     const int32_t last = i + 1 == pixels;
-    if (!last) {
-      aot_next_window(layer, &second);
-    }
-    if (whole_words && aot_window_is_inside(&layer->window, &first) &&
-        aot_window_is_inside(&layer->window, &second)) {
-      aot_widen_windows(layer, &first, &second, wide);
+    const struct aot_window_place second = last ? first : next;
+    if (whole_words && aot_window_is_inside(&layer->window, &source, &first) &&
+        aot_window_is_inside(&layer->window, &source, &second)) {
+      aot_widen_windows(layer, &source, &first, &second, wide);
     } else {
-      aot_gather_window(layer, &first, gathered);
-      aot_gather_window(layer, &second, gathered + depth);
+      aot_gather_window(layer, &source, &first, gathered);
+      aot_gather_window(layer, &source, &second, gathered + depth);
       (void)aot_widen_pair(wide, gathered, gathered + depth, depth);
     }
-    aot_matmul_pair(&layer->matmul, wide, pixel, last ? pixel : pixel + layer->output.channels);
-    if (!last) {
-      aot_next_window(layer, &second);
-    }
-    pixel += 2 * layer->output.channels;
+    int8_t *const pixel = output + i * channels;
+    aot_matmul_all(&run, 2, pixel, last ? pixel : pixel + channels);
+    aot_next_window(layer, &source, &next);
   }
-  aot_clamp_all(output, pixels * layer->output.channels, layer->min, layer->max);
+  aot_clamp_all(output, pixels * channels, layer->min, layer->max);
 }
 
 #endif

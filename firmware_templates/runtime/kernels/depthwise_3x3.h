@@ -108,6 +108,43 @@ AOT_INLINE void aot_spread_two(aot_word *plane, int32_t plane_words, uint32_t le
   plane[3 * plane_words] = aot_pack_high(odd_left, odd_right);
 }
 
+/* The same for `pairs` pairs of pixels in a row. */
+AOT_INLINE void aot_spread_pairs(aot_word *plane, int32_t plane_words, const int8_t *pixel, int32_t channels,
+                                 int32_t pairs) {
+#if AOT_DSP
+  const int32_t plane_bytes = 4 * plane_words;
+  const int32_t three_planes = 3 * plane_bytes;
+  uint32_t left, right, even, odd, swap;
+  for (; pairs > 0; --pairs) {
+    __asm__ volatile(
+        "ldr %[left], [%[pixel]]\n\t"
+        "ldr %[right], [%[pixel], %[channels]]\n\t"
+        "add %[pixel], %[pixel], %[channels], lsl #1\n\t"
+        "sxtb16 %[even], %[left]\n\t"
+        "sxtb16 %[odd], %[left], ror #8\n\t"
+        "sxtb16 %[left], %[right]\n\t"
+        "sxtb16 %[right], %[right], ror #8\n\t"
+        "pkhtb %[swap], %[left], %[even], asr #16\n\t"
+        "pkhbt %[even], %[even], %[left], lsl #16\n\t"
+        "pkhtb %[left], %[right], %[odd], asr #16\n\t"
+        "pkhbt %[odd], %[odd], %[right], lsl #16\n\t"
+        "str %[odd], [%[plane], %[one]]\n\t"
+        "str %[swap], [%[plane], %[one], lsl #1]\n\t"
+        "str %[left], [%[plane], %[three]]\n\t"
+        "str %[even], [%[plane]], #4"
+        : [left] "=&r"(left), [right] "=&r"(right), [even] "=&r"(even), [odd] "=&r"(odd),
+          [swap] "=&r"(swap), [pixel] "+r"(pixel), [plane] "+r"(plane)
+        : [channels] "r"(channels), [one] "r"(plane_bytes), [three] "r"(three_planes)
+        : "memory");
+  }
+#else
+  for (; pairs > 0; --pairs) {
+    aot_spread_two(plane++, plane_words, aot_load4(pixel), aot_load4(pixel + channels));
+    pixel += 2 * channels;
+  }
+#endif
+}
+
 /* Four channels of one row of the input. */
 AOT_INLINE void aot_spread_row(aot_word *plane, int32_t plane_words, const int8_t *row, int32_t width,
                                int32_t channels, int32_t pad_left, uint32_t border) {
@@ -116,12 +153,10 @@ AOT_INLINE void aot_spread_row(aot_word *plane, int32_t plane_words, const int8_
     aot_spread_two(plane++, plane_words, border, aot_load4(row));
     x = 1;
   }
-  for (; x < width - 1; x += 2) {
-    const int8_t *const pixel = row + x * channels;
-    aot_spread_two(plane++, plane_words, aot_load4(pixel), aot_load4(pixel + channels));
-  }
-  if (x < width) {
-    aot_spread_two(plane, plane_words, aot_load4(row + x * channels), border);
+  const int32_t pairs = (width - x) / 2;
+  aot_spread_pairs(plane, plane_words, row + x * channels, channels, pairs);
+  if ((width - x) % 2 != 0) {
+    aot_spread_two(plane + pairs, plane_words, aot_load4(row + (width - 1) * channels), border);
   }
 }
 
@@ -147,30 +182,36 @@ AOT_INLINE void aot_spread_band(const struct aot_depthwise_3x3 *layer, const int
 }
 
 /* One channel of a band, from its plane. */
-AOT_INLINE void aot_depthwise_channel(const struct aot_depthwise_3x3 *layer, int32_t channel,
-                                      const aot_word *plane, int32_t rows, int8_t *output) {
+AOT_INLINE void aot_depthwise_channel(const struct aot_depthwise_3x3 *layer, struct aot_depthwise_job *job,
+                                      int32_t channel, const aot_word *plane, const aot_word *plane_end) {
   const struct aot_depthwise_channel *const constants =
       (const struct aot_depthwise_channel *)(const void *)layer->stream + channel;
-  const int32_t channels = layer->output.channels;
-  struct aot_depthwise_job job;
   for (int32_t row = 0; row < 3; ++row) {
     const int8_t *const w = constants->weights + 3 * row;
     const int32_t factor = INT32_C(1) << constants->weight_shift;
-    job.weights[2 * row] = aot_pack(w[0] * factor, w[1] * factor);
-    job.weights[2 * row + 1] = aot_pack(w[1] * factor, w[2] * factor);
+    job->weights[2 * row] = aot_pack(w[0] * factor, w[1] * factor);
+    job->weights[2 * row + 1] = aot_pack(w[1] * factor, w[2] * factor);
   }
-  job.plane = plane;
+  job->plane = plane;
+  job->plane_end = plane_end;
+  job->multiplier = constants->multiplier;
+  job->constant = constants->constant;
+  job->bias = constants->bias;
+  if (layer->is_signed) {
+    job->step3 = constants->end_shift;
+  }
+  aot_depthwise_run(layer->rows, job, layer->output.width);
+}
+
+AOT_INLINE struct aot_depthwise_job aot_depthwise_prepare(const struct aot_depthwise_3x3 *layer) {
+  const int32_t channels = layer->output.channels;
+  struct aot_depthwise_job job;
   job.row_bytes = 4 * layer->row_words;
-  job.output = output + channel;
   job.channels = channels;
-  job.multiplier = constants->multiplier;
-  job.constant = constants->constant;
-  job.step3 = layer->is_signed ? constants->end_shift : 3 * channels;
+  job.step3 = 3 * channels;
   job.step5 = 5 * channels;
-  job.bias = constants->bias;
-  job.plane_end = plane + rows * layer->row_words;
   job.wide_bytes = layer->wide_bytes;
-  aot_depthwise_run(layer->rows, &job, layer->output.width);
+  return job;
 }
 
 /* `scratch`: four planes of band + 2 rows. */
@@ -180,8 +221,9 @@ static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct 
   const int32_t channels = layer->output.channels;
   const int32_t plane_words = layer->row_words * (layer->band + 2);
   const int32_t row = layer->output.width * channels;
-  aot_word *const planes = (aot_word *)(void *)scratch;
   const uint32_t border = aot_pack(layer->zero_point, layer->zero_point);
+  aot_word *const planes = (aot_word *)(void *)scratch;
+  struct aot_depthwise_job job = aot_depthwise_prepare(layer);
   for (int32_t i = 0; i < 4 * plane_words; ++i) {
     planes[i] = border;
   }
@@ -190,7 +232,9 @@ static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct 
     for (int32_t channel = 0; channel < channels; channel += 4) {
       aot_spread_band(layer, input + channel, first, rows, planes);
       for (int32_t i = 0; i < 4; ++i) {
-        aot_depthwise_channel(layer, channel + i, planes + i * plane_words, rows, output + first * row);
+        const aot_word *const plane = planes + i * plane_words;
+        job.output = output + first * row + channel + i;
+        aot_depthwise_channel(layer, &job, channel + i, plane, plane + rows * layer->row_words);
       }
     }
   }

@@ -82,6 +82,35 @@ AOT_INLINE uint32_t aot_widen_odd(uint32_t word) {
 #endif
 }
 
+/* Bytes 0 and 2 (or 1 and 3) of a word added to two int16; the generator has proven that the sums fit. */
+AOT_INLINE uint32_t aot_add_even(uint32_t sums, uint32_t word) {
+#if AOT_DSP
+  __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(word));
+  return sums;
+#else
+  return aot_pack(aot_low(sums) + (int8_t)(uint8_t)word, aot_high(sums) + (int8_t)(uint8_t)(word >> 16));
+#endif
+}
+
+AOT_INLINE uint32_t aot_add_odd(uint32_t sums, uint32_t word) {
+#if AOT_DSP
+  __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(word));
+  return sums;
+#else
+  return aot_add_even(sums, word >> 8);
+#endif
+}
+
+/* The nearest int8. */
+AOT_INLINE int32_t aot_saturate(int32_t x) {
+#if AOT_DSP
+  __asm__("ssat %0, #8, %0" : "+r"(x));
+  return x;
+#else
+  return aot_clamp(x, INT8_MIN, INT8_MAX);
+#endif
+}
+
 /* sum + low * low + high * high, modulo 2^32. */
 AOT_INLINE uint32_t aot_dual_mac(uint32_t a, uint32_t b, uint32_t sum) {
 #if AOT_DSP
@@ -95,8 +124,9 @@ AOT_INLINE uint32_t aot_dual_mac(uint32_t a, uint32_t b, uint32_t sum) {
 /* floor((a * b + sum * 2^32) / 2^32); the generator has proven that the result fits. */
 AOT_INLINE int32_t aot_high_mac(int32_t a, int32_t b, int32_t sum) {
 #if AOT_DSP
-  __asm__("smmla %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-  return sum;
+  int32_t result;
+  __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
 #else
   return (int32_t)(((int64_t)a * b >> 32) + sum);
 #endif
@@ -105,8 +135,9 @@ AOT_INLINE int32_t aot_high_mac(int32_t a, int32_t b, int32_t sum) {
 /* round(a * b / 2^32), ties upwards, + sum; the generator has proven that the result fits. */
 AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
 #if AOT_DSP
-  __asm__("smmlar %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-  return sum;
+  int32_t result;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
 #else
   return (int32_t)((((int64_t)a * b + (INT64_C(1) << 31)) >> 32) + sum);
 #endif
@@ -117,21 +148,27 @@ AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
 AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
   const int8_t *const end = first + count;
 #if AOT_DSP
+#define AOT_WIDEN_PAIR_STEP                       \
+  "ldr %[a], [%[first]], #4\n\t"                  \
+  "ldr %[b], [%[second]], #4\n\t"                 \
+  "sxtb16 %[c], %[a]\n\t"                         \
+  "sxtb16 %[d], %[b]\n\t"                         \
+  "strd %[c], %[d], [%[wide]], #8\n\t"            \
+  "sxtb16 %[c], %[a], ror #8\n\t"                 \
+  "sxtb16 %[d], %[b], ror #8\n\t"                 \
+  "strd %[c], %[d], [%[wide]], #8\n\t"
+#define AOT_WIDEN_PAIR(steps)                                                                              \
+  __asm__ volatile(steps                                                                                   \
+                   : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),          \
+                     [second] "+r"(second), [wide] "+r"(wide)                                              \
+                   :                                                                                       \
+                   : "memory")
+  uint32_t a, b, c, d;
+  for (; end - first >= 16;) {
+    AOT_WIDEN_PAIR(AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP);
+  }
   while (first != end) {
-    uint32_t a, b, c, d;
-    __asm__ volatile(
-        "ldr %[a], [%[first]], #4\n\t"
-        "ldr %[b], [%[second]], #4\n\t"
-        "sxtb16 %[c], %[a]\n\t"
-        "sxtb16 %[d], %[b]\n\t"
-        "strd %[c], %[d], [%[wide]], #8\n\t"
-        "sxtb16 %[c], %[a], ror #8\n\t"
-        "sxtb16 %[d], %[b], ror #8\n\t"
-        "strd %[c], %[d], [%[wide]], #8"
-        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
-          [second] "+r"(second), [wide] "+r"(wide)
-        :
-        : "memory");
+    AOT_WIDEN_PAIR(AOT_WIDEN_PAIR_STEP);
   }
 #else
   for (; first != end; first += 4, second += 4, wide += 4) {

@@ -44,18 +44,56 @@ struct aot_matmul {
 /* Words of one block of the stream. */
 AOT_INLINE int32_t aot_matmul_block_words(int32_t depth) { return depth + 4 * AOT_MATMUL_BLOCK; }
 
-#if !AOT_DSP
+/* A layer whose activations lie at one place, ready to be run. */
+struct aot_matmul_run {
+  const struct aot_matmul *layer;
+  const aot_word *wide;
+#if AOT_DSP
+  struct aot_matmul_job job;
+#endif
+};
+
+#if AOT_DSP
+AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
+                                                    int32_t rows) {
+  struct aot_matmul_run run;
+  run.layer = layer;
+  run.wide = wide;
+  run.job.wide = wide;
+  run.job.wide_end = wide + layer->depth / 2 * rows;
+  run.job.finish = layer->finish;
+  if (rows == 2) {
+    aot_matmul_enter(&run.job, (uint32_t)layer->depth / 2u, AOT_PAIR_STEPS, AOT_PAIR_STEP_BYTES);
+  } else {
+    aot_matmul_enter(&run.job, (uint32_t)layer->depth / 8u, AOT_SINGLE_STEPS, AOT_SINGLE_STEP_BYTES);
+  }
+  return run;
+}
+
+/* The blocks whose constants lie between `stream` and `end`. */
+AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *stream, const uint32_t *end,
+                                  int32_t rows, int8_t *first, int8_t *second) {
+  run->job.stream = stream;
+  run->job.stream_end = end;
+  run->job.first = first;
+  run->job.second = second;
+  aot_matmul_call(rows == 2 ? aot_matmul_pair_chain : aot_matmul_single_chain, &run->job);
+}
+#else
+AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
+                                                    int32_t rows) {
+  const struct aot_matmul_run run = {layer, wide};
+  (void)rows;
+  return run;
+}
+
 AOT_INLINE int8_t aot_matmul_output(uint32_t sum, const uint32_t *parameters, int32_t end_shift) {
+  const int32_t x = (int32_t)sum;
   const int32_t multiplier = (int32_t)parameters[0];
   const int32_t constant = (int32_t)parameters[1];
-  const int32_t shift = (int32_t)parameters[2];
-  int32_t scaled;
-  if (end_shift != 0) {
-    scaled = aot_high_mac((int32_t)sum, multiplier, constant) >> end_shift;
-  } else {
-    const int32_t doubled = (int32_t)sum;
-    scaled = (aot_rounded_high_mac(doubled, multiplier, constant) + (doubled >> 31)) >> shift;
-  }
+  const int32_t scaled =
+      end_shift != 0 ? aot_high_mac(x, multiplier, constant) >> end_shift
+                     : (aot_rounded_high_mac(x, multiplier, constant) + (x >> 31)) >> parameters[2];
   return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
 }
 
@@ -69,112 +107,56 @@ AOT_INLINE void aot_matmul_two_outputs(uint32_t low, uint32_t both, const uint32
   output[1] = aot_matmul_output((uint32_t)b, parameters + 3, end_shift);
 }
 
-/* `blocks` blocks of channels at `rows` positions (1 or 2), whose widened activations lie word by word side
- * by side. */
-AOT_INLINE void aot_matmul_portable(const struct aot_matmul *layer, const uint32_t *stream, int32_t blocks,
-                                    const aot_word *wide, int32_t rows, int8_t *const *outputs) {
-  for (int32_t block = 0; block < blocks; ++block) {
-    const uint32_t *const weights = stream + 4;
-    const uint32_t *const parameters = weights + layer->depth;
-    for (int32_t row = 0; row < rows; ++row) {
-      uint32_t a = stream[0], ab = stream[1], c = stream[2], cd = stream[3];
-      for (int32_t i = 0; i < layer->depth; i += 2) {
-        const uint32_t x = wide[i / 2 * rows + row];
-        ab = aot_dual_mac(weights[i], x, ab);
-        cd = aot_dual_mac(weights[i + 1], x, cd);
-        a = aot_dual_mac(aot_widen_even(weights[i]), x, a);
-        c = aot_dual_mac(aot_widen_even(weights[i + 1]), x, c);
-      }
-      int8_t *const output = outputs[row] + block * AOT_MATMUL_BLOCK;
-      aot_matmul_two_outputs(a, ab, parameters, layer->finish, output);
-      aot_matmul_two_outputs(c, cd, parameters + 6, layer->finish, output + 2);
-    }
-    stream += aot_matmul_block_words(layer->depth);
+/* One block at one of `rows` positions, whose widened activations lie word by word side by side. */
+AOT_INLINE void aot_matmul_block(const struct aot_matmul *layer, const uint32_t *stream, const aot_word *wide,
+                                 int32_t rows, int8_t *output) {
+  const uint32_t *const weights = stream + 4;
+  const uint32_t *const parameters = weights + layer->depth;
+  uint32_t a = stream[0], ab = stream[1], c = stream[2], cd = stream[3];
+  for (int32_t i = 0; i < layer->depth; i += 2) {
+    ab = aot_dual_mac(weights[i], *wide, ab);
+    cd = aot_dual_mac(weights[i + 1], *wide, cd);
+    a = aot_dual_mac(aot_widen_even(weights[i]), *wide, a);
+    c = aot_dual_mac(aot_widen_even(weights[i + 1]), *wide, c);
+    wide += rows;
   }
+  aot_matmul_two_outputs(a, ab, parameters, layer->finish, output);
+  aot_matmul_two_outputs(c, cd, parameters + 6, layer->finish, output + 2);
 }
 
-AOT_INLINE void aot_matmul_pair_blocks(const struct aot_matmul *layer, const uint32_t *stream, int32_t blocks,
-                                       const aot_word *wide, int8_t *first, int8_t *second) {
-  int8_t *const outputs[2] = {first, second};
-  aot_matmul_portable(layer, stream, blocks, wide, 2, outputs);
-}
-
-AOT_INLINE void aot_matmul_single_blocks(const struct aot_matmul *layer, const uint32_t *stream,
-                                         int32_t blocks, const aot_word *wide, int8_t *output) {
-  int8_t *const outputs[1] = {output};
-  aot_matmul_portable(layer, stream, blocks, wide, 1, outputs);
-}
-#else
-/* Bytes of code from the first step to the end of a chain of `steps` steps that makes `count` steps in all. */
-AOT_INLINE uint32_t aot_matmul_entry(uint32_t count, uint32_t steps, uint32_t step_bytes) {
-  return ((count - 1u) % steps + 1u) * step_bytes;
-}
-
-AOT_INLINE void aot_matmul_pair_blocks(const struct aot_matmul *layer, const uint32_t *stream, int32_t blocks,
-                                       const aot_word *wide, int8_t *first, int8_t *second) {
-  const struct aot_matmul_job job = {
-      stream,
-      wide,
-      wide + layer->depth,
-      layer->finish,
-      first,
-      second,
-      stream + blocks * aot_matmul_block_words(layer->depth),
-      aot_matmul_entry((uint32_t)layer->depth / 2u, AOT_PAIR_STEPS, AOT_PAIR_STEP_BYTES),
-  };
-  aot_matmul_call(aot_matmul_pair_chain, &job);
-}
-
-AOT_INLINE void aot_matmul_single_blocks(const struct aot_matmul *layer, const uint32_t *stream,
-                                         int32_t blocks, const aot_word *wide, int8_t *output) {
-  const struct aot_matmul_job job = {
-      stream,
-      wide,
-      wide + layer->depth / 2,
-      layer->finish,
-      output,
-      output,
-      stream + blocks * aot_matmul_block_words(layer->depth),
-      aot_matmul_entry((uint32_t)layer->depth / 8u, AOT_SINGLE_STEPS, AOT_SINGLE_STEP_BYTES),
-  };
-  aot_matmul_call(aot_matmul_single_chain, &job);
+/* The blocks whose constants lie between `stream` and `end`. */
+AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *stream, const uint32_t *end,
+                                  int32_t rows, int8_t *first, int8_t *second) {
+  for (; stream != end; stream += aot_matmul_block_words(run->layer->depth)) {
+    aot_matmul_block(run->layer, stream, run->wide, rows, first);
+    first += AOT_MATMUL_BLOCK;
+    if (rows == 2) {
+      aot_matmul_block(run->layer, stream, run->wide + 1, rows, second);
+      second += AOT_MATMUL_BLOCK;
+    }
+  }
 }
 #endif
 
-/* All channels at two positions; `wide` is what aot_widen_pair() makes of their inputs. */
-AOT_INLINE void aot_matmul_pair(const struct aot_matmul *layer, const aot_word *wide, int8_t *first,
-                                int8_t *second) {
-  const int32_t blocks = layer->channels / AOT_MATMUL_BLOCK;
-  const int32_t rest = layer->channels % AOT_MATMUL_BLOCK;
-  if (blocks != 0) {
-    aot_matmul_pair_blocks(layer, layer->stream, blocks, wide, first, second);
+/* All channels at `rows` positions: 1, whose widened activations follow each other, or 2, whose activations
+ * lie side by side as aot_widen_pair() leaves them. */
+AOT_INLINE void aot_matmul_all(struct aot_matmul_run *run, int32_t rows, int8_t *first, int8_t *second) {
+  const int32_t block_words = aot_matmul_block_words(run->layer->depth);
+  const int32_t done = run->layer->channels / AOT_MATMUL_BLOCK * AOT_MATMUL_BLOCK;
+  const int32_t rest = run->layer->channels - done;
+  const uint32_t *const stream = run->layer->stream;
+  const uint32_t *const end = stream + done / AOT_MATMUL_BLOCK * block_words;
+  if (done != 0) {
+    aot_matmul_blocks(run, stream, end, rows, first, second);
   }
   if (rest != 0) {
     int8_t tail[2][AOT_MATMUL_BLOCK];
-    const int32_t done = blocks * AOT_MATMUL_BLOCK;
-    aot_matmul_pair_blocks(layer, layer->stream + blocks * aot_matmul_block_words(layer->depth), 1, wide,
-                           tail[0], tail[1]);
+    aot_matmul_blocks(run, end, end + block_words, rows, tail[0], tail[1]);
     for (int32_t i = 0; i < rest; ++i) {
       first[done + i] = tail[0][i];
-      second[done + i] = tail[1][i];
-    }
-  }
-}
-
-/* All channels at one position. */
-AOT_INLINE void aot_matmul_single(const struct aot_matmul *layer, const aot_word *wide, int8_t *output) {
-  const int32_t blocks = layer->channels / AOT_MATMUL_BLOCK;
-  const int32_t rest = layer->channels % AOT_MATMUL_BLOCK;
-  if (blocks != 0) {
-    aot_matmul_single_blocks(layer, layer->stream, blocks, wide, output);
-  }
-  if (rest != 0) {
-    int8_t tail[AOT_MATMUL_BLOCK];
-    const int32_t done = blocks * AOT_MATMUL_BLOCK;
-    aot_matmul_single_blocks(layer, layer->stream + blocks * aot_matmul_block_words(layer->depth), 1, wide,
-                             tail);
-    for (int32_t i = 0; i < rest; ++i) {
-      output[done + i] = tail[i];
+      if (rows == 2) {
+        second[done + i] = tail[1][i];
+      }
     }
   }
 }

@@ -7,7 +7,8 @@
  * functions below are naked and jump to each other; only aot_matmul_pair_chain and aot_matmul_single_chain
  * are called. Saved on the stack while they run:
  *   [sp] activations, +4 their end, +8 finish, +12 output, +16 second output, +20 end of the stream,
- *   +24 where the chain is entered, then r4 - r11 and lr.
+ *   +24 where the chain is entered, +28 where it ends: at the finish, or at a test whether to repeat it;
+ *   then r4 - r11 and lr.
  * r0 walks the stream, r1 the activations. */
 #ifndef AOT_MATMUL_DSP_H
 #define AOT_MATMUL_DSP_H
@@ -25,8 +26,16 @@ struct aot_matmul_job {
   int8_t *first;
   int8_t *second;
   const uint32_t *stream_end;
-  uint32_t entry; /* bytes of code from the first step that is executed to the end of the chain */
+  uint32_t entry;   /* bytes of code from the first step that is executed to the end of the chain */
+  uint32_t repeats; /* whether the chain is run more than once */
 };
+
+/* A chain of `steps` steps, of which `count` are made for every block. */
+AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uint32_t steps,
+                                 uint32_t step_bytes) {
+  job->entry = ((count - 1u) % steps + 1u) * step_bytes;
+  job->repeats = count > steps;
+}
 
 /* All chains keep r4 - r11; the compiler, which cannot see into them, is told so here. */
 AOT_INLINE void aot_matmul_call(void (*chain)(void), const struct aot_matmul_job *job) {
@@ -40,26 +49,29 @@ AOT_INLINE void aot_matmul_call(void (*chain)(void), const struct aot_matmul_job
 
 #define AOT_CHAIN_BEGIN           \
   "push {r4-r11, lr}\n\t"         \
-  "ldm r0, {r0-r7}\n\t"           \
-  "adr r8, 2f\n\t"                \
-  "sub r7, r8, r7\n\t"            \
+  "ldm r0, {r0-r8}\n\t"           \
+  "adr r9, 2f\n\t"                \
+  "sub r7, r9, r7\n\t"            \
   "orr r7, r7, #1\n\t"            \
-  "push {r1-r7}\n\t"
+  "cmp r8, #0\n\t"                \
+  "ite ne\n\t"                    \
+  "addne r8, r9, #5\n\t"          \
+  "moveq r8, r3\n\t"              \
+  "push {r1-r8}\n\t"
 
+/* The test follows the jump, which has 4 bytes; its address, like all that are jumped to, has bit 0 set. */
 #define AOT_CHAIN_END             \
-  "2: ldr r2, [sp, #4]\n\t"       \
+  "2: ldr.w pc, [sp, #28]\n\t"    \
+  "ldr r2, [sp, #4]\n\t"          \
   "cmp r1, r2\n\t"                \
   "bne 1b\n\t"                    \
   "ldr pc, [sp, #8]\n\t"
 
-/* --- Two positions: a in r6 and r7, a + 256 b in r8 and r9, c in r10 and r11, c + 256 d in r12 and lr. --- */
+/* --- Two positions: a in r6 and r10, a + 256 b in r7 and r11, c in r8 and r12, c + 256 d in r9 and lr. --- */
 
 #define AOT_PAIR_START                  \
-  "ldm r0!, {r6, r8, r10, r12}\n\t"     \
-  "mov r7, r6\n\t"                      \
-  "mov r9, r8\n\t"                      \
-  "mov r11, r10\n\t"                    \
-  "mov lr, r12\n\t"                     \
+  "ldm r0, {r6-r9}\n\t"                 \
+  "ldm r0!, {r10, r11, r12, lr}\n\t"    \
   "ldr r1, [sp]\n\t"                    \
   "ldr pc, [sp, #24]\n\t"
 
@@ -68,16 +80,16 @@ AOT_INLINE void aot_matmul_call(void (*chain)(void), const struct aot_matmul_job
 #define AOT_PAIR_STEP                   \
   "ldrd r2, r3, [r0], #8\n\t"           \
   "ldrd r4, r5, [r1], #8\n\t"           \
-  "smlad r8, r2, r4, r8\n\t"            \
-  "smlad r9, r2, r5, r9\n\t"            \
-  "smlad r12, r3, r4, r12\n\t"          \
+  "smlad r7, r2, r4, r7\n\t"            \
+  "smlad r11, r2, r5, r11\n\t"            \
+  "smlad r9, r3, r4, r9\n\t"          \
   "smlad lr, r3, r5, lr\n\t"            \
   "sxtb16 r2, r2\n\t"                   \
   "sxtb16 r3, r3\n\t"                   \
   "smlad r6, r2, r4, r6\n\t"            \
-  "smlad r7, r2, r5, r7\n\t"            \
-  "smlad r10, r3, r4, r10\n\t"          \
-  "smlad r11, r3, r5, r11\n\t"
+  "smlad r10, r2, r5, r10\n\t"            \
+  "smlad r8, r3, r4, r8\n\t"          \
+  "smlad r12, r3, r5, r12\n\t"
 
 #define AOT_PAIR_STEPS 32u
 
@@ -87,10 +99,10 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
 
 #define AOT_PAIR_FINISH_BEGIN           \
   "ldrd r4, r5, [sp, #12]\n\t"          \
-  "sub r8, r8, r6\n\t"                  \
-  "sub r9, r9, r7\n\t"                  \
-  "sub r12, r12, r10\n\t"               \
-  "sub lr, lr, r11\n\t"
+  "sub r7, r7, r6\n\t"                  \
+  "sub r11, r11, r10\n\t"                  \
+  "sub r9, r9, r8\n\t"               \
+  "sub lr, lr, r12\n\t"
 
 #define AOT_PAIR_FINISH_END             \
   "strd r4, r5, [sp, #12]\n\t"          \
@@ -98,7 +110,7 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
   "cmp r0, r2\n\t"                      \
   "beq 3f\n\t"                          \
   AOT_PAIR_START                        \
-  "3: add sp, sp, #28\n\t"              \
+  "3: add sp, sp, #32\n\t"              \
   "pop {r4-r11, pc}\n\t"
 
 /* One channel at two positions; `align` brings its sum to the common right shift. */
@@ -116,10 +128,10 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
 #define AOT_PAIR_SHIFTED_FUNCTION(end_shift)                                              \
   AOT_NAKED void aot_pair_shifted_##end_shift(void) {                                     \
     __asm__ volatile(AOT_PAIR_FINISH_BEGIN                                                \
-                     AOT_PAIR_SHIFTED("lsl", "r6", "r7", AOT_TEXT(end_shift))             \
-                     AOT_PAIR_SHIFTED("asr", "r8", "r9", AOT_TEXT(end_shift))             \
-                     AOT_PAIR_SHIFTED("lsl", "r10", "r11", AOT_TEXT(end_shift))           \
-                     AOT_PAIR_SHIFTED("asr", "r12", "lr", AOT_TEXT(end_shift))            \
+                     AOT_PAIR_SHIFTED("lsl", "r6", "r10", AOT_TEXT(end_shift))             \
+                     AOT_PAIR_SHIFTED("asr", "r7", "r11", AOT_TEXT(end_shift))             \
+                     AOT_PAIR_SHIFTED("lsl", "r8", "r12", AOT_TEXT(end_shift))           \
+                     AOT_PAIR_SHIFTED("asr", "r9", "lr", AOT_TEXT(end_shift))            \
                      AOT_PAIR_FINISH_END);                                                \
   }
 
@@ -146,10 +158,10 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
 
 AOT_NAKED void aot_pair_signed(void) {
   __asm__ volatile(AOT_PAIR_FINISH_BEGIN                              /**/
-                   AOT_PAIR_SIGNED(AOT_TWICE_LOW, "r6", "r7")         /**/
-                   AOT_PAIR_SIGNED(AOT_TWICE_HIGH, "r8", "r9")        /**/
-                   AOT_PAIR_SIGNED(AOT_TWICE_LOW, "r10", "r11")       /**/
-                   AOT_PAIR_SIGNED(AOT_TWICE_HIGH, "r12", "lr")       /**/
+                   AOT_PAIR_SIGNED(AOT_TWICE_LOW, "r6", "r10")         /**/
+                   AOT_PAIR_SIGNED(AOT_TWICE_HIGH, "r7", "r11")        /**/
+                   AOT_PAIR_SIGNED(AOT_TWICE_LOW, "r8", "r12")       /**/
+                   AOT_PAIR_SIGNED(AOT_TWICE_HIGH, "r9", "lr")       /**/
                    AOT_PAIR_FINISH_END);
 }
 
@@ -200,7 +212,7 @@ AOT_NAKED void aot_matmul_single_chain(void) {
   "cmp r0, r2\n\t"                      \
   "beq 3f\n\t"                          \
   AOT_SINGLE_START                      \
-  "3: add sp, sp, #28\n\t"              \
+  "3: add sp, sp, #32\n\t"              \
   "pop {r4-r11, pc}\n\t"
 
 #define AOT_SINGLE_SHIFTED(align, sum, end_shift)               \

@@ -12,6 +12,12 @@ from mcu_ser.aot.requantize import Multiplier, activation_range, quantize_multip
 FRACTION_BITS = 20
 LOOPS = 4
 
+# Exactly 1/2: mantissa 2^30 of 2^31.
+_HALF = Multiplier(1 << 30, 0)
+
+# Sums stay below 2^29 and products below 2^28; with this shift the zero point and the half do not matter.
+_MOST_SHIFT = 21
+
 
 @dataclass(frozen=True)
 class AddMultipliers:
@@ -80,6 +86,52 @@ def loops_of(graph: Graph, operator: Operator) -> BroadcastLoops:
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported ADD."""
+    return _elements(graph, operator) or _plain(graph, operator)
+
+
+def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
+    """The fast kernel for inputs of one shape; None where it would not be exact."""
+    assert isinstance(operator.options, AddOptions)
+    inputs = [graph.tensors[i] for i in operator.inputs]
+    output = graph.results(operator)[0]
+    loops = loops_of(graph, operator)
+    if loops.first_steps not in ((1,), ()) or loops.second_steps != loops.first_steps:
+        return None
+    multipliers = add_multipliers(graph, operator)
+    # The input of the larger scale has the factor 1/2.
+    coarse_is_second = multipliers.second == _HALF
+    coarse, fine = inputs[int(coarse_is_second)], inputs[int(not coarse_is_second)]
+    fine_multiplier = multipliers.first if coarse_is_second else multipliers.second
+    low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
+    fine_shift, shift = -fine_multiplier.shift, -multipliers.output.shift
+    if not (0 <= fine_shift <= _MOST_SHIFT and 1 <= shift <= _MOST_SHIFT):
+        return None
+    return KernelCall(
+        header="add_elements.h",
+        kernel="aot_add_elements",
+        struct_name="aot_add_elements",
+        description=struct(
+            elements=output.elements,
+            coarse_is_second=int(coarse_is_second),
+            fine_offset=-fine.zero_point << (FRACTION_BITS + 1),
+            fine_multiplier=fine_multiplier.mantissa,
+            fine_shift=fine_shift,
+            fine_half=(1 << fine_shift) >> 1,
+            coarse_offset=-coarse.zero_point << FRACTION_BITS,
+            multiplier=multipliers.output.mantissa,
+            constant=(1 << (shift - 1)) + (output.zero_point << shift),
+            shift=shift,
+            keep_ties=int(low != output.zero_point),
+            min=low,
+            max=high,
+        ),
+        inputs=operator.inputs,
+        output=output.index,
+        included=("dsp.h",),
+    )
+
+
+def _plain(graph: Graph, operator: Operator) -> KernelCall:
     assert isinstance(operator.options, AddOptions)
     output = graph.results(operator)[0]
     multipliers = add_multipliers(graph, operator)

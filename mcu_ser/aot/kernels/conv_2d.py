@@ -11,13 +11,10 @@ from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
-from mcu_ser.aot.kernels.matmul import HEADERS, Matmul, matmul, scratch_is_worth
+from mcu_ser.aot.kernels.matmul import HEADERS, PAIR_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
 from mcu_ser.aot.window import Window, needs_border, window_of
-
-# The kernel for two positions widens four inputs at a time.
-_DEPTH_MULTIPLE = 4
 
 # An input is copied with its border, which spares the kernel all borders, if the copy is at most this
 # fraction of input and output.
@@ -32,9 +29,14 @@ class _Convolution:
     has_border: bool
 
     @property
+    def pixels(self) -> int:
+        """Pixels of the output."""
+        _, height, width, _ = self.layer.output.shape
+        return height * width
+
+    @property
     def macs(self) -> int:
-        shape = self.layer.output.shape
-        return int(shape[1] * shape[2] * self.layer.weights_by_channel.size)
+        return self.pixels * self.layer.weights_by_channel.size
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
@@ -48,11 +50,18 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
         Output(layer.output.zero_point, low, high),
         needs_border(graph, operator),
     )
-    fast = None
-    if convolution.window.dilation == (1, 1):
-        fast = matmul(layer, convolution.output, _DEPTH_MULTIPLE)
+    return _fast(convolution) or _plain(convolution)
+
+
+def _fast(convolution: _Convolution) -> KernelCall | None:
+    layer, window = convolution.layer, convolution.window
+    if window.dilation != (1, 1):
+        return None
+    if window.size == window.stride == (1, 1):
+        return rows_call(layer, convolution.output, convolution.pixels)
+    fast = matmul(layer, convolution.output, PAIR_MULTIPLE)
     if fast is None or not scratch_is_worth(6 * fast.depth, layer):
-        return _plain(convolution)
+        return None
     return _as_matmul(convolution, fast)
 
 

@@ -6,12 +6,9 @@ from __future__ import annotations
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
-from mcu_ser.aot.kernels.matmul import HEADERS, Matmul, matmul, scratch_is_worth
+from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
-
-# The kernel for one position takes eight inputs at a time.
-_DEPTH_MULTIPLE = 8
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
@@ -20,9 +17,16 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
     layer = weighted(graph, operator)
     low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
     output = Output(layer.output.zero_point, low, high)
-    fast = matmul(layer, output, _DEPTH_MULTIPLE)
+    return _fast(layer, output) or _plain(layer, output)
+
+
+def _fast(layer: Weighted, output: Output) -> KernelCall | None:
+    rows = _rows(layer)
+    if rows > 1:
+        return rows_call(layer, output, rows)
+    fast = matmul(layer, output, SINGLE_MULTIPLE)
     if fast is None or not scratch_is_worth(_scratch_bytes(fast), layer):
-        return _plain(layer, output)
+        return None
     return _as_matmul(layer, output, fast)
 
 
@@ -40,7 +44,6 @@ def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
         kernel="aot_fully_connected_matmul",
         struct_name="aot_fully_connected_matmul",
         description=struct(
-            rows=_rows(layer),
             input_depth=layer.weights.shape[1],
             matmul=fast.description("SINGLE"),
             min=output.min,
@@ -48,7 +51,7 @@ def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
         ),
         inputs=(layer.input.index,),
         output=layer.output.index,
-        macs=_rows(layer) * layer.weights.elements,
+        macs=layer.weights.elements,
         included=HEADERS,
         scratch_bytes=_scratch_bytes(fast),
         sparsity=layer.sparsity,

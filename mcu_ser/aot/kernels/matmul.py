@@ -11,11 +11,15 @@ import numpy.typing as npt
 
 from mcu_ser.aot import finish
 from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
-from mcu_ser.aot.kernels.kernel_call import Name, Struct, Table, struct
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
 from mcu_ser.aot.requantize import INT8_MIN
 from mcu_ser.aot.weighted import Weighted
 
 BLOCK = 4
+# The kernel for two positions widens four inputs at a time, the one for one position eight.
+PAIR_MULTIPLE = 4
+SINGLE_MULTIPLE = 8
+
 HEADERS = ("dsp.h", "matmul.h", "matmul_dsp.h")
 
 # The kernel finds the sum of the second channel of a pair in the upper 24 bits of the sum of both.
@@ -79,6 +83,31 @@ def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
     biases = layer.biases - layer.input.zero_point * layer.weights_by_channel.sum(axis=1, dtype=np.int64)
     stream = _stream(weights, biases, finishes, end_shift)
     return Matmul(stream, weights.shape[1], layer.channels, end_shift)
+
+
+def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
+    """The call of a matrix product of several rows that follow each other; None where it does not suit."""
+    fast = matmul(layer, output, PAIR_MULTIPLE)
+    if fast is None or not scratch_is_worth(4 * fast.depth, layer):
+        return None
+    return KernelCall(
+        header="rows_matmul.h",
+        kernel="aot_rows_matmul",
+        struct_name="aot_rows_matmul",
+        description=struct(
+            rows=rows,
+            input_depth=layer.weights_by_channel.shape[1],
+            matmul=fast.description("PAIR"),
+            min=output.min,
+            max=output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=rows * layer.weights_by_channel.size,
+        included=HEADERS,
+        scratch_bytes=4 * fast.depth,
+        sparsity=layer.sparsity,
+    )
 
 
 def scratch_is_worth(scratch_bytes: int, layer: Weighted) -> bool:
