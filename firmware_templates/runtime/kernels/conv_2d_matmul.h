@@ -6,6 +6,9 @@
 
 #include "matmul.h"
 
+/* Bytes by which a gathered window may be overrun. */
+#define AOT_GATHER_SLACK 4
+
 struct aot_conv_2d_matmul {
   struct aot_image input;
   struct aot_image output;
@@ -49,6 +52,14 @@ AOT_INLINE void aot_copy(int8_t *to, const int8_t *from, int32_t count) {
   for (int32_t i = 0; i < count; ++i) {
     to[i] = from[i];
   }
+}
+
+/* The pixel at y, x, or `outside` where there is none. */
+AOT_INLINE const int8_t *aot_pixel_or(const struct aot_window_source *source, int32_t y, int32_t x,
+                                      const int8_t *outside) {
+  const struct aot_image *size = &source->size;
+  const int32_t inside = y >= 0 && y < size->height && x >= 0 && x < size->width;
+  return inside ? source->pixels + (y * size->width + x) * size->channels : outside;
 }
 
 /* The bytes under one window, tap by tap, the border included. */
@@ -110,6 +121,41 @@ AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer,
   }
 }
 
+/* The same for windows that overlap the border, pixel by pixel; pixels are multiples of 4 bytes. `outside` is
+ * a pixel of the border. */
+AOT_INLINE void aot_widen_border_windows(const struct aot_conv_2d_matmul *layer,
+                                         const struct aot_window_source *source,
+                                         const struct aot_window_place *first,
+                                         const struct aot_window_place *second, const int8_t *outside,
+                                         aot_word *wide) {
+  const int32_t depth = source->size.channels;
+  for (int32_t y = 0; y < layer->window.height; ++y) {
+    for (int32_t x = 0; x < layer->window.width; ++x) {
+      const int8_t *const a = aot_pixel_or(source, first->y + y, first->x + x, outside);
+      const int8_t *const b = aot_pixel_or(source, second->y + y, second->x + x, outside);
+      wide = aot_widen_pair(wide, a, b, depth);
+    }
+  }
+}
+
+/* The bytes under a window inside of a copy of the input. Whole words are copied: what is written too much is
+ * overwritten by the next row, what is read too much is still in scratch. */
+AOT_INLINE void aot_gather_words(const struct aot_conv_2d_matmul *layer,
+                                 const struct aot_window_source *source,
+                                 const struct aot_window_place *place, int8_t *bytes) {
+  const int32_t depth = source->size.channels;
+  const int32_t run = layer->window.width * depth;
+  const int32_t row = source->size.width * depth;
+  const int8_t *pixels = source->pixels + (place->y * source->size.width + place->x) * depth;
+  for (int32_t y = 0; y < layer->window.height; ++y) {
+    for (int32_t i = 0; i < run; i += 4) {
+      memcpy(bytes + i, pixels + i, 4);
+    }
+    bytes += run;
+    pixels += row;
+  }
+}
+
 /* The input with its border. */
 AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, const int8_t *input,
                                      int8_t *copy) {
@@ -138,7 +184,35 @@ AOT_INLINE struct aot_window_source aot_window_source(const struct aot_conv_2d_m
   return source;
 }
 
-/* `scratch`: 4 * depth bytes of widened inputs, 2 * depth bytes of gathered ones, and the copy, if any. */
+/* Widens the inputs of two windows, in the fastest way that suits where they lie. `gathered` is scratch for
+ * both, or a pixel of the border where pixels are whole words. */
+AOT_INLINE void aot_widen_two_windows(const struct aot_conv_2d_matmul *layer,
+                                      const struct aot_window_source *source,
+                                      const struct aot_window_place *first,
+                                      const struct aot_window_place *second, int8_t *gathered,
+                                      aot_word *wide) {
+  const int32_t depth = layer->matmul.depth;
+  int8_t *const other = gathered + depth + AOT_GATHER_SLACK;
+  const int32_t inside = layer->copied || (aot_window_is_inside(&layer->window, source, first) &&
+                                           aot_window_is_inside(&layer->window, source, second));
+  if (inside && source->size.channels * layer->window.width % 4 == 0) {
+    aot_widen_windows(layer, source, first, second, wide);
+  } else if (source->size.channels % 4 == 0) {
+    aot_widen_border_windows(layer, source, first, second, gathered, wide);
+  } else {
+    if (layer->copied) {
+      aot_gather_words(layer, source, first, gathered);
+      aot_gather_words(layer, source, second, other);
+    } else {
+      aot_gather_window(layer, source, first, gathered);
+      aot_gather_window(layer, source, second, other);
+    }
+    (void)aot_widen_pair(wide, gathered, other, depth);
+  }
+}
+
+/* `scratch`: 4 * depth bytes of widened inputs, 2 * (depth + AOT_GATHER_SLACK) bytes of gathered ones, and the
+ * copy, if any, with AOT_GATHER_SLACK bytes more. */
 static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct aot_conv_2d_matmul *layer,
                                                                     const int8_t *input, int8_t *output,
                                                                     int8_t *scratch) {
@@ -147,25 +221,19 @@ static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct
   const int32_t pixels = layer->output.height * layer->output.width;
   aot_word *const wide = (aot_word *)(void *)scratch;
   int8_t *const gathered = scratch + 4 * depth;
-  const struct aot_window_source source = aot_window_source(layer, input, gathered + 2 * depth);
-  const int32_t whole_words = source.size.channels * layer->window.width % 4 == 0;
+  const struct aot_window_source source =
+      aot_window_source(layer, input, gathered + 2 * (depth + AOT_GATHER_SLACK));
   struct aot_matmul_run run = aot_matmul_prepare(&layer->matmul, wide, 2);
   struct aot_window_place next = {source.first_y, source.first_x, 0};
 
+  aot_fill(gathered, 2 * (depth + AOT_GATHER_SLACK), layer->zero_point);
   for (int32_t i = 0; i < pixels; i += 2) {
     const struct aot_window_place first = next;
     aot_next_window(layer, &source, &next);
     /* The last of an odd number of pixels is computed twice. */
     const int32_t last = i + 1 == pixels;
     const struct aot_window_place second = last ? first : next;
-    if (whole_words && aot_window_is_inside(&layer->window, &source, &first) &&
-        aot_window_is_inside(&layer->window, &source, &second)) {
-      aot_widen_windows(layer, &source, &first, &second, wide);
-    } else {
-      aot_gather_window(layer, &source, &first, gathered);
-      aot_gather_window(layer, &source, &second, gathered + depth);
-      (void)aot_widen_pair(wide, gathered, gathered + depth, depth);
-    }
+    aot_widen_two_windows(layer, &source, &first, &second, gathered, wide);
     int8_t *const pixel = output + i * channels;
     aot_matmul_all(&run, 2, pixel, last ? pixel : pixel + channels);
     aot_next_window(layer, &source, &next);

@@ -101,16 +101,6 @@ AOT_INLINE uint32_t aot_add_odd(uint32_t sums, uint32_t word) {
 #endif
 }
 
-/* The nearest int8. */
-AOT_INLINE int32_t aot_saturate(int32_t x) {
-#if AOT_DSP
-  __asm__("ssat %0, #8, %0" : "+r"(x));
-  return x;
-#else
-  return aot_clamp(x, INT8_MIN, INT8_MAX);
-#endif
-}
-
 /* sum + low * low + high * high, modulo 2^32. */
 AOT_INLINE uint32_t aot_dual_mac(uint32_t a, uint32_t b, uint32_t sum) {
 #if AOT_DSP
@@ -143,35 +133,53 @@ AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
 #endif
 }
 
+#if AOT_DSP
+/* Eight bytes at word addresses of each of two rows. */
+#define AOT_WIDEN_EIGHT                           \
+  "ldrd %[a], %[b], [%[first]], #8\n\t"           \
+  "ldrd %[c], %[d], [%[second]], #8\n\t"          \
+  "sxtb16 r4, %[a]\n\t"                           \
+  "sxtb16 r5, %[c]\n\t"                           \
+  "sxtb16 r6, %[a], ror #8\n\t"                   \
+  "sxtb16 r8, %[c], ror #8\n\t"                   \
+  "stm %[wide]!, {r4, r5, r6, r8}\n\t"            \
+  "sxtb16 r4, %[b]\n\t"                           \
+  "sxtb16 r5, %[d]\n\t"                           \
+  "sxtb16 r6, %[b], ror #8\n\t"                   \
+  "sxtb16 r8, %[d], ror #8\n\t"                   \
+  "stm %[wide]!, {r4, r5, r6, r8}\n\t"
+#endif
+
 /* Widens `count` bytes (a multiple of 4) of two rows, side by side: word 2 i belongs to the first row, word
  * 2 i + 1 to the second. Returns the end of what it wrote. */
 AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
-  const int8_t *const end = first + count;
 #if AOT_DSP
-#define AOT_WIDEN_PAIR_STEP                       \
-  "ldr %[a], [%[first]], #4\n\t"                  \
-  "ldr %[b], [%[second]], #4\n\t"                 \
-  "sxtb16 %[c], %[a]\n\t"                         \
-  "sxtb16 %[d], %[b]\n\t"                         \
-  "strd %[c], %[d], [%[wide]], #8\n\t"            \
-  "sxtb16 %[c], %[a], ror #8\n\t"                 \
-  "sxtb16 %[d], %[b], ror #8\n\t"                 \
-  "strd %[c], %[d], [%[wide]], #8\n\t"
-#define AOT_WIDEN_PAIR(steps)                                                                              \
-  __asm__ volatile(steps                                                                                   \
-                   : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),          \
-                     [second] "+r"(second), [wide] "+r"(wide)                                              \
-                   :                                                                                       \
-                   : "memory")
   uint32_t a, b, c, d;
-  for (; end - first >= 16;) {
-    AOT_WIDEN_PAIR(AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP AOT_WIDEN_PAIR_STEP);
+  const int32_t aligned = (((uintptr_t)first | (uintptr_t)second) & 3u) == 0;
+  for (; aligned && count >= 16; count -= 16) {
+    __asm__ volatile(AOT_WIDEN_EIGHT AOT_WIDEN_EIGHT
+                     : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
+                       [second] "+r"(second), [wide] "+r"(wide)
+                     :
+                     : "r4", "r5", "r6", "r8", "memory");
   }
-  while (first != end) {
-    AOT_WIDEN_PAIR(AOT_WIDEN_PAIR_STEP);
+  for (; count > 0; count -= 4) {
+    __asm__ volatile(
+        "ldr %[a], [%[first]], #4\n\t"
+        "ldr %[b], [%[second]], #4\n\t"
+        "sxtb16 %[c], %[a]\n\t"
+        "sxtb16 %[d], %[b]\n\t"
+        "strd %[c], %[d], [%[wide]], #8\n\t"
+        "sxtb16 %[c], %[a], ror #8\n\t"
+        "sxtb16 %[d], %[b], ror #8\n\t"
+        "strd %[c], %[d], [%[wide]], #8"
+        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
+          [second] "+r"(second), [wide] "+r"(wide)
+        :
+        : "memory");
   }
 #else
-  for (; first != end; first += 4, second += 4, wide += 4) {
+  for (; count > 0; count -= 4, first += 4, second += 4, wide += 4) {
     const uint32_t a = aot_load4(first), b = aot_load4(second);
     wide[0] = aot_widen_even(a);
     wide[1] = aot_widen_even(b);

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mcu_ser.aot.ir import AddOptions, Graph, Operator, Tensor
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, struct
-from mcu_ser.aot.requantize import Multiplier, activation_range, quantize_multiplier
+from mcu_ser.aot.requantize import INT8_MIN, Multiplier, activation_range, quantize_multiplier
 
 FRACTION_BITS = 20
 LOOPS = 4
@@ -117,11 +117,12 @@ def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
             fine_multiplier=fine_multiplier.mantissa,
             fine_shift=fine_shift,
             fine_half=(1 << fine_shift) >> 1,
+            fine_ties=int(fine_shift > 0 and fine.zero_point > INT8_MIN),
             coarse_offset=-coarse.zero_point << FRACTION_BITS,
             multiplier=multipliers.output.mantissa,
             constant=(1 << (shift - 1)) + (output.zero_point << shift),
             shift=shift,
-            keep_ties=int(low != output.zero_point),
+            ties=int(low != output.zero_point),
             min=low,
             max=high,
         ),

@@ -18,7 +18,10 @@ from mcu_ser.aot.window import Window, needs_border, window_of
 
 # An input is copied with its border, which spares the kernel all borders, if the copy is at most this
 # fraction of input and output.
-_COPY_FRACTION = 1 / 8
+_COPY_FRACTION = 1 / 5
+
+# Bytes by which the kernel may overrun a gathered window.
+_GATHER_SLACK = 4
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,14 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
     if window.size == window.stride == (1, 1):
         return rows_call(layer, convolution.output, convolution.pixels)
     fast = matmul(layer, convolution.output, PAIR_MULTIPLE)
-    if fast is None or not scratch_is_worth(6 * fast.depth, layer):
+    if fast is None or not scratch_is_worth(_window_scratch(fast), layer):
         return None
     return _as_matmul(convolution, fast)
+
+
+def _window_scratch(fast: Matmul) -> int:
+    """Two windows widened, and two gathered."""
+    return 4 * fast.depth + 2 * (fast.depth + _GATHER_SLACK)
 
 
 def _copied_size(convolution: _Convolution) -> tuple[int, int, int]:
@@ -98,7 +106,7 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         output=layer.output.index,
         macs=convolution.macs,
         included=HEADERS,
-        scratch_bytes=6 * fast.depth + copies * copy_bytes,
+        scratch_bytes=_window_scratch(fast) + copies * (copy_bytes + _GATHER_SLACK),
         sparsity=layer.sparsity,
     )
 
