@@ -44,7 +44,8 @@ AOT_INLINE int32_t aot_add_element(const struct aot_add_elements *layer, const s
   if (layer->ties) {
     sum += twice >> 31;
   }
-  return aot_clamp(sum >> layer->shift, layer->min, layer->max);
+  const int32_t value = aot_saturate_shifted(sum, layer->shift);
+  return layer->min > INT8_MIN || layer->max < INT8_MAX ? aot_clamp(value, layer->min, layer->max) : value;
 }
 
 AOT_INLINE void aot_add_elements(const struct aot_add_elements *layer, const int8_t *first,

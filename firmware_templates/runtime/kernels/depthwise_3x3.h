@@ -37,6 +37,22 @@ struct aot_depthwise_job {
   int32_t wide_bytes;        /* of the plane in a row, for all outputs but the last tile's */
 };
 
+/* Rows of the image whose first four channels are spread out. The members are in the order in which
+ * depthwise_3x3_dsp.h reads them. */
+struct aot_spread_job {
+  const int8_t *pixels;
+  aot_word *plane;      /* the first of four */
+  int32_t channels;     /* bytes from pixel to pixel */
+  int32_t plane_bytes;  /* from plane to plane */
+  int32_t three_planes; /* 3 * plane_bytes */
+  uint32_t border;      /* two int16 */
+  int32_t rows;         /* at least 1 */
+  int32_t skip_bytes;   /* of the plane, from the last word that a row writes to its end */
+  int32_t pairs;        /* of pixels in a row, apart from a first and a last one; may be 0 */
+  int32_t has_first;    /* whether the first pixel shares its word with the border */
+  int32_t has_last;
+};
+
 #if AOT_DSP
 #include "depthwise_3x3_dsp.h"
 #else
@@ -98,6 +114,7 @@ struct aot_depthwise_3x3 {
   int32_t max;
 };
 
+#if !AOT_DSP
 /* Four channels of two neighbours, as one word in each of four planes. */
 AOT_INLINE void aot_spread_two(aot_word *plane, int32_t plane_words, uint32_t left, uint32_t right) {
   const uint32_t even_left = aot_widen_even(left), odd_left = aot_widen_odd(left);
@@ -108,77 +125,69 @@ AOT_INLINE void aot_spread_two(aot_word *plane, int32_t plane_words, uint32_t le
   plane[3 * plane_words] = aot_pack_high(odd_left, odd_right);
 }
 
-/* The same for `pairs` pairs of pixels in a row. */
-AOT_INLINE void aot_spread_pairs(aot_word *plane, int32_t plane_words, const int8_t *pixel, int32_t channels,
-                                 int32_t pairs) {
-#if AOT_DSP
-  const int32_t plane_bytes = 4 * plane_words;
-  const int32_t three_planes = 3 * plane_bytes;
-  uint32_t left, right, even, odd, swap;
-  for (; pairs > 0; --pairs) {
-    __asm__ volatile(
-        "ldr %[left], [%[pixel]]\n\t"
-        "ldr %[right], [%[pixel], %[channels]]\n\t"
-        "add %[pixel], %[pixel], %[channels], lsl #1\n\t"
-        "sxtb16 %[even], %[left]\n\t"
-        "sxtb16 %[odd], %[left], ror #8\n\t"
-        "sxtb16 %[left], %[right]\n\t"
-        "sxtb16 %[right], %[right], ror #8\n\t"
-        "pkhtb %[swap], %[left], %[even], asr #16\n\t"
-        "pkhbt %[even], %[even], %[left], lsl #16\n\t"
-        "pkhtb %[left], %[right], %[odd], asr #16\n\t"
-        "pkhbt %[odd], %[odd], %[right], lsl #16\n\t"
-        "str %[odd], [%[plane], %[one]]\n\t"
-        "str %[swap], [%[plane], %[one], lsl #1]\n\t"
-        "str %[left], [%[plane], %[three]]\n\t"
-        "str %[even], [%[plane]], #4"
-        : [left] "=&r"(left), [right] "=&r"(right), [even] "=&r"(even), [odd] "=&r"(odd),
-          [swap] "=&r"(swap), [pixel] "+r"(pixel), [plane] "+r"(plane)
-        : [channels] "r"(channels), [one] "r"(plane_bytes), [three] "r"(three_planes)
-        : "memory");
-  }
-#else
-  for (; pairs > 0; --pairs) {
-    aot_spread_two(plane++, plane_words, aot_load4(pixel), aot_load4(pixel + channels));
-    pixel += 2 * channels;
-  }
-#endif
-}
-
-/* Four channels of one row of the input. */
-AOT_INLINE void aot_spread_row(aot_word *plane, int32_t plane_words, const int8_t *row, int32_t width,
-                               int32_t channels, int32_t pad_left, uint32_t border) {
-  int32_t x = 0;
-  if (pad_left == 1) {
-    aot_spread_two(plane++, plane_words, border, aot_load4(row));
-    x = 1;
-  }
-  const int32_t pairs = (width - x) / 2;
-  aot_spread_pairs(plane, plane_words, row + x * channels, channels, pairs);
-  if ((width - x) % 2 != 0) {
-    aot_spread_two(plane + pairs, plane_words, aot_load4(row + (width - 1) * channels), border);
-  }
-}
-
-/* The planes of the output rows from `first` on. The words right of the image keep the border's value. */
-AOT_INLINE void aot_spread_band(const struct aot_depthwise_3x3 *layer, const int8_t *input, int32_t first,
-                                int32_t rows, aot_word *planes) {
-  const int32_t plane_words = layer->row_words * (layer->band + 2);
-  const int32_t channels = layer->input.channels;
-  const uint32_t border = (uint32_t)(layer->zero_point & 0xff) * 0x01010101u;
-  const uint32_t wide_border = aot_widen_even(border);
-  for (int32_t y = first - layer->pad_top; y < first - layer->pad_top + rows + 2; ++y) {
-    if (y >= 0 && y < layer->input.height) {
-      aot_spread_row(planes, plane_words, input + y * layer->input.width * channels, layer->input.width,
-                     channels, layer->pad_left, border);
-    } else {
-      for (int32_t i = 0; i < layer->row_words; ++i) {
-        planes[i] = planes[plane_words + i] = wide_border;
-        planes[2 * plane_words + i] = planes[3 * plane_words + i] = wide_border;
-      }
+AOT_INLINE void aot_spread_rows(const struct aot_spread_job *job) {
+  const int32_t plane_words = job->plane_bytes / 4;
+  const uint32_t border = (job->border & 0xffu) * 0x01010101u;
+  const int8_t *pixel = job->pixels;
+  aot_word *plane = job->plane;
+  int32_t at = 0;
+  for (int32_t row = 0; row < job->rows; ++row) {
+    if (job->has_first) {
+      aot_spread_two(plane++, plane_words, border, aot_load4(pixel + at));
+      at += job->channels;
     }
-    planes += layer->row_words;
+    for (int32_t i = 0; i < job->pairs; ++i) {
+      aot_spread_two(plane++, plane_words, aot_load4(pixel + at), aot_load4(pixel + at + job->channels));
+      at += 2 * job->channels;
+    }
+    if (job->has_last) {
+      aot_spread_two(plane++, plane_words, aot_load4(pixel + at), border);
+      at += job->channels;
+    }
+    plane += job->skip_bytes / 4;
   }
+}
+#endif
+
+/* What is the same for all rows of a layer. */
+AOT_INLINE struct aot_spread_job aot_spread_prepare(const struct aot_depthwise_3x3 *layer) {
+  struct aot_spread_job job;
+  const int32_t rest = layer->input.width - layer->pad_left;
+  job.channels = layer->input.channels;
+  job.plane_bytes = 4 * layer->row_words * (layer->band + 2);
+  job.three_planes = 3 * job.plane_bytes;
+  job.border = aot_pack(layer->zero_point, layer->zero_point);
+  job.has_first = layer->pad_left;
+  job.pairs = rest / 2;
+  job.has_last = rest % 2;
+  job.skip_bytes = 4 * (layer->row_words - job.has_first - job.pairs - job.has_last);
+  return job;
+}
+
+/* Rows of border in all four planes. */
+AOT_INLINE void aot_spread_border(const struct aot_depthwise_3x3 *layer, aot_word *plane, uint32_t border,
+                                  int32_t rows) {
+  const int32_t plane_words = layer->row_words * (layer->band + 2);
+  for (int32_t i = 0; i < rows * layer->row_words; ++i) {
+    plane[i] = plane[plane_words + i] = border;
+    plane[2 * plane_words + i] = plane[3 * plane_words + i] = border;
+  }
+}
+
+/* The planes of the output rows from `first` on, of four channels from `input` on. The words right of the
+ * image keep the border's value. */
+AOT_INLINE void aot_spread_band(const struct aot_depthwise_3x3 *layer, struct aot_spread_job *job,
+                                const int8_t *input, int32_t first, int32_t rows, aot_word *planes) {
+  const int32_t from = aot_max(first - layer->pad_top, 0);
+  const int32_t to = aot_min(first - layer->pad_top + rows + 2, layer->input.height);
+  const int32_t above = from - (first - layer->pad_top);
+  const int32_t below = rows + 2 - above - (to - from);
+  aot_spread_border(layer, planes, job->border, above);
+  aot_spread_border(layer, planes + (above + to - from) * layer->row_words, job->border, below);
+  job->pixels = input + from * layer->input.width * layer->input.channels;
+  job->plane = planes + above * layer->row_words;
+  job->rows = to - from;
+  aot_spread_rows(job);
 }
 
 /* One channel of a band, from its plane. */
@@ -186,6 +195,7 @@ AOT_INLINE void aot_depthwise_channel(const struct aot_depthwise_3x3 *layer, str
                                       int32_t channel, const aot_word *plane, const aot_word *plane_end) {
   const struct aot_depthwise_channel *const constants =
       (const struct aot_depthwise_channel *)(const void *)layer->stream + channel;
+#pragma GCC unroll 3
   for (int32_t row = 0; row < 3; ++row) {
     const int8_t *const w = constants->weights + 3 * row;
     const int32_t factor = INT32_C(1) << constants->weight_shift;
@@ -223,6 +233,7 @@ static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct 
   const int32_t row = layer->output.width * channels;
   const uint32_t border = aot_pack(layer->zero_point, layer->zero_point);
   aot_word *const planes = (aot_word *)(void *)scratch;
+  struct aot_spread_job spread = aot_spread_prepare(layer);
   struct aot_depthwise_job job = aot_depthwise_prepare(layer);
   for (int32_t i = 0; i < 4 * plane_words; ++i) {
     planes[i] = border;
@@ -230,7 +241,7 @@ static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct 
   for (int32_t first = 0; first < layer->output.height; first += layer->band) {
     const int32_t rows = aot_min(layer->band, layer->output.height - first);
     for (int32_t channel = 0; channel < channels; channel += 4) {
-      aot_spread_band(layer, input + channel, first, rows, planes);
+      aot_spread_band(layer, &spread, input + channel, first, rows, planes);
       for (int32_t i = 0; i < 4; ++i) {
         const aot_word *const plane = planes + i * plane_words;
         job.output = output + first * row + channel + i;

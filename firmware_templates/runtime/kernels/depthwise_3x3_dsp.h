@@ -16,12 +16,69 @@
 
 typedef void (*aot_depthwise_rows)(void);
 
-/* The functions keep r4 - r11; the compiler, which cannot see into them, is told so here. */
 AOT_INLINE void aot_depthwise_run(aot_depthwise_rows rows, const struct aot_depthwise_job *job,
                                   int32_t width) {
-  register const struct aot_depthwise_job *r0 __asm__("r0") = job;
   (void)width;
-  __asm__ volatile("blx %1" : "+r"(r0) : "r"(rows) : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
+  aot_call(rows, job);
+}
+
+/* One word of each plane from the pixels in r7 and r8 (even and odd channels of the left one) and r9 and r10
+ * (of the right one). */
+#define AOT_SPREAD_WORDS(even_left, odd_left, even_right, odd_right)          \
+  "pkhbt r11, " even_left ", " even_right ", lsl #16\n\t"                     \
+  "pkhtb r12, " even_right ", " even_left ", asr #16\n\t"                     \
+  "str r12, [r1, r3, lsl #1]\n\t"                                            \
+  "pkhbt r12, " odd_left ", " odd_right ", lsl #16\n\t"                       \
+  "str r12, [r1, r3]\n\t"                                                    \
+  "pkhtb r12, " odd_right ", " odd_left ", asr #16\n\t"                       \
+  "str r12, [r1, r4]\n\t"                                                    \
+  "str r11, [r1], #4\n\t"
+
+/* Four channels of rows of the image: r0 walks the pixels, r1 the first plane; r2 channels, r3 plane_bytes,
+ * r4 three_planes, r5 border, r6 rows; saved are [sp] skip_bytes, +4 pairs, +8 has_first, +12 has_last. */
+AOT_NAKED void aot_spread_rows_dsp(void) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n\t"
+      "add r1, r0, #28\n\t"
+      "ldm r1, {r2-r5}\n\t"
+      "push {r2-r5}\n\t"
+      "ldm r0, {r0-r6}\n\t"
+      "1: ldrd lr, r7, [sp, #4]\n\t"
+      "cbz r7, 2f\n\t"
+      "ldr r9, [r0]\n\t"
+      "add r0, r0, r2\n\t"
+      "sxtb16 r10, r9, ror #8\n\t"
+      "sxtb16 r9, r9\n\t"
+      AOT_SPREAD_WORDS("r5", "r5", "r9", "r10")
+      "2: cmp lr, #0\n\t"
+      "beq 4f\n\t"
+      "3: ldr r7, [r0]\n\t"
+      "ldr r9, [r0, r2]\n\t"
+      "add r0, r0, r2, lsl #1\n\t"
+      "sxtb16 r8, r7, ror #8\n\t"
+      "sxtb16 r7, r7\n\t"
+      "sxtb16 r10, r9, ror #8\n\t"
+      "sxtb16 r9, r9\n\t"
+      AOT_SPREAD_WORDS("r7", "r8", "r9", "r10")
+      "subs lr, lr, #1\n\t"
+      "bne 3b\n\t"
+      "4: ldr r7, [sp, #12]\n\t"
+      "cbz r7, 5f\n\t"
+      "ldr r7, [r0]\n\t"
+      "add r0, r0, r2\n\t"
+      "sxtb16 r8, r7, ror #8\n\t"
+      "sxtb16 r7, r7\n\t"
+      AOT_SPREAD_WORDS("r7", "r8", "r5", "r5")
+      "5: ldr r7, [sp]\n\t"
+      "add r1, r1, r7\n\t"
+      "subs r6, r6, #1\n\t"
+      "bne 1b\n\t"
+      "add sp, sp, #16\n\t"
+      "pop {r4-r11, pc}\n\t");
+}
+
+AOT_INLINE void aot_spread_rows(const struct aot_spread_job *job) {
+  aot_call(aot_spread_rows_dsp, job);
 }
 
 #define AOT_ROWS_BEGIN                    \

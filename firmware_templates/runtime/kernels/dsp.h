@@ -21,6 +21,15 @@
 #define AOT_TEXT_(text) #text
 #define AOT_TEXT(text) AOT_TEXT_(text)
 
+/* Calls a naked function with the address of what it reads. It keeps r4 - r11; the compiler, which cannot see
+ * into it, is told here what it changes. */
+#if AOT_DSP
+AOT_INLINE void aot_call(void (*function)(void), const void *argument) {
+  register const void *r0 __asm__("r0") = argument;
+  __asm__ volatile("blx %1" : "+r"(r0) : "r"(function) : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
+}
+#endif
+
 /* A word of a scratch buffer, which lies in an array of int8_t. */
 typedef uint32_t aot_word __attribute__((may_alias));
 
@@ -101,6 +110,17 @@ AOT_INLINE uint32_t aot_add_odd(uint32_t sums, uint32_t word) {
 #endif
 }
 
+/* The int8 nearest to x / 2^shift, rounded down; shift is a constant. */
+AOT_INLINE int32_t aot_saturate_shifted(int32_t x, int32_t shift) {
+#if AOT_DSP && defined(__OPTIMIZE__)
+  int32_t result;
+  __asm__("ssat %0, #8, %1, asr %2" : "=r"(result) : "r"(x), "I"(shift));
+  return result;
+#else
+  return aot_clamp(x >> shift, INT8_MIN, INT8_MAX);
+#endif
+}
+
 /* sum + low * low + high * high, modulo 2^32. */
 AOT_INLINE uint32_t aot_dual_mac(uint32_t a, uint32_t b, uint32_t sum) {
 #if AOT_DSP
@@ -134,20 +154,18 @@ AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
 }
 
 #if AOT_DSP
-/* Eight bytes at word addresses of each of two rows. */
+/* Sixteen bytes at word addresses of each of two rows. */
+#define AOT_WIDEN_FOUR(first, second)             \
+  "sxtb16 r4, " first "\n\t"                      \
+  "sxtb16 r5, " second "\n\t"                     \
+  "sxtb16 r6, " first ", ror #8\n\t"              \
+  "sxtb16 r8, " second ", ror #8\n\t"             \
+  "stm %[wide]!, {r4, r5, r6, r8}\n\t"
 #define AOT_WIDEN_EIGHT                           \
   "ldrd %[a], %[b], [%[first]], #8\n\t"           \
   "ldrd %[c], %[d], [%[second]], #8\n\t"          \
-  "sxtb16 r4, %[a]\n\t"                           \
-  "sxtb16 r5, %[c]\n\t"                           \
-  "sxtb16 r6, %[a], ror #8\n\t"                   \
-  "sxtb16 r8, %[c], ror #8\n\t"                   \
-  "stm %[wide]!, {r4, r5, r6, r8}\n\t"            \
-  "sxtb16 r4, %[b]\n\t"                           \
-  "sxtb16 r5, %[d]\n\t"                           \
-  "sxtb16 r6, %[b], ror #8\n\t"                   \
-  "sxtb16 r8, %[d], ror #8\n\t"                   \
-  "stm %[wide]!, {r4, r5, r6, r8}\n\t"
+  AOT_WIDEN_FOUR("%[a]", "%[c]")                  \
+  AOT_WIDEN_FOUR("%[b]", "%[d]")
 #endif
 
 /* Widens `count` bytes (a multiple of 4) of two rows, side by side: word 2 i belongs to the first row, word
@@ -155,28 +173,24 @@ AOT_INLINE int32_t aot_rounded_high_mac(int32_t a, int32_t b, int32_t sum) {
 AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
 #if AOT_DSP
   uint32_t a, b, c, d;
-  const int32_t aligned = (((uintptr_t)first | (uintptr_t)second) & 3u) == 0;
-  for (; aligned && count >= 16; count -= 16) {
-    __asm__ volatile(AOT_WIDEN_EIGHT AOT_WIDEN_EIGHT
-                     : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
-                       [second] "+r"(second), [wide] "+r"(wide)
-                     :
-                     : "r4", "r5", "r6", "r8", "memory");
+  if ((((uintptr_t)first | (uintptr_t)second | (uintptr_t)count) & 3u) == 0 && count >= 16) {
+    __asm__ volatile(
+        "1:\n\t" AOT_WIDEN_EIGHT AOT_WIDEN_EIGHT
+        "sub %[count], %[count], #16\n\t"
+        "cmp %[count], #16\n\t"
+        "bge 1b"
+        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
+          [second] "+r"(second), [wide] "+r"(wide), [count] "+r"(count)
+        :
+        : "r4", "r5", "r6", "r8", "cc", "memory");
   }
   for (; count > 0; count -= 4) {
     __asm__ volatile(
         "ldr %[a], [%[first]], #4\n\t"
-        "ldr %[b], [%[second]], #4\n\t"
-        "sxtb16 %[c], %[a]\n\t"
-        "sxtb16 %[d], %[b]\n\t"
-        "strd %[c], %[d], [%[wide]], #8\n\t"
-        "sxtb16 %[c], %[a], ror #8\n\t"
-        "sxtb16 %[d], %[b], ror #8\n\t"
-        "strd %[c], %[d], [%[wide]], #8"
-        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
-          [second] "+r"(second), [wide] "+r"(wide)
+        "ldr %[b], [%[second]], #4\n\t" AOT_WIDEN_FOUR("%[a]", "%[b]")
+        : [a] "=&r"(a), [b] "=&r"(b), [first] "+r"(first), [second] "+r"(second), [wide] "+r"(wide)
         :
-        : "memory");
+        : "r4", "r5", "r6", "r8", "memory");
   }
 #else
   for (; count > 0; count -= 4, first += 4, second += 4, wide += 4) {

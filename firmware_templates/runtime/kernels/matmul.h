@@ -77,7 +77,7 @@ AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *st
   run->job.stream_end = end;
   run->job.first = first;
   run->job.second = second;
-  aot_matmul_call(rows == 2 ? aot_matmul_pair_chain : aot_matmul_single_chain, &run->job);
+  aot_call(rows == 2 ? aot_matmul_pair_chain : aot_matmul_single_chain, &run->job);
 }
 #else
 AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,

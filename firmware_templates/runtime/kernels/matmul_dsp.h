@@ -37,12 +37,6 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
   job->repeats = count > steps;
 }
 
-/* All chains keep r4 - r11; the compiler, which cannot see into them, is told so here. */
-AOT_INLINE void aot_matmul_call(void (*chain)(void), const struct aot_matmul_job *job) {
-  register const struct aot_matmul_job *r0 __asm__("r0") = job;
-  __asm__ volatile("blx %1" : "+r"(r0) : "r"(chain) : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
-}
-
 #define AOT_TWICE(text) text text
 #define AOT_TIMES_8(text) AOT_TWICE(AOT_TWICE(AOT_TWICE(text)))
 #define AOT_TIMES_32(text) AOT_TWICE(AOT_TWICE(AOT_TIMES_8(text)))
