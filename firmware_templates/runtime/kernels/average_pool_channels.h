@@ -17,15 +17,22 @@ AOT_INLINE struct aot_channel_sums aot_sum_channels(const struct aot_pool_2d *la
                                                     const struct aot_pixel_taps *taps) {
   struct aot_channel_sums sums = {0, 0};
   const int32_t channels = layer->input.channels;
-  for (int32_t row = taps->rows.first; row < taps->rows.end; ++row) {
-    const int32_t first = (taps->origin_y + row) * layer->input.width + taps->origin_x + taps->columns.first;
-    const int8_t *pixel = channel + first * channels;
-    for (int32_t column = taps->columns.first; column < taps->columns.end; ++column) {
-      const uint32_t word = aot_load4(pixel);
+  /* Rows of full width follow each other without a gap. */
+  const int32_t columns = taps->columns.end - taps->columns.first;
+  const int32_t joined = columns == layer->input.width;
+  const int32_t rows = taps->rows.end - taps->rows.first;
+  const int32_t run = joined ? rows * columns : columns;
+  int32_t pixel = (taps->origin_y + taps->rows.first) * layer->input.width + taps->origin_x + taps->columns.first;
+  for (int32_t row = 0; row < (joined ? 1 : rows); ++row) {
+    const int8_t *bytes = channel + pixel * channels;
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < run; ++i) {
+      const uint32_t word = aot_load4(bytes);
       sums.even = aot_add_even(sums.even, word);
       sums.odd = aot_add_odd(sums.odd, word);
-      pixel += channels;
+      bytes += channels;
     }
+    pixel += layer->input.width;
   }
   return sums;
 }

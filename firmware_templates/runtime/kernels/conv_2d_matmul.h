@@ -36,13 +36,18 @@ struct aot_window_place {
   int32_t column;
 };
 
+/* Words as long as they last; the C library's functions may be slow for a few bytes. */
 AOT_INLINE void aot_fill(int8_t *bytes, int32_t count, int32_t value) {
+  const uint32_t word = (uint32_t)(value & 0xff) * 0x01010101u;
+  for (; count >= 4; count -= 4) {
+    memcpy(bytes, &word, 4);
+    bytes += 4;
+  }
   for (int32_t i = 0; i < count; ++i) {
     bytes[i] = (int8_t)value;
   }
 }
 
-/* Copies words as long as they last; the C library's may be slow for a few bytes. */
 AOT_INLINE void aot_copy(int8_t *to, const int8_t *from, int32_t count) {
   for (; count >= 4; count -= 4) {
     memcpy(to, from, 4);
@@ -114,6 +119,10 @@ AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer,
   const int32_t run = layer->window.width * depth;
   int32_t a = (first->y * source->size.width + first->x) * depth;
   int32_t b = (second->y * source->size.width + second->x) * depth;
+  if (run == 4) {
+    (void)aot_widen_columns(wide, source->pixels + a, source->pixels + b, row, layer->window.height);
+    return;
+  }
   for (int32_t y = 0; y < layer->window.height; ++y) {
     wide = aot_widen_pair(wide, source->pixels + a, source->pixels + b, run);
     a += row;

@@ -198,9 +198,11 @@ AOT_INLINE void aot_depthwise_channel(const struct aot_depthwise_3x3 *layer, str
 #pragma GCC unroll 3
   for (int32_t row = 0; row < 3; ++row) {
     const int8_t *const w = constants->weights + 3 * row;
-    const int32_t factor = INT32_C(1) << constants->weight_shift;
-    job->weights[2 * row] = aot_pack(w[0] * factor, w[1] * factor);
-    job->weights[2 * row + 1] = aot_pack(w[1] * factor, w[2] * factor);
+    const uint32_t w0 = (uint32_t)w[0] << constants->weight_shift;
+    const uint32_t w1 = (uint32_t)w[1] << constants->weight_shift;
+    const uint32_t w2 = (uint32_t)w[2] << constants->weight_shift;
+    job->weights[2 * row] = aot_pack_low(w0, w1);
+    job->weights[2 * row + 1] = aot_pack_low(w1, w2);
   }
   job->plane = plane;
   job->plane_end = plane_end;
@@ -235,8 +237,8 @@ static AOT_NOINLINE __attribute__((unused)) void aot_depthwise_3x3(const struct 
   aot_word *const planes = (aot_word *)(void *)scratch;
   struct aot_spread_job spread = aot_spread_prepare(layer);
   struct aot_depthwise_job job = aot_depthwise_prepare(layer);
-  for (int32_t i = 0; i < 4 * plane_words; ++i) {
-    planes[i] = border;
+  for (int32_t i = 0; i < plane_words; ++i) {
+    planes[4 * i] = planes[4 * i + 1] = planes[4 * i + 2] = planes[4 * i + 3] = border;
   }
   for (int32_t first = 0; first < layer->output.height; first += layer->band) {
     const int32_t rows = aot_min(layer->band, layer->output.height - first);

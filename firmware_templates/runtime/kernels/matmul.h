@@ -48,17 +48,28 @@ AOT_INLINE int32_t aot_matmul_block_words(int32_t depth) { return depth + 4 * AO
 struct aot_matmul_run {
   const struct aot_matmul *layer;
   const aot_word *wide;
+  const uint32_t *whole_end; /* of the stream's blocks with 4 channels */
+  int32_t whole;             /* channels in them */
+  int32_t rest;              /* channels in one more block, 0 if there is none */
 #if AOT_DSP
   struct aot_matmul_job job;
 #endif
 };
 
-#if AOT_DSP
-AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
-                                                    int32_t rows) {
+AOT_INLINE struct aot_matmul_run aot_matmul_begin(const struct aot_matmul *layer, const aot_word *wide) {
   struct aot_matmul_run run;
   run.layer = layer;
   run.wide = wide;
+  run.rest = layer->channels % AOT_MATMUL_BLOCK;
+  run.whole = layer->channels - run.rest;
+  run.whole_end = layer->stream + run.whole / AOT_MATMUL_BLOCK * aot_matmul_block_words(layer->depth);
+  return run;
+}
+
+#if AOT_DSP
+AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
+                                                    int32_t rows) {
+  struct aot_matmul_run run = aot_matmul_begin(layer, wide);
   run.job.wide = wide;
   run.job.wide_end = wide + layer->depth / 2 * rows;
   run.job.finish = layer->finish;
@@ -82,9 +93,8 @@ AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *st
 #else
 AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
                                                     int32_t rows) {
-  const struct aot_matmul_run run = {layer, wide};
   (void)rows;
-  return run;
+  return aot_matmul_begin(layer, wide);
 }
 
 AOT_INLINE int8_t aot_matmul_output(uint32_t sum, const uint32_t *parameters, int32_t end_shift) {
@@ -141,21 +151,17 @@ AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *st
 /* All channels at `rows` positions: 1, whose widened activations follow each other, or 2, whose activations
  * lie side by side as aot_widen_pair() leaves them. */
 AOT_INLINE void aot_matmul_all(struct aot_matmul_run *run, int32_t rows, int8_t *first, int8_t *second) {
-  const int32_t block_words = aot_matmul_block_words(run->layer->depth);
-  const int32_t done = run->layer->channels / AOT_MATMUL_BLOCK * AOT_MATMUL_BLOCK;
-  const int32_t rest = run->layer->channels - done;
-  const uint32_t *const stream = run->layer->stream;
-  const uint32_t *const end = stream + done / AOT_MATMUL_BLOCK * block_words;
-  if (done != 0) {
-    aot_matmul_blocks(run, stream, end, rows, first, second);
+  if (run->whole != 0) {
+    aot_matmul_blocks(run, run->layer->stream, run->whole_end, rows, first, second);
   }
-  if (rest != 0) {
+  if (run->rest != 0) {
     int8_t tail[2][AOT_MATMUL_BLOCK];
-    aot_matmul_blocks(run, end, end + block_words, rows, tail[0], tail[1]);
-    for (int32_t i = 0; i < rest; ++i) {
-      first[done + i] = tail[0][i];
+    const uint32_t *const end = run->whole_end + aot_matmul_block_words(run->layer->depth);
+    aot_matmul_blocks(run, run->whole_end, end, rows, tail[0], tail[1]);
+    for (int32_t i = 0; i < run->rest; ++i) {
+      first[run->whole + i] = tail[0][i];
       if (rows == 2) {
-        second[done + i] = tail[1][i];
+        second[run->whole + i] = tail[1][i];
       }
     }
   }
