@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis strategies that draw models of one random layer, one strategy per operator.
+"""Hypothesis strategies that draw models of one random layer, at least one strategy per operator.
 
 Sizes, windows, paddings, strides, scales, zero points and activations are drawn; weights come from a drawn
 seed. Scales are chosen so that most outputs lie inside the int8 range, and now and then far from it.
@@ -20,6 +20,7 @@ from tests.tflite_builder import TfliteBuilder
 ZERO_POINTS = st.one_of(st.sampled_from([-128, -1, 0, 127]), st.integers(-128, 127))
 EXPONENTS = st.floats(-9, 1)
 ACTIVATIONS = st.sampled_from([0, 1, 2, 3])
+RELU = 1
 SAME, VALID = 0, 1
 
 
@@ -47,9 +48,24 @@ class Drawer:
     def scale(self) -> float:
         return float(np.float32(2.0 ** self.draw(EXPONENTS)))
 
-    def activation(self, shape: tuple[int, ...], scale: float | None = None) -> int:
+    def channels(self) -> int:
+        """A number of channels; kernels differ by whether it is a multiple of 4."""
+        return self.draw(st.one_of(st.integers(1, 9), st.sampled_from([4, 8, 12, 16])))
+
+    def activation(
+        self, shape: tuple[int, ...], scale: float | None = None, zero_point: int | None = None
+    ) -> int:
         """A tensor of activations with drawn quantisation."""
-        return self.model.tensor(shape, scale=scale or self.scale(), zero_point=self.draw(ZERO_POINTS))
+        if zero_point is None:
+            zero_point = self.draw(ZERO_POINTS)
+        return self.model.tensor(shape, scale=scale or self.scale(), zero_point=zero_point)
+
+    def fused(self) -> tuple[int, int]:
+        """A fused activation and the zero point of its output, most of them as converters make them."""
+        kind = self.draw(st.sampled_from(["relu", "none", "any"]))
+        if kind == "relu":
+            return RELU, -128
+        return 0 if kind == "none" else self.draw(ACTIVATIONS), self.draw(ZERO_POINTS)
 
     def output_scale(self, typical: float) -> float:
         """A scale at which values of a typical size fill the int8 range, a little, or not at all."""
@@ -57,8 +73,9 @@ class Drawer:
         return float(np.float32(typical / 40 * spread))
 
     def weights(self, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int8]]:
-        kind = self.draw(st.sampled_from(["any", "any", "sparse", "least", "greatest"]))
-        values = self.rng.integers(-128, 128, shape)
+        kind = self.draw(st.sampled_from(["any", "usual", "usual", "usual", "sparse", "least", "greatest"]))
+        # Converters do not use -128, and some kernels rely on that.
+        values = self.rng.integers(-127 if kind == "usual" else -128, 128, shape)
         if kind == "sparse":
             values *= self.rng.random(shape) < 0.2
         elif kind in {"least", "greatest"}:
@@ -95,8 +112,9 @@ class Drawer:
             operands.append(self.model.tensor((channels,), "INT32", scale=bias_scale, data=bias))
         elif opcode != "DEPTHWISE_CONV_2D" and self.draw(st.booleans()):
             operands.append(-1)
-        y = self.activation(output_shape, self.output_scale(typical))
-        self.model.operator(opcode, operands, [y], FusedActivationFunction=self.draw(ACTIVATIONS), **options)
+        fused, zero_point = self.fused()
+        y = self.activation(output_shape, self.output_scale(typical), zero_point)
+        self.model.operator(opcode, operands, [y], FusedActivationFunction=fused, **options)
         return self.model.build([x], [y])
 
 
@@ -131,21 +149,50 @@ def _layer(function: Callable[[Drawer], bytes]) -> SearchStrategy[LayerModel]:
 
 def _conv_2d(d: Drawer) -> bytes:
     image, window, output, options = windowed(d, dilated=True)
-    inputs, outputs = d.integer(1, 9), d.integer(1, 9)
+    inputs, outputs = d.channels(), d.channels()
     shapes = (1, *image, inputs), (outputs, *window, inputs), (1, *output, outputs)
     return d.weighted("CONV_2D", shapes, 0, **options)
 
 
 def _depthwise_conv_2d(d: Drawer) -> bytes:
     image, window, output, options = windowed(d, dilated=True)
-    inputs, multiplier = d.integer(1, 9), d.draw(st.sampled_from([1, 1, 2, 3]))
+    inputs, multiplier = d.channels(), d.draw(st.sampled_from([1, 1, 2, 3]))
     outputs = inputs * multiplier
     shapes = (1, *image, inputs), (1, *window, outputs), (1, *output, outputs)
     return d.weighted("DEPTHWISE_CONV_2D", shapes, 3, DepthMultiplier=multiplier, **options)
 
 
+def _conv_1x1(d: Drawer) -> bytes:
+    image = d.integer(1, 5), d.integer(1, 5)
+    inputs, outputs = d.draw(st.sampled_from([1, 3, 4, 8, 12, 16, 20, 64, 68, 72, 136])), d.integer(1, 20)
+    shapes = (1, *image, inputs), (outputs, 1, 1, inputs), (1, *image, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=VALID, StrideH=1, StrideW=1)
+
+
+def _first_conv(d: Drawer) -> bytes:
+    # Few channels, and an output so large beside them that the input is copied with its border.
+    image, window = (d.integer(4, 12), d.integer(4, 12)), (d.integer(2, 5), d.integer(2, 5))
+    stride, inputs, outputs = d.integer(1, 2), d.integer(1, 3), d.draw(st.sampled_from([8, 12, 15]))
+    output = tuple(-(-size // stride) for size in image)
+    shapes = (1, *image, inputs), (outputs, *window, inputs), (1, *output, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=SAME, StrideH=stride, StrideW=stride)
+
+
+def _depthwise_3x3(d: Drawer) -> bytes:
+    padding = d.draw(st.sampled_from([SAME, SAME, VALID]))
+    least = 1 if padding == SAME else 3
+    # Rows of several tiles; images so high that they are computed in bands.
+    image = d.integer(least, d.draw(st.sampled_from([8, 8, 40]))), d.integer(least, 16)
+    output = image if padding == SAME else (image[0] - 2, image[1] - 2)
+    channels = d.draw(st.sampled_from([4, 4, 8]))
+    shapes = (1, *image, channels), (1, 3, 3, channels), (1, *output, channels)
+    options = {"Padding": padding, "StrideH": 1, "StrideW": 1}
+    return d.weighted("DEPTHWISE_CONV_2D", shapes, 3, DepthMultiplier=1, **options)
+
+
 def _fully_connected(d: Drawer) -> bytes:
-    rows, inputs, outputs = d.draw(st.sampled_from([1, 1, 3])), d.integer(1, 40), d.integer(1, 20)
+    rows, outputs = d.draw(st.sampled_from([1, 1, 3])), d.integer(1, 20)
+    inputs = d.draw(st.one_of(st.integers(1, 40), st.sampled_from([64, 72, 130, 200])))
     shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
     return d.weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True)
 
@@ -153,7 +200,7 @@ def _fully_connected(d: Drawer) -> bytes:
 def _pool(opcode: str) -> Callable[[Drawer], bytes]:
     def pool(d: Drawer) -> bytes:
         image, window, output, options = windowed(d, dilated=False)
-        channels, scale, zero_point = d.integer(1, 9), d.scale(), d.draw(ZERO_POINTS)
+        channels, scale, zero_point = d.channels(), d.scale(), d.draw(ZERO_POINTS)
         x = d.model.tensor((1, *image, channels), scale=scale, zero_point=zero_point)
         y = d.model.tensor((1, *output, channels), scale=scale, zero_point=zero_point)
         options |= {"FilterHeight": window[0], "FilterWidth": window[1]}
@@ -186,8 +233,9 @@ def _add(d: Drawer) -> bytes:
         d.model.operator("RESHAPE", [computed], [other])
     inputs = [computed, other] if d.draw(st.booleans()) else [other, computed]
     out_shape = (1, *shape) if kind == "reshaped" else shape
-    y = d.activation(out_shape, d.output_scale(40 * d.scale()))
-    d.model.operator("ADD", inputs, [y], FusedActivationFunction=d.draw(ACTIVATIONS))
+    fused, zero_point = d.fused()
+    y = d.activation(out_shape, d.output_scale(40 * d.scale()), zero_point)
+    d.model.operator("ADD", inputs, [y], FusedActivationFunction=fused)
     return d.model.build([computed], [y])
 
 
@@ -255,7 +303,10 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "ADD": _layer(_add),
     "AVERAGE_POOL_2D": _layer(_pool("AVERAGE_POOL_2D")),
     "CONV_2D": _layer(_conv_2d),
+    "CONV_2D 1x1": _layer(_conv_1x1),
+    "CONV_2D first": _layer(_first_conv),
     "DEPTHWISE_CONV_2D": _layer(_depthwise_conv_2d),
+    "DEPTHWISE_CONV_2D 3x3": _layer(_depthwise_3x3),
     "FULLY_CONNECTED": _layer(_fully_connected),
     "MAX_POOL_2D": _layer(_pool("MAX_POOL_2D")),
     "MEAN": _layer(_mean),

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import tempfile
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from mcu_ser.aot.compile import compile_model
 from tests.native_models import NativeModels
 from tests.random_layers import LAYERS
 
-# One program per example: the compiler is asked once for a dozen models.
+# One program per example: the compiler is asked once for a dozen models. MCU_SER_PROGRAMS=100 asks for more.
 MODELS_PER_PROGRAM = 14
-PROGRAMS = 3
+PROGRAMS = int(os.environ.get("MCU_SER_PROGRAMS", "3"))
 
 
 def _samples(shape, rng):
@@ -25,7 +26,7 @@ def _samples(shape, rng):
     return [kind.astype(np.int8) for kind in (walk, *ends, *noise)]
 
 
-@pytest.mark.parametrize("opcode", sorted(LAYERS))
+@pytest.mark.parametrize("kind", sorted(LAYERS))
 @settings(
     max_examples=PROGRAMS,
     # Shrinking would compile hundreds of programs; the failing model is named instead.
@@ -33,10 +34,10 @@ def _samples(shape, rng):
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
-def test_layer_gives_the_bytes_of_the_oracle(opcode, data):
-    drawn = data.draw(st.lists(LAYERS[opcode], min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
+def test_layer_gives_the_bytes_of_the_oracle(kind, data):
+    drawn = data.draw(st.lists(LAYERS[kind], min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
     files = [model.file for model in drawn]
-    models = [compile_model(file, f"{opcode} {number}") for number, file in enumerate(files)]
+    models = [compile_model(file, f"{kind} {number}") for number, file in enumerate(files)]
     rng = np.random.default_rng(0)
     requests = [(i, sample) for i, model in enumerate(models) for sample in _samples(model.input.shape, rng)]
     with tempfile.TemporaryDirectory() as directory:

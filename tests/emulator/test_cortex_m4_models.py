@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,7 +62,8 @@ def _run_on_cortex_m4(models, samples, directory, flags):
 
 @pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is not installed")
 @settings(
-    max_examples=2,
+    # MCU_SER_PROGRAMS=100 asks for more.
+    max_examples=int(os.environ.get("MCU_SER_PROGRAMS", "2")),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
@@ -69,8 +71,8 @@ def _run_on_cortex_m4(models, samples, directory, flags):
 @given(data=st.data())
 def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, tmp_path_factory):
     drawn = [
-        data.draw(st.lists(LAYERS[opcode], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
-        for opcode in sorted(LAYERS)
+        data.draw(st.lists(LAYERS[kind], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
+        for kind in sorted(LAYERS)
     ]
     files = [model.file for models in drawn for model in models]
     models = [compile_model(file) for file in files]

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from mcu_ser.aot.compile import compile_model
+from tests.random_layers import LAYERS
+from tests.tflite_builder import TfliteBuilder
+
+# What the random layers, with which the kernels are held against the oracle, must reach: kernel, way from
+# sums to int8, and what else decides about the code that runs.
+REACHED = {
+    "ADD": {"aot_add", "aot_add_elements"},
+    "AVERAGE_POOL_2D": {"aot_average_pool_2d", "aot_average_pool_channels"},
+    "CONV_2D": {
+        "aot_conv_2d",
+        "aot_conv_2d_matmul AOT_FINISH_PAIR_SHIFTED",
+        "aot_conv_2d_matmul AOT_FINISH_PAIR_SIGNED",
+    },
+    "CONV_2D 1x1": {"aot_rows_matmul AOT_FINISH_PAIR_SHIFTED", "aot_rows_matmul AOT_FINISH_PAIR_SIGNED"},
+    "CONV_2D first": {
+        "aot_conv_2d_matmul AOT_FINISH_PAIR_SHIFTED copied",
+        "aot_conv_2d_matmul AOT_FINISH_PAIR_SIGNED copied",
+    },
+    "DEPTHWISE_CONV_2D": {"aot_depthwise_conv_2d"},
+    "DEPTHWISE_CONV_2D 3x3": {
+        "aot_depthwise_3x3 AOT_DEPTHWISE_NARROW_SHIFTED",
+        "aot_depthwise_3x3 AOT_DEPTHWISE_NARROW_SIGNED",
+        "aot_depthwise_3x3 AOT_DEPTHWISE_WIDE_SHIFTED",
+        "aot_depthwise_3x3 AOT_DEPTHWISE_WIDE_SIGNED",
+        "aot_depthwise_3x3 AOT_DEPTHWISE_WIDE_SHIFTED bands",
+    },
+    "FULLY_CONNECTED": {
+        "aot_fully_connected",
+        "aot_fully_connected_matmul AOT_FINISH_SINGLE_SHIFTED",
+        "aot_fully_connected_matmul AOT_FINISH_SINGLE_SIGNED",
+        "aot_rows_matmul AOT_FINISH_PAIR_SHIFTED",
+        "aot_rows_matmul AOT_FINISH_PAIR_SIGNED",
+    },
+}
+
+
+def _variant(model):
+    """The kernel of the model's last layer and the variant of it."""
+    source = model.sources["aot_model.c"]
+    finish = re.findall(r"AOT_\w+_(?:SHIFTED|SIGNED)", source)
+    copied = ["copied"] if ".copied = 1" in source else []
+    band = re.search(r"\.band = (\d+)", source)
+    bands = ["bands"] if band and int(band.group(1)) < model.layers[-1].output_shape[1] else []
+    return " ".join([model.layers[-1].kernel, *finish[-1:], *copied, *bands])
+
+
+@pytest.mark.parametrize("kind", REACHED)
+def test_random_layers_reach_every_kernel(kind):
+    reached = set()
+
+    @settings(
+        max_examples=200,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+    )
+    @given(LAYERS[kind])
+    def draw(layer):
+        reached.add(_variant(compile_model(layer.file)))
+
+    draw()
+    assert REACHED[kind] <= reached
+
+
+def _matrix(data, *, scale=64.0, bias=None, zero_point=-128, activation=1, weight_scale=1.0):
+    model = TfliteBuilder()
+    data = np.asarray(data)
+    x = model.tensor((1, data.shape[1]), scale=1.0)
+    w = model.tensor(data.shape, scale=weight_scale, data=data)
+    operands = [x, w]
+    if bias is not None:
+        operands.append(model.tensor((len(bias),), "INT32", scale=1.0, data=bias))
+    y = model.tensor((1, data.shape[0]), scale=scale, zero_point=zero_point)
+    model.operator("FULLY_CONNECTED", operands, [y], FusedActivationFunction=activation)
+    return _variant(compile_model(model.build([x], [y])))
+
+
+SHIFTED = "aot_fully_connected_matmul AOT_FINISH_SINGLE_SHIFTED"
+SIGNED = "aot_fully_connected_matmul AOT_FINISH_SINGLE_SIGNED"
+PLAIN = "aot_fully_connected"
+
+
+def test_a_relu_is_shifted_and_others_are_signed():
+    weights = np.full((4, 8), 3)
+    assert _matrix(weights) == SHIFTED
+    # Ties of negative sums matter as soon as the zero point is not the least output.
+    assert _matrix(weights, zero_point=-127, activation=0) == SIGNED
+    assert _matrix(weights, zero_point=0, activation=0) == SIGNED
+    # A ReLU whose zero point is not -128 clamps at it.
+    assert _matrix(weights, zero_point=5, activation=1) == SHIFTED
+
+
+def test_a_weight_that_cannot_lend_makes_the_layer_plain():
+    lending = [[-1] * 8, [-128] * 8]
+    assert _matrix(lending) == PLAIN
+    assert _matrix([[1] * 8, [-128] * 8]) == SHIFTED
+    assert _matrix([[-128] * 8, [-1] * 8]) == SHIFTED
+
+
+def test_the_sum_of_a_second_channel_must_keep_24_bits():
+    def with_bias(first, second):
+        return _matrix(np.full((2, 8), 127), bias=[first, second], scale=2.0**16)
+
+    limit = (1 << 23) - 1 - 127 * 8 * 127
+    assert with_bias(0, limit) == SHIFTED
+    assert with_bias(0, limit + 1) == PLAIN
+    assert with_bias(limit + 1, 0) == SHIFTED
+
+
+def test_factors_of_one_and_more_make_the_layer_plain():
+    weights = np.ones((4, 8))
+    assert _matrix(weights, scale=1.0) == PLAIN
+    assert _matrix(weights, scale=0.25) == PLAIN
+
+
+def test_a_channel_with_one_possible_output_needs_no_condition():
+    # A channel that pruning has left dead, with a bias out of all proportion.
+    weights = np.stack([np.ones(8), np.zeros(8)])
+    assert _matrix(weights, bias=[0, 1 << 30], weight_scale=[1.0, 1e-9]) == SHIFTED
+
+
+def test_a_matrix_that_would_waste_flash_is_plain():
+    assert _matrix(np.ones((1, 300)), scale=2.0**9) == SHIFTED
+    assert _matrix(np.ones((1, 400)), scale=2.0**9) == PLAIN
