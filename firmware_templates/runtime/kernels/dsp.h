@@ -16,8 +16,9 @@
 #define AOT_DSP 0
 #endif
 
-/* A function that is assembly from end to end. */
-#define AOT_NAKED static __attribute__((naked, noinline, unused))
+/* A function that is assembly from end to end. Aligned, because addresses relative to the program counter
+ * count from a multiple of 4, and functions built for size may start between two. */
+#define AOT_NAKED static __attribute__((naked, noinline, unused, aligned(4)))
 #define AOT_TEXT_(text) #text
 #define AOT_TEXT(text) AOT_TEXT_(text)
 

@@ -120,14 +120,18 @@ AOT_INLINE void aot_matmul_two_outputs(uint32_t low, uint32_t both, const uint32
 /* One block at one of `rows` positions, whose widened activations lie word by word side by side. */
 AOT_INLINE void aot_matmul_block(const struct aot_matmul *layer, const uint32_t *stream, const aot_word *wide,
                                  int32_t rows, int8_t *output) {
+  const int32_t depth = layer->depth;
   const uint32_t *const weights = stream + 4;
-  const uint32_t *const parameters = weights + layer->depth;
+  const uint32_t *const parameters = weights + depth;
   uint32_t a = stream[0], ab = stream[1], c = stream[2], cd = stream[3];
-  for (int32_t i = 0; i < layer->depth; i += 2) {
-    ab = aot_dual_mac(weights[i], *wide, ab);
-    cd = aot_dual_mac(weights[i + 1], *wide, cd);
-    a = aot_dual_mac(aot_widen_even(weights[i]), *wide, a);
-    c = aot_dual_mac(aot_widen_even(weights[i + 1]), *wide, c);
+#pragma GCC unroll 2
+  for (int32_t i = 0; i < depth; i += 2) {
+    const int32_t x0 = aot_low(*wide), x1 = aot_high(*wide);
+    const uint32_t w = weights[i], v = weights[i + 1];
+    ab += (uint32_t)(aot_low(w) * x0) + (uint32_t)(aot_high(w) * x1);
+    cd += (uint32_t)(aot_low(v) * x0) + (uint32_t)(aot_high(v) * x1);
+    a += (uint32_t)((int8_t)(uint8_t)w * x0) + (uint32_t)((int8_t)(uint8_t)(w >> 16) * x1);
+    c += (uint32_t)((int8_t)(uint8_t)v * x0) + (uint32_t)((int8_t)(uint8_t)(v >> 16) * x1);
     wide += rows;
   }
   aot_matmul_two_outputs(a, ab, parameters, layer->finish, output);

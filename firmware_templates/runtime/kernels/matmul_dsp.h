@@ -37,9 +37,8 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
   job->repeats = count > steps;
 }
 
-#define AOT_TWICE(text) text text
-#define AOT_TIMES_8(text) AOT_TWICE(AOT_TWICE(AOT_TWICE(text)))
-#define AOT_TIMES_32(text) AOT_TWICE(AOT_TWICE(AOT_TIMES_8(text)))
+/* A chain of equal steps, written once. */
+#define AOT_CHAIN(steps, step) "1: .rept " AOT_TEXT(steps) "\n\t" step ".endr\n\t"
 
 #define AOT_CHAIN_BEGIN           \
   "push {r4-r11, lr}\n\t"         \
@@ -85,10 +84,10 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
   "smlad r8, r3, r4, r8\n\t"          \
   "smlad r12, r3, r5, r12\n\t"
 
-#define AOT_PAIR_STEPS 32u
+#define AOT_PAIR_STEPS 32
 
 AOT_NAKED void aot_matmul_pair_chain(void) {
-  __asm__ volatile(AOT_CHAIN_BEGIN AOT_PAIR_START "1:\n\t" AOT_TIMES_32(AOT_PAIR_STEP) AOT_CHAIN_END);
+  __asm__ volatile(AOT_CHAIN_BEGIN AOT_PAIR_START AOT_CHAIN(AOT_PAIR_STEPS, AOT_PAIR_STEP) AOT_CHAIN_END);
 }
 
 #define AOT_PAIR_FINISH_BEGIN           \
@@ -189,10 +188,10 @@ AOT_NAKED void aot_pair_signed(void) {
   AOT_SINGLE_HALF_STEP("r6", "r7")      \
   AOT_SINGLE_HALF_STEP("r8", "r9")
 
-#define AOT_SINGLE_STEPS 8u
+#define AOT_SINGLE_STEPS 8
 
 AOT_NAKED void aot_matmul_single_chain(void) {
-  __asm__ volatile(AOT_CHAIN_BEGIN AOT_SINGLE_START "1:\n\t" AOT_TIMES_8(AOT_SINGLE_STEP) AOT_CHAIN_END);
+  __asm__ volatile(AOT_CHAIN_BEGIN AOT_SINGLE_START AOT_CHAIN(AOT_SINGLE_STEPS, AOT_SINGLE_STEP) AOT_CHAIN_END);
 }
 
 #define AOT_SINGLE_FINISH_BEGIN         \
