@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ahead-of-time engine on the emulated Cortex-M4: .venv/bin/python tools/bench_engines.py [MODEL...].
+
+Every model (default: all of ../shared/models) becomes a firmware, runs random samples on the emulated board,
+and must give the bytes of the oracle. Printed are instructions per inference, flash by part and RAM, beside
+what TFLite-Micro takes for the same model on the same emulated core. Exits with 1 if a byte differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcu_ser.board import load_board
+from mcu_ser.generate.project import generate
+from mcu_ser.toolchain.build import build
+from mcu_ser.toolchain.firmware_parts import Part, find_parts
+from mcu_ser.verify.check import check
+from mcu_ser.verify.samples import random_samples
+
+MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+BOARD = "netduinoplus2"
+
+
+@dataclass(frozen=True)
+class Tflm:
+    """A model on TFLite-Micro: instructions per inference, and bytes of its firmware.
+
+    `code_bytes` are code and read-only data without the model, `ram_bytes` arena, data and stack.
+    """
+
+    instructions: int
+    code_bytes: int
+    model_bytes: int
+    ram_bytes: int
+
+
+# TFLite-Micro 90b983c2b with CMSIS-NN 4ab83cc3c, gcc 12.2, QEMU 7.2 netduinoplus2: instructions as the mean
+# of 6 inputs, the rest of a firmware of interpreter, int8 kernels that the model needs, and a serial loop.
+TFLM = {
+    "kws_ref_model": Tflm(7_698_000, 52_904, 53_936, 24_740),
+    "ic_resnet_int8": Tflm(29_864_000, 50_708, 98_496, 56_916),
+    "ad01_int8": Tflm(583_000, 27_568, 276_976, 4_148),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model took; `report` is the document of report.json."""
+
+    name: str
+    report: dict[str, Any]
+    model_bytes: int
+    code_bytes: int
+    layers_bytes: int
+
+    @property
+    def instructions(self) -> int:
+        return int(self.report["instructions"]["median"])
+
+
+def measure(model: Path, samples: int, optimization: str | None, directory: Path) -> Result:
+    """Generate, build and run one model."""
+    project = generate(model, load_board(BOARD), "aot", directory / model.stem)
+    if optimization:
+        lists = project.root / "CMakeLists.txt"
+        lists.write_text(lists.read_text().replace('"-O2" CACHE', f'"{optimization}" CACHE'))
+    built = build(project)
+    parts = find_parts(built.elf)
+    assert parts is not None, "the linker always writes a map"
+    report = check(project, random_samples(samples, 1, project.input), directory / f"{model.stem}-report")
+    weights = parts.flash[Part.MODEL]
+    total = int(report.document["flash_bytes"])
+    return Result(model.stem, report.document, weights, total - weights, parts.flash[Part.KERNELS])
+
+
+def show(result: Result) -> None:
+    """Print one line, and one for TFLite-Micro where its figures are known."""
+    report = result.report
+    print(
+        f"{result.name:20} {result.instructions:12,} {result.model_bytes:9,} {result.code_bytes:9,} "
+        f"{result.layers_bytes:9,} {report['ram_bytes']:9,}   {report['identical']} of {report['samples']}"
+    )
+    tflm = TFLM.get(result.name)
+    if tflm:
+        print(
+            f"{'  TFLM + CMSIS-NN':20} {tflm.instructions:12,} {tflm.model_bytes:9,} {tflm.code_bytes:9,} "
+            f"{'':9} {tflm.ram_bytes:9,}"
+        )
+        print(
+            f"{'  ratio':20} {result.instructions / tflm.instructions:12.3f} "
+            f"{result.model_bytes / tflm.model_bytes:9.3f} {result.code_bytes / tflm.code_bytes:9.3f}"
+        )
+
+
+def main() -> int:
+    """Measure every model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", type=Path, help=".tflite files, or folders of them")
+    parser.add_argument("--samples", type=int, default=6, help="random samples per model (default 6)")
+    parser.add_argument("--optimization", metavar="FLAG", help="instead of -O2, e.g. -Os")
+    arguments = parser.parse_args()
+    given = arguments.models or [MODELS]
+    models = [path for item in given for path in (sorted(item.glob("*.tflite")) if item.is_dir() else [item])]
+    if not models:
+        parser.error(f"no .tflite in {', '.join(map(str, given))}")
+    columns = ("instructions", 12), ("weights", 9), ("code", 9), ("of layers", 9), ("RAM", 9)
+    print(f"{'model':20}", *(f"{name:>{width}}" for name, width in columns), "  identical")
+    results = []
+    with tempfile.TemporaryDirectory() as directory:
+        for model in models:
+            results.append(measure(model, arguments.samples, arguments.optimization, Path(directory)))
+            show(results[-1])
+    ratios = [r.instructions / TFLM[r.name].instructions for r in results if r.name in TFLM]
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        print(f"instructions, geometric mean of the ratios: {mean:.3f}")
+    return 0 if all(r.report["identical"] == r.report["samples"] for r in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
