@@ -19,7 +19,7 @@ from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
 from mcu_ser.errors import DeviceFaultError
 from mcu_ser.generate.byte_arrays import estimate_arena
-from mcu_ser.generate.fit import INTERPRETER_BYTES
+from mcu_ser.generate.fit import interpreter_bytes
 from mcu_ser.generate.project import Project
 from mcu_ser.tflm.runtime_support import CURRENT_TFLM
 from mcu_ser.toolchain.footprint import measure
@@ -138,7 +138,8 @@ def read_json(path):
 def assert_inspect_counts_enough_flash(path):
     """What is said to fit must link: model, interpreter and the board's reserve hold the whole firmware."""
     project = Project.load(path)
-    counted = len(project.model_path.read_bytes()) + INTERPRETER_BYTES
+    model = project.model_path.read_bytes()
+    counted = len(model) + interpreter_bytes(read_model(model))
     built = measure(project.elf_path, project.board).flash_bytes
     assert built <= counted + project.board.budget.flash_reserve_bytes
 

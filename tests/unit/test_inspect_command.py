@@ -9,8 +9,11 @@ import pytest
 from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli import inspect
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
-from mcu_ser.generate.fit import INTERPRETER_BYTES
+from mcu_ser.generate.fit import INTERPRETER_BYTES, OPERATOR_KIND_BYTES
 from tests.tflite_builder import TfliteBuilder
+
+# What the interpreter takes for a model of one kind of operator.
+ONE_OPERATOR_BYTES = INTERPRETER_BYTES + OPERATOR_KIND_BYTES
 
 
 def _model(elements=4, opcode="FULLY_CONNECTED"):
@@ -42,7 +45,7 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         "arena   8 B as planned by engine aot, 0.0% above the lower bound of 8 B",
         "engine aot:\n  flash 21 B for the weights, most at layer 0, FULLY_CONNECTED [red]layer/",
         "  RAM   8 B for the arena, planned, most at layer 0, FULLY_CONNECTED",
-        f"engine tflm, TFLite-Micro:\n  flash {len(_model()) + INTERPRETER_BYTES} B for the model and the "
+        f"engine tflm, TFLite-Micro:\n  flash {len(_model()) + ONE_OPERATOR_BYTES} B for the model and the "
         "interpreter, most at layer 0",
         "takes, of what the board has for it beside runtime, kernels and stack.\nnext: mcu-ser generate",
         "--board netduinoplus2 --engine aot --out PROJECT",
@@ -94,7 +97,7 @@ def test_json_is_one_document(tmp_path, capsys):
     assert rows["netduinoplus2", "aot"]["fits"] is True
     assert rows["netduinoplus2", "aot"]["flash_bytes"] == 21
     assert rows["netduinoplus2", "aot"]["arena_region"] == "RAM"
-    assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model()) + INTERPRETER_BYTES
+    assert rows["netduinoplus2", "tflm"]["flash_bytes"] == len(_model()) + ONE_OPERATOR_BYTES
     assert rows["netduinoplus2", "tflm"]["arena_basis"] == "estimated"
     assert (rows["host", "tflm"]["available"], rows["host", "tflm"]["fits"]) == (False, False)
 
