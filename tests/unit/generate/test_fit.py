@@ -83,7 +83,7 @@ def test_the_interpreter_needs_the_model_as_it_is_and_an_estimated_arena():
     needs = tflm_needs(requirements, graph)
     assert (needs.engine, needs.arena_basis) == ("tflm", "estimated")
     assert needs.flash_bytes == len(model) + interpreter_bytes(graph)
-    # Measured: 33,408 B beside a model of FULLY_CONNECTED alone (ad01_int8); 32,768 B of them are the reserve.
+    # Measured: 33,408 B beside a model of FULLY_CONNECTED alone (ad01_int8), 32,768 B of it the reserve.
     assert interpreter_bytes(graph) >= 33_408 - 32_768
     assert needs.arena_bytes == requirements.arena_bytes
     assert needs.flash_layer == "layer 1, FULLY_CONNECTED heavy"
