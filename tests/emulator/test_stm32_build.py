@@ -83,7 +83,7 @@ def test_memory_of_the_board_ends_the_link(tmp_path: Path) -> None:
         ("bytes: 1048576", "bytes: 4096"),
         ("flash_reserve_bytes: 32768", "flash_reserve_bytes: 0"),
         ("bytes: 131072", "bytes: 9000"),
-        ("arena_bytes: 114688", "arena_bytes: 256\n  data_bytes: 0"),
+        ("arena_bytes: 114688", "arena_bytes: 512\n  data_bytes: 0"),
     ):
         text = text.replace(old, new)
     board = parse_board(text, Path("small.yaml"))
@@ -93,7 +93,7 @@ def test_memory_of_the_board_ends_the_link(tmp_path: Path) -> None:
     message = str(caught.value)
     found = re.fullmatch(
         r"netduinoplus2: the firmware is (\d+) B too big for the (flash|RAM) "
-        r"\(largest: (\w+) \d+ B, \w+ \d+ B, \w+ \d+ B\), limit (4096|9000) B; "
+        r"\(largest: ([\w.]+) \d+ B, [\w.]+ \d+ B, [\w.]+ \d+ B\), limit (4096|9000) B; "
         r"try: a smaller model, or a board with more (flash|RAM)",
         message,
     )

@@ -10,7 +10,8 @@
 
 #include "kernel.h"
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(AOT_NO_DSP)
+/* Without optimisation the compiler leaves too few registers for the assembly. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(AOT_NO_DSP)
 #define AOT_DSP 1
 #else
 #define AOT_DSP 0
