@@ -102,7 +102,8 @@ def test_a_wrong_weight_in_one_of_them_fails(native, tmp_path, capsys):
     source = project / "src" / "model" / "aot_weights.c"
     head, brace, numbers = source.read_text().rpartition("= {")
     first, comma, rest = numbers.partition(",")
-    source.write_text(f"{head}{brace}\n  {-int(first) or 1}{comma}{rest}")
+    # The first word of the last layer: a bias.
+    source.write_text(f"{head}{brace}\n  {int(first, 16) ^ 1 << 20:#x}{comma}{rest}")
     assert main(["build", str(project)]) == 0
     assert main(["compare", str(native.root), str(project), "--random", "16", "--out", str(tmp_path)]) == 1
     document = json.loads((tmp_path / "compare.json").read_text())

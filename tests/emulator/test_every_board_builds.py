@@ -118,7 +118,7 @@ def test_region_that_is_too_small_is_named(tmp_path: Path) -> None:
     text = load_board("stm32f407g_disc1").yaml_text
     for old, new in (
         ("bytes: 131072", "bytes: 2048"),
-        ("arena_bytes: 122880", "arena_bytes: 256\n  data_bytes: 0"),
+        ("arena_bytes: 122880", "arena_bytes: 512\n  data_bytes: 0"),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
