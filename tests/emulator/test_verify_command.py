@@ -83,10 +83,9 @@ def test_one_wrong_weight_is_a_failed_check(host_project, tmp_path, capsys):
     shutil.copytree(host_project, project, ignore=shutil.ignore_patterns("build"))
     weights = project / "src" / "model" / "aot_weights.c"
     text = weights.read_text()
-    # The first number of the last weight array, sign flipped: as a stray bit in flash would.
-    start = text.rindex("= {") + 3
-    number = re.compile(r"-?\d+").search(text, start)
-    flipped = str(-int(number.group()) or 1)
+    # A bit of the first word of the last layer, a bias: as a stray bit in flash would.
+    number = re.compile(r"0x[0-9a-f]{8}").search(text, text.rindex("= {"))
+    flipped = f"{int(number.group(), 16) ^ 1 << 20:#x}"
     weights.write_text(text[: number.start()] + flipped + text[number.end() :])
     assert main(["build", str(project)]) == 0
     assert verify(project, tmp_path / "report", "--random", 16) == 1
