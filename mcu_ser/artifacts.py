@@ -203,6 +203,11 @@ class RunDir:
         """Test set of the int8 model: npz of x (int8), y, labels, ids."""
         return self.root / "convert" / "samples.npz"
 
+    @property
+    def front_end(self) -> Path:
+        """The integer front end of model.tflite, samples to int8 input: JSON. None for float64 features."""
+        return self.root / "convert" / "front_end.json"
+
     def metrics(self, stage: str) -> Path:
         """Figures of a stage (JSON)."""
         return self.root / stage / "metrics.json"

@@ -93,8 +93,13 @@ class CorporaRecipe(_Stage):
 
 
 class FeaturesRecipe(_Stage):
-    """Log-mel spectrogram at 16 kHz, window 512, hop 256 samples."""
+    """Log-mel spectrogram at 16 kHz."""
 
+    arithmetic: Literal["integer", "float64"] = Field(
+        default="integer", description="integer is what devices compute; float64 is for comparison alone"
+    )
+    window_samples: int = Field(default=512, ge=128, le=512)
+    hop_samples: int = Field(default=256, ge=64, le=512)
     mels: int = Field(default=40, ge=4, le=128)
     frames: int = Field(default=128, ge=8, le=1024)
     min_hz: float = Field(default=60.0, ge=0)
@@ -110,6 +115,12 @@ class FeaturesRecipe(_Stage):
     def _band_is_not_empty(self) -> FeaturesRecipe:
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz {self.min_hz} is not below max_hz {self.max_hz}")
+        return self
+
+    @model_validator(mode="after")
+    def _every_sample_is_in_a_frame(self) -> FeaturesRecipe:
+        if self.hop_samples > self.window_samples:
+            raise ValueError(f"hop_samples {self.hop_samples} is above window_samples {self.window_samples}")
         return self
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns float features into the int8 values of a model's input tensor, and back, for host and device alike.
 
-This is the one definition of float -> int8 in the project: the test set, the verification samples and the
-device's front end all use it.
+This is the one definition of float -> int8 in the project. Features of the integer front end are integers
+from the first to the last and never pass here: `mcu_ser.features.front_end` is theirs.
 """
 
 from __future__ import annotations

@@ -15,9 +15,13 @@ from mcu_ser.compress.qat import load_weights, quantization_aware
 from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.model_file import check_model_file, read_model_file
 from mcu_ser.convert.oracle import Oracle
-from mcu_ser.convert.quantization import dequantize, quantize
+from mcu_ser.convert.quantization import Quantization, dequantize, quantize
 from mcu_ser.convert.to_tflite import to_tflite
 from mcu_ser.errors import ConfigError
+from mcu_ser.features.feature_set import FeatureSet
+from mcu_ser.features.front_end import FrontEnd
+from mcu_ser.features.integer_log_mel import level_values
+from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
 from mcu_ser.train.evaluate import score
 from mcu_ser.train.fit import make_reproducible, predict
@@ -60,7 +64,8 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
 
     oracle = Oracle(model, "model.tflite")
     entrance = oracle.input_quantization
-    x = quantize(target.test.clips.x[..., None], entrance.scale, entrance.zero_point)
+    front_end = _front_end(run_dir, recipe, entrance)
+    x = _int8_input(run_dir, front_end, target.test, entrance)
     document = {
         "model_sha256": sha256_hex(model),
         "samples": len(x),
@@ -71,8 +76,10 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
     write_bytes(run_dir.tflite, model)
     with replaced_file(run_dir.samples) as temporary:
         np.savez(temporary, x=x, y=target.test.clips.y, labels=np.array(target.labels), ids=target.test.ids)
+    if front_end:
+        front_end.save(run_dir.front_end)
     write_text(run_dir.metrics(STAGE), canonical_json(document))
-    _record(run_dir, recipe)
+    _record(run_dir, recipe, has_front_end=front_end is not None)
     return document
 
 
@@ -83,6 +90,24 @@ def _load_models(run_dir: RunDir) -> dict[str, Any]:
     aware = quantization_aware(pruned)
     load_weights(aware, run_dir.require(run_dir.qat_weights, "compress"))
     return {"float": trained, "pruned": pruned, "qat": aware}
+
+
+def _front_end(run_dir: RunDir, recipe: Recipe, entrance: Quantization) -> FrontEnd | None:
+    """The model's front end; None if its features are of float64, which no device computes."""
+    if recipe.features.arithmetic == "float64":
+        return None
+    normalization = Normalization.load(run_dir.normalization)
+    return FrontEnd.folded(recipe.features, normalization, entrance.scale, entrance.zero_point)
+
+
+def _int8_input(
+    run_dir: RunDir, front_end: FrontEnd | None, test: Part, entrance: Quantization
+) -> NDArray[np.int8]:
+    """The test set as the model's input, int8 (n, frames, mels, 1): what a device's front end gives."""
+    if front_end is None:
+        return quantize(test.clips.x[..., None], entrance.scale, entrance.zero_point)
+    features = FeatureSet.load(run_dir.target_features).part("test")
+    return front_end.quantized(level_values(features.x, front_end.spec))[..., None]
 
 
 def _scores(probabilities: NDArray[np.float32], test: Part) -> dict[str, Any]:
@@ -108,7 +133,8 @@ def _int8(oracle: Oracle, model: bytes, x: NDArray[np.int8], test: Part, track: 
     return document
 
 
-def _record(run_dir: RunDir, recipe: Recipe) -> None:
+def _record(run_dir: RunDir, recipe: Recipe, *, has_front_end: bool) -> None:
+    front_end = [run_dir.front_end] if has_front_end else []
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,
@@ -120,6 +146,6 @@ def _record(run_dir: RunDir, recipe: Recipe) -> None:
             run_dir.pruned_model,
             run_dir.qat_weights,
         ],
-        wrote=[run_dir.tflite, run_dir.samples, run_dir.metrics(STAGE)],
+        wrote=[run_dir.tflite, run_dir.samples, *front_end, run_dir.metrics(STAGE)],
         versions=versions(),
     )

@@ -11,7 +11,9 @@ import numpy as np
 
 from mcu_ser.artifacts import replaced_file
 from mcu_ser.errors import ConfigError
-from mcu_ser.features.log_mel import SAMPLE_RATE_HZ, log_mel
+from mcu_ser.features.clip import SAMPLE_RATE_HZ, pcm16, trimmed
+from mcu_ser.features.integer_log_mel import level_map, log_power
+from mcu_ser.features.log_mel import log_mel
 from mcu_ser.progress import silent
 
 if TYPE_CHECKING:
@@ -79,6 +81,22 @@ class FeatureSet:
             raise ConfigError(path, f"holds no features ({error})", hint="mcu-ser train again") from error
 
 
+def clip_features(samples: NDArray[np.float32], spec: FeaturesRecipe) -> NDArray[np.float32]:
+    """The features of one recording: trimmed, then through the front end that the recipe names.
+
+    Args:
+        samples: Mono float32 (n,), n >= 1, at 16 kHz, full scale = 1.0.
+        spec: Everything about the front end.
+
+    Returns:
+        float32 (frames, mels), natural logarithm of power.
+    """
+    pcm = trimmed(pcm16(samples), spec)
+    if spec.arithmetic == "float64":
+        return log_mel(pcm, spec).astype(np.float32)
+    return log_power(level_map(pcm, spec), spec)
+
+
 def extract(corpus: Corpus, split: SpeakerSplit, spec: FeaturesRecipe, track: Track = silent) -> FeatureSet:
     """Log-mel features of every utterance of a corpus.
 
@@ -89,7 +107,7 @@ def extract(corpus: Corpus, split: SpeakerSplit, spec: FeaturesRecipe, track: Tr
     x = np.empty((len(corpus.utterances), spec.frames, spec.mels), np.float32)
     with track(f"log-mel of {corpus.name}", len(x)) as advance:
         for index, utterance in enumerate(corpus.utterances):
-            x[index] = log_mel(utterance.audio.samples(SAMPLE_RATE_HZ), spec)
+            x[index] = clip_features(utterance.audio.samples(SAMPLE_RATE_HZ), spec)
             advance(1)
     return FeatureSet(
         x,

@@ -73,6 +73,15 @@ def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
         ('[features]\nmels = "40"', "mine.toml: features.mels = '40': Input should be a valid integer"),
         ("[features]\nmin_hz = 8000.0\nmax_hz = 100.0", "min_hz 8000.0 is not below max_hz 100.0"),
         (
+            "[features]\nwindow_samples = 1024",
+            "mine.toml: features.window_samples = 1024: Input should be less",
+        ),
+        (
+            "[features]\nwindow_samples = 200\nhop_samples = 201",
+            "hop_samples 201 is above window_samples 200",
+        ),
+        ('[features]\narithmetic = "float32"', "mine.toml: features.arithmetic = 'float32': Input should be"),
+        (
             "[pruning]\nsparsity_fraction = 50",
             "mine.toml: pruning.sparsity_fraction = 50: Input should be less",
         ),

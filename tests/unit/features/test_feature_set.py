@@ -5,7 +5,9 @@ import pytest
 from mcu_ser.corpus import synthetic
 from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
-from mcu_ser.features.feature_set import FeatureSet, extract
+from mcu_ser.features.clip import pcm16, trimmed
+from mcu_ser.features.feature_set import FeatureSet, clip_features, extract
+from mcu_ser.features.integer_log_mel import level_map, level_values
 from mcu_ser.features.log_mel import log_mel
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.recipe import FeaturesRecipe
@@ -31,7 +33,25 @@ def test_every_utterance_has_its_features_label_and_part(corpus, features) -> No
         assert (
             features.split[index] == {"t01": "train", "t02": "validation", "t03": "test"}[utterance.speaker]
         )
-        assert (features.x[index] == log_mel(utterance.audio.samples(16000), SPEC)).all()
+        assert (features.x[index] == clip_features(utterance.audio.samples(16000), SPEC)).all()
+
+
+@pytest.mark.parametrize("clip_mean", ["keep", "level", "band"])
+def test_features_are_the_levels_of_the_integer_front_end(corpus, clip_mean) -> None:
+    spec = SPEC.model_copy(update={"clip_mean": clip_mean})
+    for utterance in corpus.utterances:
+        samples = utterance.audio.samples(16000)
+        features = clip_features(samples, spec)
+        assert features.dtype == np.float32
+        assert (level_values(features, spec) == level_map(trimmed(pcm16(samples), spec), spec)).all()
+
+
+def test_float64_features_are_those_of_the_yardstick(corpus) -> None:
+    spec = SPEC.model_copy(update={"arithmetic": "float64"})
+    samples = corpus.utterances[0].audio.samples(16000)
+    expected = log_mel(trimmed(pcm16(samples), spec), spec).astype(np.float32)
+    assert (clip_features(samples, spec) == expected).all()
+    assert not (clip_features(samples, SPEC) == expected).all()
 
 
 def test_parts_keep_the_order(features) -> None:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the front end of a model into its C: sizes and tables, beside the algorithms of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mcu_ser import __version__
+from mcu_ser.features.integer_tables import front_end_tables
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mcu_ser.features.front_end import FrontEnd
+    from mcu_ser.features.integer_tables import FrontEndTables
+
+CONFIG_NAME = "front_end_config.h"
+TABLES_NAME = "front_end_tables.c"
+_CLIP_MEANS = ("keep", "level", "band")
+_LINE = 108
+
+
+def front_end_sources(front_end: FrontEnd) -> dict[str, str]:
+    """The files that go beside those of `firmware_templates/runtime/front_end`, by name."""
+    tables = front_end_tables(front_end.spec)
+    return {CONFIG_NAME: _config(front_end, tables), TABLES_NAME: _tables(front_end, tables)}
+
+
+def _config(front_end: FrontEnd, tables: FrontEndTables) -> str:
+    spec = front_end.spec
+    values = {
+        "FRAMES": f"{spec.frames}u",
+        "MELS": f"{spec.mels}u",
+        "WINDOW": f"{spec.window_samples}u",
+        "HOP": f"{spec.hop_samples}u",
+        "WEIGHTS": f"{sum(len(band.weights) for band in tables.bands)}u",
+        "FLOOR": f"UINT64_C({tables.floor})",
+        "FLOOR_LOG2": str(tables.floor_log2),
+        "ZERO_POINT": f"({front_end.zero_point})",
+        **{f"CLIP_MEAN_{name.upper()}": str(number) for number, name in enumerate(_CLIP_MEANS)},
+        "CLIP_MEAN": f"FRONT_END_CLIP_MEAN_{spec.clip_mean.upper()}",
+    }
+    defines = [f"#define FRONT_END_{name} {value}" for name, value in values.items()]
+    guard = "MCU_SER_FRONT_END_CONFIG_H"
+    return "\n".join([_heading(), f"#ifndef {guard}", f"#define {guard}", "", *defines, "", "#endif", ""])
+
+
+def _tables(front_end: FrontEnd, tables: FrontEndTables) -> str:
+    bands = tables.bands
+    twiddles = [pair for stage in tables.stages for pair in _pairs(stage)]
+    arrays = [
+        _array("int16_t front_end_window[FRONT_END_FFT]", _numbers(tables.window)),
+        _array("struct front_end_twiddle front_end_stage_twiddles[3 * (4 + 16 + 64)]", twiddles),
+        _array("struct front_end_twiddle front_end_split_twiddles[127]", _pairs(tables.split)),
+        _array(
+            "struct front_end_band front_end_bands[FRONT_END_MELS]",
+            [f"{{{band.first}, {len(band.weights)}}}" for band in bands],
+        ),
+        _array(
+            "uint16_t front_end_weights[FRONT_END_WEIGHTS]",
+            [str(weight) for band in bands for weight in band.weights],
+        ),
+        _array("uint16_t front_end_log2[65]", _numbers(tables.log2)),
+        _array(
+            "struct front_end_normalization front_end_normalizations[FRONT_END_MELS]",
+            [f"{{{mean}, {gain}}}" for mean, gain in zip(front_end.mean, front_end.gain, strict=True)],
+        ),
+    ]
+    return "\n".join([_heading(), '#include "front_end_tables.h"', "", *arrays])
+
+
+def _heading() -> str:
+    return (
+        "/* SPDX-License-Identifier: Apache-2.0 */\n"
+        f"/* Made by mcu-ser {__version__} of a recipe's features and a model's input. */"
+    )
+
+
+def _array(declaration: str, values: Sequence[str]) -> str:
+    return "\n".join([f"const {declaration} = {{", *_lines(values), "};", ""])
+
+
+def _lines(values: Iterable[str]) -> list[str]:
+    """The values with commas, as many on a line as fit."""
+    lines: list[str] = []
+    for value in values:
+        if lines and len(lines[-1]) + len(value) + 2 <= _LINE:
+            lines[-1] += f" {value},"
+        else:
+            lines.append(f"    {value},")
+    return lines
+
+
+def _numbers(values: NDArray[np.int64]) -> list[str]:
+    return [str(value) for value in values.tolist()]
+
+
+def _pairs(values: NDArray[np.int64]) -> list[str]:
+    return [f"{{{cos}, {sin}}}" for cos, sin in values.reshape(-1, 2).tolist()]
