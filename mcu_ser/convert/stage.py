@@ -78,6 +78,8 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
         np.savez(temporary, x=x, y=target.test.clips.y, labels=np.array(target.labels), ids=target.test.ids)
     if front_end:
         front_end.save(run_dir.front_end)
+    else:
+        run_dir.front_end.unlink(missing_ok=True)  # one of another recipe would be taken for this model's
     write_text(run_dir.metrics(STAGE), canonical_json(document))
     _record(run_dir, recipe, has_front_end=front_end is not None)
     return document

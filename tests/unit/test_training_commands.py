@@ -24,6 +24,9 @@ from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.model_file import PRUNED_OPERATORS, Layer, ModelFile, check_model_file, read_model_file
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.convert.quantization import quantize
+from mcu_ser.corpus import synthetic
+from mcu_ser.features.clip import pcm16, trimmed
+from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.train.target import load_target
 
 pytestmark = pytest.mark.train
@@ -190,12 +193,36 @@ def test_samples_are_the_quantised_test_speakers(model, run_dir) -> None:
     test = load_target(run_dir).test
     assert x.dtype == np.int8
     assert x.shape == (6, 32, 16, 1)
-    assert (
-        x[..., 0]
-        == quantize(test.clips.x, oracle.input_quantization.scale, oracle.input_quantization.zero_point)
-    ).all()
+    entrance = oracle.input_quantization
+    quantized = quantize(test.clips.x, entrance.scale, entrance.zero_point)
+    assert np.abs(x[..., 0].astype(int) - quantized).max() <= 1
     assert [str(id) for id in ids] == [f"t04-{label}-01" for label in labels]
     assert y.tolist() == list(range(6))
+
+
+def test_samples_are_what_the_front_end_makes_of_the_recordings(run_dir) -> None:
+    front_end = FrontEnd.load(run_dir.front_end)
+    corpus = synthetic.read("target", speakers=4, takes=1, seed=3)
+    recordings = {one.id: pcm16(one.audio.samples(16000)) for one in corpus.utterances}
+    with np.load(run_dir.samples) as samples:
+        for x, id in zip(samples["x"], samples["ids"], strict=True):
+            assert (x[..., 0] == front_end.run(trimmed(recordings[str(id)], front_end.spec))).all()
+
+
+def test_features_of_float64_have_no_front_end(run_dir, tmp_path) -> None:
+    again = RunDir(tmp_path / "again")
+    shutil.copytree(run_dir.root, again.root)
+    resolved = again.recipe.read_text()
+    assert resolved.count('arithmetic = "integer"') == 1
+    again.recipe.write_text(resolved.replace('arithmetic = "integer"', 'arithmetic = "float64"'))
+    assert main(["convert", str(again.root)]) == 0
+    assert not again.front_end.exists()
+    assert "convert/front_end.json" not in again.read_manifest()["stages"]["convert"]["wrote"]
+    entrance = Oracle(again.tflite.read_bytes()).input_quantization
+    test = load_target(again).test
+    with np.load(again.samples) as samples:
+        expected = quantize(test.clips.x, entrance.scale, entrance.zero_point)
+        assert (samples["x"][..., 0] == expected).all()
 
 
 def test_convert_reports_what_the_oracle_answers(model, run_dir) -> None:
