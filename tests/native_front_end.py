@@ -37,7 +37,8 @@ class NativeFrontEnd:
         self._shape = (front_end.spec.frames, front_end.spec.mels)
         sources = map(str, [FILTER, *write_sources(front_end, directory)])
         includes = [f"-I{FRONT_END_DIR}", f"-I{directory}"]
-        command = [require_gcc(), *STRICT, "-Wshadow", *SANITIZED, *includes, *sources, "-o", self._program]
+        flags = [*STRICT, "-Wshadow", *SANITIZED, *includes]
+        command = [require_gcc(), *flags, *sources, "-o", str(self._program)]
         subprocess.run(command, check=True, timeout=120)
 
     def clips(self, clips: Sequence[Pcm]) -> list[npt.NDArray[np.int8]]:
@@ -46,7 +47,8 @@ class NativeFrontEnd:
         answers = self.execute(stream)
         size = 12 + self._shape[0] * self._shape[1]
         assert len(answers) == size * len(clips)
-        return [self._map(answers[at + 4 : at + size])[1] for at in range(0, len(answers), size)]
+        found = [self._map(answers[at + 4 : at + size])[1] for at in range(0, len(answers), size)]
+        return [values for values in found if values is not None]
 
     def rows_and_map(self, commands: bytes) -> tuple[int, npt.NDArray[np.int8] | None]:
         """Rows held and the map, if there is one, after `commands` whose answers do not matter."""

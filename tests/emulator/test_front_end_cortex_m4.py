@@ -57,6 +57,6 @@ def test_fits_into_its_memory(mels, tmp_path) -> None:
     weighed = footprint(front_end_of(SPEC.model_copy(update={"mels": mels})), tmp_path)
     assert weighed.tables <= 8 << 10
     assert weighed.ram <= 8 << 10
-    # Measured: 2,108 bytes of code, 3,096 of RAM.
+    # Measured: 2,128 bytes of code, 3,096 of RAM.
     assert weighed.code < 3 << 10
     assert weighed.ram < 4 << 10

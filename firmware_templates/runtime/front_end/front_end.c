@@ -97,40 +97,45 @@ static uint32_t oldest(void) {
 /* Index of the row after `row`, where the newest is followed by the oldest again. */
 static uint32_t after(uint32_t row) { return row + 1u < state.held ? row + 1u : 0u; }
 
-#if FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_LEVEL
+#if FRONT_END_CLIP_MEAN != FRONT_END_CLIP_MEAN_KEEP
 
-/* Nearest integer, ties up, of the mean over the map that begins with the oldest row. The largest map that
- * a recipe may ask for sums to less than 2^32. */
-static int32_t level_mean(void) {
+/* Nearest integer, ties up. The levels of the largest map that a recipe may ask for sum to less than 2^32. */
+static int32_t mean_of(uint32_t sum, uint32_t count) { return (int32_t)((sum + count / 2u) / count); }
+
+/* Sum of neighbouring bands over the map that begins with the oldest row. */
+static uint32_t sum_of_bands(uint32_t first, uint32_t bands) {
   uint32_t sum = 0;
   uint32_t row = oldest();
   for (uint32_t frame = 0; frame < FRONT_END_FRAMES; frame++) {
-    for (uint32_t band = 0; band < FRONT_END_MELS; band++) {
+    for (uint32_t band = first; band < first + bands; band++) {
       sum += ring[row][band];
     }
     row = after(row);
   }
-  return (int32_t)((sum + FRONT_END_MAP_BYTES / 2u) / FRONT_END_MAP_BYTES);
-}
-
-#elif FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_BAND
-
-/* The same over the frames of one band. */
-static int32_t band_mean(uint32_t band) {
-  uint32_t sum = 0;
-  uint32_t row = oldest();
-  for (uint32_t frame = 0; frame < FRONT_END_FRAMES; frame++) {
-    sum += ring[row][band];
-    row = after(row);
-  }
-  return (int32_t)((sum + FRONT_END_FRAMES / 2u) / FRONT_END_FRAMES);
+  return sum;
 }
 
 #endif
 
+/* What is taken off each band's levels: the training set's mean and, as the recipe asks, the clip's. */
+static void set_means(int32_t *means) {
+#if FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_LEVEL
+  const int32_t clip_mean = mean_of(sum_of_bands(0, FRONT_END_MELS), FRONT_END_MAP_BYTES);
+#endif
+  for (uint32_t band = 0; band < FRONT_END_MELS; band++) {
+#if FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_BAND
+    const int32_t clip_mean = mean_of(sum_of_bands(band, 1), FRONT_END_FRAMES);
+#elif FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_KEEP
+    const int32_t clip_mean = 0;
+#endif
+    means[band] = front_end_normalizations[band].mean + clip_mean;
+  }
+}
+
+/* A level without its mean is less than 2^18, so that 32 bits are enough for the product's upper part. */
 static int8_t quantized(int32_t level, int32_t gain) {
   const int64_t product = (int64_t)level * gain + (INT64_C(1) << (GAIN_BITS - 1));
-  const int64_t value = (product >> GAIN_BITS) + FRONT_END_ZERO_POINT;
+  const int32_t value = (int32_t)(product >> GAIN_BITS) + FRONT_END_ZERO_POINT;
   return (int8_t)(value < INT8_LOWEST ? INT8_LOWEST : value > INT8_HIGHEST ? INT8_HIGHEST : value);
 }
 
@@ -138,22 +143,14 @@ int front_end_map(int8_t *map) {
   if (state.held == 0) {
     return -1;
   }
-#if FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_LEVEL
-  const int32_t clip_mean = level_mean();
-#endif
-  for (uint32_t band = 0; band < FRONT_END_MELS; band++) {
-    const struct front_end_normalization normalization = front_end_normalizations[band];
-    int32_t mean = normalization.mean;
-#if FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_LEVEL
-    mean += clip_mean;
-#elif FRONT_END_CLIP_MEAN == FRONT_END_CLIP_MEAN_BAND
-    mean += band_mean(band);
-#endif
-    uint32_t row = oldest();
-    for (uint32_t frame = 0; frame < FRONT_END_FRAMES; frame++) {
-      map[frame * FRONT_END_MELS + band] = quantized(ring[row][band] - mean, normalization.gain);
-      row = after(row);
+  int32_t means[FRONT_END_MELS];
+  set_means(means);
+  uint32_t row = oldest();
+  for (uint32_t frame = 0; frame < FRONT_END_FRAMES; frame++) {
+    for (uint32_t band = 0; band < FRONT_END_MELS; band++) {
+      *map++ = quantized(ring[row][band] - means[band], front_end_normalizations[band].gain);
     }
+    row = after(row);
   }
   return 0;
 }

@@ -9,7 +9,9 @@
 #include "front_end_tables.h"
 #include "spectrum.h"
 
-enum { LOG_BITS = 15, LEVEL_BITS = 10, LEVEL_SHIFT = LOG_BITS - LEVEL_BITS };
+/* 1.0 in Q15; how far Q15 is shifted to steps of 2^-10, and half of such a step. */
+#define LOG_ONE ((int32_t)1 << 15)
+enum { LEVEL_SHIFT = 5, LEVEL_HALF = 1 << (LEVEL_SHIFT - 1) };
 
 /* Sum of `count` powers times their weights. Upper and lower halves are summed apart: that is one
  * multiplication each. The upper sum stays below 2^30, because no band can hold more than 2^62. */
@@ -32,7 +34,7 @@ static int32_t log2_q15(uint64_t value) {
   const uint16_t *entry = &front_end_log2[(mantissa >> 25) & 63u];
   const uint32_t between = (mantissa >> 9) & 0xFFFFu;
   const uint32_t fraction = entry[0] + (((uint32_t)entry[1] - entry[0]) * between >> 16);
-  return ((63 - leading_zeros) << LOG_BITS) + (int32_t)fraction;
+  return (63 - leading_zeros) * LOG_ONE + (int32_t)fraction;
 }
 
 void log_mel_row(const int16_t *samples, uint16_t *row) {
@@ -41,8 +43,8 @@ void log_mel_row(const int16_t *samples, uint16_t *row) {
   for (uint32_t band = 0; band < FRONT_END_MELS; band++) {
     const uint32_t count = front_end_bands[band].count;
     const uint64_t sum = band_power(power + front_end_bands[band].first, weights, count);
-    const int32_t above = log2_q15(sum + FRONT_END_FLOOR) - (FRONT_END_FLOOR_LOG2 << LOG_BITS);
-    row[band] = (uint16_t)((above + (1 << (LEVEL_SHIFT - 1))) >> LEVEL_SHIFT);
+    const int32_t above = log2_q15(sum + FRONT_END_FLOOR) - FRONT_END_FLOOR_LOG2 * LOG_ONE;
+    row[band] = (uint16_t)((above + LEVEL_HALF) >> LEVEL_SHIFT);
     weights += count;
   }
 }

@@ -61,8 +61,10 @@ FRONT_END_INLINE void butterfly(struct point *out, uint32_t span, struct point x
 
 /* Point n of the windowed samples. */
 FRONT_END_INLINE struct point windowed(const int16_t *samples, uint32_t n) {
-  const struct point point = {(samples[2u * n] * front_end_window[2u * n]) >> WINDOW_SHIFT,
-                              (samples[2u * n + 1u] * front_end_window[2u * n + 1u]) >> WINDOW_SHIFT};
+  const int32_t even = samples[2u * n];
+  const int32_t odd = samples[2u * n + 1u];
+  const struct point point = {(even * front_end_window[2u * n]) >> WINDOW_SHIFT,
+                              (odd * front_end_window[2u * n + 1u]) >> WINDOW_SHIFT};
   return point;
 }
 
