@@ -28,17 +28,29 @@ LINK = (
 MACHINE = ("-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none")
 COUNTING = ("-icount", "shift=0,sleep=off")
 PORTABLE = "-DFRONT_END_PORTABLE"
+# Products that lie on a tie of 2^32, just below and just above one, and of either sign.
+FACTORS = tuple(
+    (sign * ((2 * half + 1) << 16) + beside, (2 * other + 1) << 15)
+    for sign in (1, -1)
+    for half, other in ((0, 0), (1, -2), (300, 7), (8191, -16384), (-5, 20000))
+    for beside in (-1, 0, 1)
+)
 
 
 @dataclass(frozen=True, eq=False)
 class CortexM4Run:
-    """What the probe wrote: maps (frames, mels) of the clip and of the stream, and instructions."""
+    """What the probe wrote: maps (frames, mels) of the clip and of the stream, instructions, and products.
+
+    Args:
+        products: (len(FACTORS), 3), of each pair a, b: high_mul, and the same added to and taken from a.
+    """
 
     clip_map: npt.NDArray[np.int8]
     stream_map: npt.NDArray[np.int8]
     least_per_hop: int
     most_per_hop: int
     per_map: int
+    products: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -60,8 +72,10 @@ def run_on_cortex_m4(
 ) -> CortexM4Run:
     """The front end's answers to one clip of at least a window on QEMU's STM32F405."""
     values = ", ".join(map(str, pcm.tolist()))
+    factors = ", ".join(f"{{{a}, {b}}}" for a, b in FACTORS)
     (directory / "probe_samples.h").write_text(
         f"#define CLIP_SAMPLES {len(pcm)}u\nstatic const int16_t probe_samples[] = {{{values}}};\n"
+        f"#define PRODUCTS {len(FACTORS)}u\nstatic const int32_t probe_factors[][2] = {{{factors}}};\n"
     )
     elf = directory / "probe.elf"
     sources = [PROBE, *write_sources(front_end, directory)]
@@ -74,9 +88,10 @@ def run_on_cortex_m4(
     assert done.returncode == 0, done.stderr.decode()
     shape = (front_end.spec.frames, front_end.spec.mels)
     size = shape[0] * shape[1]
-    assert len(done.stdout) == 2 * size + 12
+    products = np.frombuffer(done.stdout[2 * size + 12 :], "<i4").reshape(len(FACTORS), 3)
     maps = np.frombuffer(done.stdout[: 2 * size], np.int8).reshape(2, *shape)
-    return CortexM4Run(maps[0], maps[1], *struct.unpack_from("<III", done.stdout, 2 * size))
+    least, most, per_map = struct.unpack_from("<III", done.stdout, 2 * size)
+    return CortexM4Run(maps[0], maps[1], least, most, per_map, products)
 
 
 def footprint(front_end: FrontEnd, directory: Path, flags: Sequence[str] = ("-O2",)) -> Footprint:

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the front end on an emulated STM32F405 without any board support: the vector table, TIM2 as a counter
  * of instructions, and semihosting calls that write to the emulator's standard output. The test puts
- * CLIP_SAMPLES samples into probe_samples. Written: the clip's map, a stream's map from the same samples in
- * blocks of 37, then as uint32_t the least and the most instructions of a hop, and those of a map. */
+ * CLIP_SAMPLES samples into probe_samples, and PRODUCTS pairs of factors into probe_factors. Written: the
+ * clip's map, a stream's map from the same samples in blocks of 37, then as uint32_t the least and the most
+ * instructions of a hop, and those of a map; then each pair's product, alone, added to and subtracted from
+ * the first factor. */
 #include <stdint.h>
 
+#include "fixed_point.h"
 #include "front_end.h"
 #include "probe_samples.h"
 
@@ -74,6 +77,15 @@ static void measure(void) {
   write_bytes(counts, sizeof counts);
 }
 
+static void multiply(void) {
+  for (uint32_t i = 0; i < PRODUCTS; i++) {
+    const int32_t a = probe_factors[i][0];
+    const int32_t b = probe_factors[i][1];
+    const int32_t results[3] = {high_mul(a, b), high_mul_add(a, a, b), high_mul_sub(a, a, b)};
+    write_bytes(results, sizeof results);
+  }
+}
+
 void reset(void);
 void reset(void) {
   static const char terminal[] = ":tt";
@@ -86,6 +98,7 @@ void reset(void) {
   whole_clip();
   stream_in_blocks();
   measure();
+  multiply();
   (void)semihost(SYS_EXIT, (const void *)ADP_STOPPED_APPLICATION_EXIT);
 }
 

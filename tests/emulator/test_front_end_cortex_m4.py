@@ -9,7 +9,7 @@ from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.features.integer_log_mel import level_rows, without_clip_mean
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.recipe import FeaturesRecipe
-from tests.cortex_m4_front_end import PORTABLE, footprint, missing_tools, run_on_cortex_m4
+from tests.cortex_m4_front_end import FACTORS, PORTABLE, footprint, missing_tools, run_on_cortex_m4
 from tests.speech import worst_clips
 
 pytestmark = [
@@ -32,6 +32,12 @@ def clip() -> np.ndarray:
     return np.concatenate([samples[8000:11000] for samples in worst_clips().values()])
 
 
+def exact_products(a: int, b: int) -> list[int]:
+    """Nearest of a b / 2^32 with ties up, added to a, and the nearest of its negative added to a."""
+    nearest, negative = ((x * b + 2**31) >> 32 for x in (a, -a))
+    return [nearest, a + nearest, a + negative]
+
+
 @pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O3",), ("-O0",), ("-O2", PORTABLE)], ids=" ".join)
 def test_gives_the_bytes_of_the_host_within_its_cost(flags, tmp_path) -> None:
     front_end, pcm = front_end_of(SPEC), clip()
@@ -39,6 +45,7 @@ def test_gives_the_bytes_of_the_host_within_its_cost(flags, tmp_path) -> None:
     assert (run.clip_map == front_end.run(pcm)).all()
     newest = fitted(level_rows(pcm, SPEC)[-SPEC.frames :], SPEC.frames)
     assert (run.stream_map == front_end.quantized(without_clip_mean(newest, SPEC))).all()
+    assert (run.products == [exact_products(a, b) for a, b in FACTORS]).all()
     if flags != ("-O0",):
         assert run.most_per_hop < AIM
     if flags == ("-O2",):
