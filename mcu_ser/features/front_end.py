@@ -128,7 +128,9 @@ class _Document(BaseModel):
     input: _Input
 
     @model_validator(mode="after")
-    def _one_of_each_per_band(self) -> _Document:
+    def _is_that_of_a_device(self) -> _Document:
+        if self.features.arithmetic != "integer":
+            raise ValueError("its features are not of integers")
         lengths = {len(self.input.mean_levels), len(self.input.gain_q24)}
         if lengths != {self.features.mels}:
             raise ValueError(f"means and gains are not those of {self.features.mels} bands")

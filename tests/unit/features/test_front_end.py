@@ -104,9 +104,10 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         FrontEnd.load(tmp_path / "front_end.json")
 
 
-def test_an_unknown_feature_is_refused(tmp_path) -> None:
+@pytest.mark.parametrize("bad", [{"melz": 3}, {"arithmetic": "float64"}, {"mels": 5}])
+def test_bad_features_are_refused(bad, tmp_path) -> None:
     document = FrontEnd.folded(SPEC, NORMALIZATION, 0.02, -7).as_document()
-    document["features"]["melz"] = 3
+    document["features"] |= bad
     (tmp_path / "front_end.json").write_text(json.dumps(document))
     with pytest.raises(ConfigError, match="holds no front end"):
         FrontEnd.load(tmp_path / "front_end.json")
