@@ -23,7 +23,7 @@ from mcu_ser.train.evaluate import score
 from mcu_ser.train.fit import Clips, Descent, make_reproducible, predict
 from mcu_ser.train.graph_regularization import with_embedding
 from mcu_ser.train.keras_file import save_model
-from mcu_ser.train.models import ds_cnn, source_cnn
+from mcu_ser.train.models import build_small, source_cnn
 from mcu_ser.train.neighbours import build_graph, load_neighbours
 from mcu_ser.train.nsl_import import versions
 from mcu_ser.train.target import load_graph, load_target
@@ -184,11 +184,5 @@ def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, di
 
 
 def _small_model(classes: int, recipe: Recipe) -> Any:
-    training = recipe.training
-    return ds_cnn.build(
-        (recipe.features.frames, recipe.features.mels),
-        classes,
-        width=training.width,
-        blocks=training.blocks,
-        dropout=training.dropout,
-    )
+    shape = (recipe.features.frames, recipe.features.mels)
+    return build_small(shape, classes, recipe.model)

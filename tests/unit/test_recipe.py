@@ -87,7 +87,7 @@ def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
         ),
         ("[pruning]\nbegin_fraction = 0.9", "begin_fraction 0.9 is not below end_fraction 0.6"),
         ("[training.fit]\nepochs = 3", "mine.toml: key training.fit.learning_rate is missing"),
-        ("[training]\nwidth = 10", "training.width = 10: Input should be a multiple of 8"),
+        ('[model]\nfamily = "ds_cnn"\nwidth = 10', "model.width = 10: Input should be a multiple of 8"),
         ("seed = -1", "is not TOML"),
     ],
 )

@@ -61,9 +61,12 @@ fit = { epochs = 2, learning_rate = 3e-3, batch_size = 8 }
 [graph]
 similarity_threshold = 0.3
 
-[training]
+[model]
+family = "ds_cnn"
 width = 8
 blocks = 1
+
+[training]
 fit = { epochs = 2, learning_rate = 5e-3, batch_size = 8 }
 
 [pruning]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One gradient descent of a recipe."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from mcu_ser.recipe.table import Fraction, Stage
+
+
+class AugmentationRecipe(Stage):
+    """Random changes to a training clip; all sizes are upper bounds of uniform draws."""
+
+    time_shift_frames: int = Field(default=64, ge=0, description="circular")
+    time_mask_frames: int = Field(default=16, ge=0)
+    mel_mask_bands: int = Field(default=6, ge=0)
+    masks: int = Field(default=1, ge=0, description="of each kind")
+
+
+class FitRecipe(Stage):
+    """One gradient descent: Adam with decoupled weight decay, linear warm-up, then a cosine down to zero."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 32
+    learning_rate: PositiveFloat
+    warmup_fraction: Fraction = 0.1
+    weight_decay: float = Field(default=1e-4, ge=0)
+    label_smoothing: Fraction = 0.1
+    class_balance: bool = True
+    augmentation: AugmentationRecipe = AugmentationRecipe()
