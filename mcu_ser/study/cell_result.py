@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one cell of a study came to: one model, trained one way, on one fold with one seed, through all stages."""
+"""What one cell of a study came to: one model, trained one way, on one fold, with one seed, in all stages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Stage = Literal["float", "pruned", "int8", "post_training"]
 
-# In the order of the table. `int8` is quantisation-aware training, `post_training` its control: the pruned model
-# quantised without training. Both are what the oracle answers for the .tflite.
+# In the order of the table. `int8` is quantisation-aware training, `post_training` its control: the pruned
+# model quantised without training. Both are what the oracle answers for the .tflite.
 STAGES: tuple[Stage, ...] = ("float", "pruned", "int8", "post_training")
 
 
