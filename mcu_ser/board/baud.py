@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.board.section import Section
@@ -27,9 +28,9 @@ class DividedUart(Section):
         return 1
 
     @property
+    @abstractmethod
     def divisors(self) -> tuple[int, int]:
         """Least and greatest divisor."""
-        raise NotImplementedError
 
     def divisor(self, clock_hz: int, baud: int) -> int:
         """The divisor that comes nearest to `baud`."""

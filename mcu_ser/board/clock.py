@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -61,19 +62,19 @@ class Clock(Section):
             ("APB2 clock", self.apb2_hz, self.max_apb2_hz),
         )
 
+    @abstractmethod
     def _check_pll(self) -> None:
         """Raise ValueError unless the PLL runs within its limits."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def pll_ratio(self) -> tuple[int, int]:
         """What the PLL multiplies and divides its input by."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def registers(self) -> Mapping[str, int]:
         """Macro of board_config.h -> register value, for the clock driver."""
-        raise NotImplementedError
 
     @property
     def switches(self) -> Mapping[str, bool]:

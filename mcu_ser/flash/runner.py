@@ -91,12 +91,12 @@ class Runner(ABC, Generic[A]):
         Raises:
             ConfigError: The runner does not serve the board.
         """
-        found = None if board.flash is None else getattr(board.flash.runners, self.name)
+        found: A | None = None if board.flash is None else getattr(board.flash.runners, self.name)
         if found is None:
             names = () if board.flash is None else board.flash.names
             hint = f"one of {', '.join(names)}" if names else "mcu-ser boards list"
             raise ConfigError(board.id, f"cannot be flashed with {self.name}", hint=hint)
-        return found  # type: ignore[no-any-return]
+        return found
 
     @abstractmethod
     def argv(self, program: str, job: FlashJob) -> list[str]:

@@ -50,7 +50,7 @@ def entry(path, member="", name=".text.f", address=0, size=4):
         ("linker stubs", "", ".text.stub", Part.PADDING),
         ("", "", FILL, Part.PADDING),
         ("/opt/libdsp.a", "fft.o", ".text", Part.OTHER),
-        ("/tmp/cc8Q2z.ltrans0.ltrans.o", "", ".text", Part.OTHER),
+        ("/opt/scratch/cc8Q2z.ltrans0.ltrans.o", "", ".text", Part.OTHER),
     ],
 )
 def test_every_object_has_a_part(path, member, name, part):
