@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcu_ser.corpus import csv_manifest, emodb, ravdess, synthetic
+from mcu_ser.corpus.splits import without_speakers
 from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import CsvCorpus, RavdessCorpus, SyntheticCorpus
 
@@ -17,21 +18,29 @@ if TYPE_CHECKING:
 
 
 def read_corpus(
-    recipe: RavdessCorpus | EmodbCorpus | CsvCorpus | SyntheticCorpus, corpus_root: Path | None, seed: int
+    recipe: RavdessCorpus | EmodbCorpus | CsvCorpus | SyntheticCorpus, corpus_root: Path | None
 ) -> Corpus:
-    """The corpus a recipe asks for.
+    """The corpus a recipe asks for, without the speakers that it leaves out.
 
     Args:
         recipe: Which reader, and what it needs.
         corpus_root: Where recordings are; the synthetic corpus needs none.
-        seed: Of the synthetic corpus.
 
     Raises:
-        ConfigError: The corpus needs recordings and there is no corpus root.
+        ConfigError: The corpus needs recordings and there is no corpus root, or a speaker to leave out is not
+            in it.
         CorpusError: The corpus is absent, empty or unreadable.
     """
+    return without_speakers(_whole_corpus(recipe, corpus_root), recipe.left_out_speakers)
+
+
+def _whole_corpus(
+    recipe: RavdessCorpus | EmodbCorpus | CsvCorpus | SyntheticCorpus, corpus_root: Path | None
+) -> Corpus:
     if isinstance(recipe, SyntheticCorpus):
-        return synthetic.read(recipe.language, speakers=recipe.speakers, takes=recipe.takes, seed=seed)
+        return synthetic.read(
+            recipe.language, speakers=recipe.speakers, takes=recipe.takes, seed=recipe.voices
+        )
     if corpus_root is None:
         raise ConfigError(f"corpus {recipe.reader}", "needs its recordings", hint="--corpus-root DIR")
     if isinstance(recipe, CsvCorpus):

@@ -6,12 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcu_ser.corpus.utterance import Corpus
 from mcu_ser.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mcu_ser.corpus.utterance import Corpus, Utterance
+    from mcu_ser.corpus.utterance import Utterance
 
 PARTS = ("train", "validation", "test")
 
@@ -51,10 +52,30 @@ def split_speakers(corpus: Corpus, validation: Iterable[str], test: Iterable[str
         ConfigError: A speaker in both lists or not in the corpus, or nobody left to train on.
     """
     held_out = (frozenset(validation), frozenset(test))
-    present = frozenset(corpus.speakers)
-    unknown = sorted((held_out[0] | held_out[1]) - present)
+    require_speakers(corpus, held_out[0] | held_out[1])
+    return SpeakerSplit(frozenset(corpus.speakers) - held_out[0] - held_out[1], *held_out)
+
+
+def without_speakers(corpus: Corpus, left_out: Iterable[str]) -> Corpus:
+    """The corpus as if these speakers had never been recorded: nothing after this can hear them.
+
+    Raises:
+        ConfigError: One of them is not in the corpus.
+        CorpusError: They are all the corpus has.
+    """
+    absent = frozenset(left_out)
+    require_speakers(corpus, absent)
+    return Corpus(corpus.name, tuple(one for one in corpus.utterances if one.speaker not in absent))
+
+
+def require_speakers(corpus: Corpus, speakers: Iterable[str]) -> None:
+    """Check that a corpus has these speakers.
+
+    Raises:
+        ConfigError: It lacks one.
+    """
+    unknown = sorted(frozenset(speakers) - frozenset(corpus.speakers))
     if unknown:
         raise ConfigError(
-            "split", f"{corpus.name} has no speaker {unknown[0]}", hint=f"one of {', '.join(sorted(present))}"
+            "split", f"{corpus.name} has no speaker {unknown[0]}", hint=f"one of {', '.join(corpus.speakers)}"
         )
-    return SpeakerSplit(present - held_out[0] - held_out[1], *held_out)

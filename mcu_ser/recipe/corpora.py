@@ -14,10 +14,11 @@ Speakers = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class _Corpus(Stage):
-    """Speakers that neither list names train the model."""
+    """Speakers that no list names train the model; those left out are not even read."""
 
     validation_speakers: Speakers = ()
     test_speakers: Speakers = ()
+    left_out_speakers: Speakers = ()
 
 
 class RavdessCorpus(_Corpus):
@@ -49,6 +50,7 @@ class SyntheticCorpus(_Corpus):
     language: Literal["source", "target"]
     speakers: int = Field(default=8, ge=3, le=99)
     takes: int = Field(default=4, ge=1, le=99, description="utterances per speaker and emotion")
+    voices: int = Field(default=1, ge=0, lt=2**31, description="seed; another makes another corpus")
 
 
 CorpusRecipe = Annotated[

@@ -105,7 +105,7 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
 def _features(
     role: str, corpus_recipe: CorpusRecipe, recipe: Recipe, corpus_root: Path | None, track: Track
 ) -> FeatureSet:
-    corpus = read_corpus(corpus_recipe, corpus_root, recipe.seed)
+    corpus = read_corpus(corpus_recipe, corpus_root)
     if len(corpus.emotions) < 2:
         raise ConfigError(f"recipe corpora.{role}", f"{corpus.name} has one emotion, {corpus.emotions[0]}")
     split = split_speakers(corpus, corpus_recipe.validation_speakers, corpus_recipe.test_speakers)

@@ -239,13 +239,26 @@ def test_the_recipe_chooses_the_reader(tmp_path) -> None:
     record(tmp_path / "emodb" / "03a01Wa.wav")
     record(tmp_path / "a.wav")
     manifest(tmp_path, "file,speaker,emotion\na.wav,b,joy\n")
-    assert read_corpus(RavdessCorpus(), tmp_path, seed=1).name == "ravdess"
-    assert read_corpus(EmodbCorpus(), tmp_path, seed=1).name == "emodb"
-    assert read_corpus(CsvCorpus(manifest="list.csv"), tmp_path, seed=1).name == "list.csv"
+    assert read_corpus(RavdessCorpus(), tmp_path).name == "ravdess"
+    assert read_corpus(EmodbCorpus(), tmp_path).name == "emodb"
+    assert read_corpus(CsvCorpus(manifest="list.csv"), tmp_path).name == "list.csv"
     synthetic = SyntheticCorpus(language="source", speakers=3, takes=1)
-    assert read_corpus(synthetic, None, seed=1).name == "synthetic-source"
+    assert read_corpus(synthetic, None).name == "synthetic-source"
 
 
 def test_recordings_need_a_corpus_root() -> None:
     with pytest.raises(ConfigError, match="corpus emodb: needs its recordings; try: --corpus-root DIR"):
-        read_corpus(EmodbCorpus(), None, seed=1)
+        read_corpus(EmodbCorpus(), None)
+
+
+def test_speakers_to_leave_out_are_not_in_the_corpus() -> None:
+    synthetic = SyntheticCorpus(language="target", speakers=3, takes=1, left_out_speakers=("t02",))
+    assert read_corpus(synthetic, None).speakers == ("t01", "t03")
+
+
+def test_the_synthetic_corpus_is_its_own_whatever_trains_on_it() -> None:
+    def first_samples(**table):
+        corpus = read_corpus(SyntheticCorpus(language="target", speakers=3, takes=1, **table), None)
+        return corpus.utterances[0].audio.samples(16000)
+
+    assert first_samples().tobytes() == first_samples(voices=1).tobytes() != first_samples(voices=2).tobytes()

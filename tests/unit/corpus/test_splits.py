@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_ser.corpus.splits import PARTS, SpeakerSplit, split_speakers
+from mcu_ser.corpus.splits import PARTS, SpeakerSplit, split_speakers, without_speakers
 from mcu_ser.corpus.utterance import Corpus, Utterance
 from mcu_ser.errors import ConfigError, CorpusError
 
@@ -59,3 +59,19 @@ def test_a_corpus_is_sorted_and_not_empty() -> None:
     assert [one.id for one in corpus(["b", "a"]).utterances] == ["a0", "a1", "a2", "b0", "b1", "b2"]
     with pytest.raises(CorpusError, match="toy: has no utterances"):
         corpus([])
+
+
+@given(st.sets(st.sampled_from(SPEAKERS), max_size=len(SPEAKERS) - 1))
+def test_a_corpus_without_some_speakers_is_the_others(left_out) -> None:
+    rest = without_speakers(corpus(), left_out)
+    assert rest.utterances == corpus([one for one in SPEAKERS if one not in left_out]).utterances
+
+
+def test_who_is_left_out_must_have_been_there() -> None:
+    with pytest.raises(ConfigError, match="split: toy has no speaker z; try: one of a, b, c, d, e"):
+        without_speakers(corpus(), ["z"])
+
+
+def test_somebody_must_stay() -> None:
+    with pytest.raises(CorpusError, match="toy: has no utterances"):
+        without_speakers(corpus(), SPEAKERS)
