@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole study as its report reads it: the grid that was asked for, what every cell came to, and how it was run."""
+"""A whole study as its report reads it: the grid that was asked for and what every cell of it came to."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class GridCell:
 class Study:
     """What a report is made of.
 
-    `study.json` and `study.csv` depend on everything but `command`, `hardware` and the durations, which differ
+    `study.json` and `study.csv` depend on everything but `command`, `hardware` and durations, which differ
     from one run of the same study to the next.
 
     Args:
@@ -49,9 +49,9 @@ class Study:
         grid: Every cell that the recipe asks for, in the order of the recipe: rows, approaches, seeds, folds.
         cells: What they came to, in any order. The report refuses a study that lacks one.
         versions: Package name to version, of what computed the cells.
-        corpora: Role ("source", "target") to a line about the corpus: name, utterances, speakers, content hash.
-        picture: The target's embeddings in two dimensions, as `mcu_ser.train` makes it: lists `x`, `y`, `label`
-            (class indices) and `edges` (pairs of positions). None where no approach has a graph.
+        corpora: Role ("source", "target") to a line about it: name, utterances, speakers, content hash.
+        picture: The target's embeddings in two dimensions, as `mcu_ser.train` makes it: lists `x`, `y`,
+            `label` (class indices) and `edges` (pairs of positions). None where no approach has a graph.
         picture_caption: Which fold and seed the picture is of.
         command: The command line.
         hardware: Processor and number of cores.
