@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks, one file each: `build(shape, classes, ...)` returns an untrained Keras model.
 
-Input (frames, mels, 1), output the class probabilities; a layer named `embedding` gives one vector per clip.
-Every layer is named, so that the converted file depends on the weights and the recipe alone.
+Input (frames, mels, 1), output the class probabilities. Every layer is named, so that the converted file
+depends on the weights and the recipe alone, and so that `graph.layer` of a recipe can take any of them. The
+small models, which `build_small` returns, have the last four in common:
+
+| layer       | what it gives                                                                     |
+|-------------|-----------------------------------------------------------------------------------|
+| `fc1`       | one vector of a clip, before its ReLU                                              |
+| `embedding` | the same after its ReLU                                                           |
+| `logits`    | a number of each class (fc2 of the paper); the only layer bound to the classes     |
+| `emotion`   | the probabilities: the softmax of the logits, without weights                     |
+
+The source model has `embedding`, the mean of its last maps.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.train.models import ds_cnn
+from mcu_ser.train.models import cnn6, ds_cnn, mobilenet15, resnet9, vgg15
 
 if TYPE_CHECKING:
     from mcu_ser.recipe import ModelRecipe
+
+_PAPER = {
+    "vgg15": vgg15.build,
+    "resnet9": resnet9.build,
+    "mobilenet15": mobilenet15.build,
+    "cnn6": cnn6.build,
+}
 
 
 def build_small(shape: tuple[int, int], classes: int, recipe: ModelRecipe) -> Any:
@@ -22,6 +39,10 @@ def build_small(shape: tuple[int, int], classes: int, recipe: ModelRecipe) -> An
         shape: Frames and mel bands of the input.
         classes: Number of emotions.
         recipe: Family and size.
+
+    Raises:
+        ConfigError: The family needs more frames or mel bands.
     """
-    assert recipe.family == "ds_cnn"
-    return ds_cnn.build(shape, classes, width=recipe.width, blocks=recipe.blocks, dropout=recipe.dropout)
+    if recipe.family == "ds_cnn":
+        return ds_cnn.build(shape, classes, width=recipe.width, blocks=recipe.blocks, dropout=recipe.dropout)
+    return _PAPER[recipe.family](shape, classes, width=recipe.width)

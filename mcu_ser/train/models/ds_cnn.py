@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcu_ser.train.models.layers import activated, convolution, decided
 from mcu_ser.train.nsl_import import keras
 
 # Channels in units of the recipe's width, and the stride (TensorFlow has depthwise kernels for equal
@@ -28,20 +29,18 @@ def build(shape: tuple[int, int], classes: int, *, width: int, blocks: int, drop
         blocks: How many of `BLOCKS` are built, from the first.
         dropout: Fraction of the embedding dropped in training.
     """
-    layers = keras.layers
     inputs = keras.Input((*shape, 1), name="log_mel")
-    x = stem = _convolution(inputs, width, name="stem")
+    x = stem = convolution(inputs, width, kernel=5, stride=2, name="stem")
     for index, (factor, stride) in enumerate(BLOCKS[:blocks], start=1):
         x = _separable(x, factor * width, kernel=(3, 3), stride=stride, padding="same", name=f"block{index}")
     # One depthwise kernel as high as what is left of the frequency axis learns how to weigh the bands.
     x = _separable(x, x.shape[-1], kernel=(1, x.shape[2]), stride=1, padding="valid", name="bands")
     x = _embedded(stem, x, EMBEDDING * width, dropout)
-    outputs = layers.Dense(classes, activation="softmax", name="emotion")(x)
-    return keras.Model(inputs, outputs, name="ds_cnn")
+    return keras.Model(inputs, decided(x, classes), name="ds_cnn")
 
 
 def _embedded(texture: Any, maps: Any, units: int, dropout: float) -> Any:
-    """One vector of a clip: dense layers on two means over time, added.
+    """One vector of a clip, before its ReLU: dense layers on two means over time, added.
 
     Added dense layers are one dense layer on both, without a copy that joins them. The mean of the stem's
     maps, band by band, keeps the fine texture (how fast levels change) that later strides average away.
@@ -60,13 +59,7 @@ def _embedded(texture: Any, maps: Any, units: int, dropout: float) -> Any:
         thinned = layers.Dropout(dropout, name=f"{name}_dropout")(x)
         # One bias is enough for a sum.
         projected.append(layers.Dense(units, use_bias=name == "mean", name=f"{name}_dense")(thinned))
-    return layers.ReLU(name="embedding")(layers.Add(name="texture_add")(projected))
-
-
-def _convolution(x: Any, channels: int, *, name: str) -> Any:
-    layers = keras.layers
-    x = layers.Conv2D(channels, (5, 5), strides=(2, 2), padding="same", use_bias=False, name=name)(x)
-    return _activated(x, name=name)
+    return layers.Add(name="fc1")(projected)
 
 
 def _separable(
@@ -77,14 +70,9 @@ def _separable(
     x = layers.DepthwiseConv2D(
         kernel, strides=stride, padding=padding, use_bias=False, name=f"{name}_depthwise"
     )(x)
-    x = _activated(x, name=f"{name}_depthwise")
+    x = activated(x, name=f"{name}_depthwise")
     x = layers.Conv2D(channels, (1, 1), use_bias=False, name=f"{name}_pointwise")(x)
-    x = _activated(x, name=f"{name}_pointwise")
+    x = activated(x, name=f"{name}_pointwise")
     if entrance.shape == x.shape:
         x = layers.Add(name=f"{name}_add")([entrance, x])
     return x
-
-
-def _activated(x: Any, *, name: str) -> Any:
-    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
