@@ -188,7 +188,7 @@ def test_a_pair_of_different_utterances_is_refused():
 
 def slow_interval(counts):
     """The same interval, one draw after the other."""
-    drawn = statistics.Resampling.drawn(len(counts.speakers), len(counts.seeds))
+    drawn = statistics.Resampling.drawn(len(counts.speakers), len(counts.seeds), statistics.DRAWS)
     means = []
     for speakers, seeds in zip(drawn.speakers, drawn.seeds, strict=True):
         uars = []
