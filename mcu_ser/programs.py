@@ -252,6 +252,7 @@ FLASH_PROGRAMS = (OPENOCD, ST_FLASH, STM32_PROGRAMMER, DFU_UTIL, PYOCD, BOSSAC)
 PACKAGES = {
     "": ("tflite-micro", "numpy"),
     "train": ("tensorflow", "tf-keras", "tensorflow-model-optimization", "neural-structured-learning"),
+    "wav2vec2": ("transformers",),
 }
 
 

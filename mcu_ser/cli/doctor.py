@@ -112,7 +112,11 @@ def _rows(boards: tuple[Board, ...]) -> list[dict[str, Any]]:
     # Some take half a second to say their version.
     with ThreadPoolExecutor(max_workers=len(programs)) as pool:
         rows = list(pool.map(lambda program: _program_row(program, boards), programs))
-    purposes = {"": "reference answers for verify", "train": "train, compress, convert, run"}
+    purposes = {
+        "": "reference answers for verify",
+        "train": "train, compress, convert, run",
+        "wav2vec2": "train with a wav2vec 2.0 source model",
+    }
     for extra in PACKAGES:
         rows += [
             {

@@ -21,7 +21,7 @@ from mcu_ser.recipe.small_model import (
     TrainingRecipe,
     TransferRecipe,
 )
-from mcu_ser.recipe.source_model import SourceModelRecipe
+from mcu_ser.recipe.source_model import SourceCnnRecipe, SourceModelRecipe, Wav2Vec2Recipe
 
 __all__ = [
     "DEFAULT_RECIPE",
@@ -41,10 +41,12 @@ __all__ = [
     "QatRecipe",
     "RavdessCorpus",
     "Recipe",
+    "SourceCnnRecipe",
     "SourceModelRecipe",
     "SyntheticCorpus",
     "TrainingRecipe",
     "TransferRecipe",
+    "Wav2Vec2Recipe",
     "list_recipes",
     "load_recipe",
     "parse_recipe",

@@ -3,17 +3,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
 from mcu_ser.recipe.fit import FitRecipe
-from mcu_ser.recipe.table import Stage
+from mcu_ser.recipe.table import Fraction, Stage
 
 
-class SourceModelRecipe(Stage):
-    """The model trained on the source corpus, whose embeddings make the graph."""
+class SourceCnnRecipe(Stage):
+    """A CNN on log-mel, trained on the source corpus from random weights."""
 
     model: Literal["source_cnn"] = "source_cnn"
     width: int = Field(default=32, ge=8, multiple_of=8)
     fit: FitRecipe = FitRecipe(epochs=40, learning_rate=2e-3)
+
+
+class Wav2Vec2Recipe(Stage):
+    """A pretrained wav2vec 2.0 model on raw audio, fine-tuned on the source corpus (extra [wav2vec2])."""
+
+    model: Literal["wav2vec2"]
+    checkpoint: str = Field(
+        min_length=1, description="a directory with config.json and weights; nothing is ever downloaded"
+    )
+    max_seconds: float = Field(default=6.0, gt=0.1, le=60, description="of a longer clip, its middle")
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 5e-5
+    warmup_fraction: Fraction = 0.1
+    weight_decay: float = Field(default=0.01, ge=0)
+    class_balance: bool = True
+
+
+def _model_of(table: Any) -> str:
+    """Which of the models a table describes: the CNN, if it does not say."""
+    named = table.get("model", "source_cnn") if isinstance(table, dict) else getattr(table, "model", None)
+    return named if isinstance(named, str) else ""
+
+
+SourceModelRecipe = Annotated[
+    Annotated[SourceCnnRecipe, Tag("source_cnn")] | Annotated[Wav2Vec2Recipe, Tag("wav2vec2")],
+    Discriminator(
+        _model_of,
+        custom_error_type="source_model",
+        custom_error_message="model has to be source_cnn or wav2vec2",
+    ),
+]
+"""The model trained on the source corpus, whose embeddings make the graph."""

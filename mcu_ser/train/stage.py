@@ -17,7 +17,7 @@ from mcu_ser.errors import ConfigError
 from mcu_ser.features.feature_set import FeatureSet, extract
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
-from mcu_ser.recipe import save_recipe
+from mcu_ser.recipe import SourceCnnRecipe, save_recipe
 from mcu_ser.train.embed import embed, save_embeddings
 from mcu_ser.train.evaluate import score
 from mcu_ser.train.fit import Clips, Descent, make_reproducible, predict
@@ -127,6 +127,7 @@ def _train_source(features: FeatureSet, recipe: Recipe, track: Track) -> tuple[A
     clips = {name: _clips(features.part(name), normalization) for name in PARTS}
     training = clips.pop("train")
     assert training is not None  # SpeakerSplit refuses a split without training speakers
+    assert isinstance(recipe.source_model, SourceCnnRecipe)
     model = source_cnn.build(
         (recipe.features.frames, recipe.features.mels), len(features.labels), width=recipe.source_model.width
     )

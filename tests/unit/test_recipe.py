@@ -8,7 +8,9 @@ from mcu_ser.recipe import (
     CsvCorpus,
     EmodbCorpus,
     RavdessCorpus,
+    SourceCnnRecipe,
     SyntheticCorpus,
+    Wav2Vec2Recipe,
     list_recipes,
     load_recipe,
     parse_recipe,
@@ -115,3 +117,27 @@ def test_unknown_reader_is_refused() -> None:
 def test_absent_recipe_names_the_shipped_ones(name) -> None:
     with pytest.raises(ConfigError, match=f"recipe {name}: cannot be read; try: .*ravdess-emodb, synthetic"):
         load_recipe(name)
+
+
+def test_the_source_model_is_the_cnn_unless_it_says_otherwise() -> None:
+    assert parse_recipe(MINIMAL + "[source_model]\nwidth = 8\n", "r").source_model == SourceCnnRecipe(width=8)
+    chosen = parse_recipe(
+        MINIMAL + '[source_model]\nmodel = "wav2vec2"\ncheckpoint = "here"\n', "r"
+    ).source_model
+    assert chosen == Wav2Vec2Recipe(model="wav2vec2", checkpoint="here")
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('model = "wav2vec2"', "key source_model.checkpoint is missing"),
+        ('model = "wav2vec2"\ncheckpoint = ""', "source_model.checkpoint = ''"),
+        ('model = "wav2vec2"\ncheckpoint = "d"\nwidth = 8', "unknown key source_model.width (value 8)"),
+        ('model = "hubert"', "source_model = {...}: model has to be source_cnn or wav2vec2"),
+        ("model = 3", "source_model = {...}: model has to be source_cnn or wav2vec2"),
+        ("width = 9", "source_model.width = 9"),
+    ],
+)
+def test_a_wrong_source_model_is_named(table, problem) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"r: {problem}")):
+        parse_recipe(f"{MINIMAL}[source_model]\n{table}\n", "r")
