@@ -253,6 +253,7 @@ PACKAGES = {
     "": ("tflite-micro", "numpy"),
     "train": ("tensorflow", "tf-keras", "tensorflow-model-optimization", "neural-structured-learning"),
     "wav2vec2": ("transformers",),
+    "ann": ("faiss-cpu",),
 }
 
 

@@ -116,6 +116,7 @@ def _rows(boards: tuple[Board, ...]) -> list[dict[str, Any]]:
         "": "reference answers for verify",
         "train": "train, compress, convert, run",
         "wav2vec2": "train with a wav2vec 2.0 source model",
+        "ann": "train with graph.builder hnsw",
     }
     for extra in PACKAGES:
         rows += [

@@ -60,8 +60,8 @@ def show_training(output: Output, document: dict[str, Any]) -> None:
         f"{_uars(document['source'])} on its own corpus"
     )
     output.say(
-        f"graph: {graph['neighbours']} neighbours of {graph['utterances']} utterances, "
-        f"{graph['same_emotion_fraction']:.0%} of the same emotion"
+        f"graph: {graph['edges']} edges between {graph['utterances']} utterances, "
+        f"{graph['homophily']:.0%} of the same emotion ({graph['homophily_by_chance']:.0%} by chance)"
     )
     output.say(
         f"small model: {target['parameters']} parameters, epoch {target['fit']['chosen_epoch']} chosen, "

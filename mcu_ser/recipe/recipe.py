@@ -91,8 +91,8 @@ def parse_recipe(text: str, file: str) -> Recipe:
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write the resolved recipe: every value spelled out, defaults included."""
-    write_text(path, tomli_w.dumps(recipe.model_dump(mode="json")))
+    """Write the resolved recipe: every value spelled out, defaults included; TOML leaves out what is None."""
+    write_text(path, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 
 def _first_problem(error: ValidationError) -> str:

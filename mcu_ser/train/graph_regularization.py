@@ -11,12 +11,16 @@ distance is used with one forward pass over the batch and all its neighbours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from mcu_ser.errors import ConfigError
 from mcu_ser.train.nsl_import import keras, nsl, tf
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mcu_ser.train.neighbours import Neighbours
 
 _COSINE = nsl.configs.DistanceConfig(distance_type=nsl.configs.DistanceType.COSINE, sum_over_axis=-1)
@@ -30,11 +34,28 @@ class GraphRegularization:
         neighbours: Of each training utterance.
         multiplier: Weight of the graph loss.
         layer: Name of the layer whose outputs are compared.
+        schedule: How the weight changes over a training.
     """
 
     neighbours: Neighbours
     multiplier: float
     layer: str
+    schedule: Literal["constant", "linear_up", "cosine_down"] = "constant"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes a training at all; else the neighbours need not be computed."""
+        return self.multiplier > 0 and self.neighbours.edges > 0
+
+    def multipliers(self, steps: int) -> NDArray[np.float32]:
+        """Weight of the graph loss in each step of a training, float32 (steps,)."""
+        done = np.linspace(0, 1, steps)
+        factors = {
+            "constant": np.ones(steps),
+            "linear_up": done,
+            "cosine_down": 0.5 * (1 + np.cos(np.pi * done)),
+        }
+        return (self.multiplier * factors[self.schedule]).astype(np.float32)
 
 
 def graph_loss(embeddings: Any, neighbour_embeddings: Any, weights: Any) -> Any:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mcu_ser.artifacts import canonical_json, write_text
 from mcu_ser.corpus.read import read_corpus
 from mcu_ser.corpus.splits import PARTS, split_speakers
@@ -21,10 +19,12 @@ from mcu_ser.recipe import SourceCnnRecipe, save_recipe
 from mcu_ser.train.embed import embed, save_embeddings
 from mcu_ser.train.evaluate import score
 from mcu_ser.train.fit import Clips, Descent, make_reproducible, predict
+from mcu_ser.train.graph_builder import build_graph
+from mcu_ser.train.graph_figures import graph_figures
 from mcu_ser.train.graph_regularization import with_embedding
 from mcu_ser.train.keras_file import save_model
 from mcu_ser.train.models import build_small, source_cnn
-from mcu_ser.train.neighbours import build_graph, load_neighbours
+from mcu_ser.train.neighbours import load_neighbours
 from mcu_ser.train.nsl_import import versions
 from mcu_ser.train.target import load_graph, load_target
 
@@ -150,20 +150,10 @@ def _make_graph(
     normalization = Normalization.measured(source.part("train").x)
     embeddings = embed(source_model, normalization.apply(training.x))
     save_embeddings(run_dir.embeddings, training.ids, embeddings)
-    build_graph([str(id) for id in training.ids], embeddings, recipe.graph, recipe.seed, run_dir.graph)
-    return _graph_figures(run_dir, training, recipe)
-
-
-def _graph_figures(run_dir: RunDir, training: FeatureSet, recipe: Recipe) -> dict[str, Any]:
-    neighbours = load_neighbours(run_dir.graph, [str(id) for id in training.ids], recipe.graph)
-    present = neighbours.weights > 0
-    same_class = (training.y[neighbours.rows] == training.y[:, None]) & present
-    return {
-        "utterances": len(training),
-        "neighbours": neighbours.edges,
-        "utterances_without_neighbours": int(np.count_nonzero(~present.any(axis=1))),
-        "same_emotion_fraction": float(same_class.sum() / max(1, neighbours.edges)),
-    }
+    ids = [str(id) for id in training.ids]
+    threshold = build_graph(ids, embeddings, recipe.graph, recipe.seed, run_dir.graph)
+    neighbours = load_neighbours(run_dir.graph, ids, recipe.graph, y=training.y, speakers=training.speakers)
+    return {"similarity_threshold": threshold} | graph_figures(neighbours, training.y).as_document()
 
 
 def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:

@@ -17,25 +17,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mcu_ser.artifacts import RunDir
-    from mcu_ser.recipe import GraphRecipe
+    from mcu_ser.recipe import GraphRecipe, Recipe
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Clips with their utterance ids."""
+    """Clips with their utterance ids and speakers."""
 
     clips: Clips
     ids: NDArray[np.str_]
+    speakers: NDArray[np.str_]
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The target corpus of a run; `validation` is None when the recipe names no validation speakers."""
+    """A corpus that a model learns, in its parts; `validation` is None when the recipe names no validation speakers."""
 
     training: Part
     validation: Part | None
     test: Part | None
     labels: tuple[str, ...]
+
+    def choosing(self, recipe: Recipe) -> Clips | None:
+        """The validation clips if the recipe lets them choose the epoch."""
+        chooses = recipe.corpora.target.validation_use == "chooses_epoch"
+        return self.validation.clips if self.validation and chooses else None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,11 +57,22 @@ def load_target(run_dir: RunDir) -> Target:
         ConfigError: The train stage has not been here.
     """
     features = FeatureSet.load(run_dir.require(run_dir.target_features, "train"))
-    normalization = Normalization.load(run_dir.require(run_dir.normalization, "train"))
+    return divided(features, Normalization.load(run_dir.require(run_dir.normalization, "train")))
+
+
+def divided(features: FeatureSet, normalization: Normalization | None = None) -> Target:
+    """A feature set in its parts, normalised.
+
+    Args:
+        features: Of a split corpus.
+        normalization: The figures to use; those of its own training part if absent.
+    """
+    used = normalization or Normalization.measured(features.part("train").x)
 
     def part(name: str) -> Part | None:
         chosen = features.part(name)
-        return Part(Clips(normalization.apply(chosen.x), chosen.y), chosen.ids) if len(chosen) else None
+        clips = Clips(used.apply(chosen.x), chosen.y)
+        return Part(clips, chosen.ids, chosen.speakers) if len(chosen) else None
 
     training = part("train")
     assert training is not None  # SpeakerSplit refuses a split without training speakers
@@ -71,6 +88,6 @@ def load_graph(run_dir: RunDir, recipe: GraphRecipe, training: Part) -> GraphReg
     if recipe.multiplier == 0:
         return None
     path = run_dir.require(run_dir.graph, "train")
-    return GraphRegularization(
-        load_neighbours(path, [str(id) for id in training.ids], recipe), recipe.multiplier, recipe.layer
-    )
+    ids = [str(id) for id in training.ids]
+    neighbours = load_neighbours(path, ids, recipe, y=training.clips.y, speakers=training.speakers)
+    return GraphRegularization(neighbours, recipe.multiplier, recipe.layer, recipe.multiplier_schedule)

@@ -10,9 +10,10 @@ if find_spec("tensorflow") is None:
 from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import GraphRecipe
 from mcu_ser.train.embed import embed
+from mcu_ser.train.graph_builder import build_graph
 from mcu_ser.train.graph_regularization import graph_loss, with_embedding
 from mcu_ser.train.models import ds_cnn, source_cnn
-from mcu_ser.train.neighbours import build_graph, load_neighbours
+from mcu_ser.train.neighbours import load_neighbours
 from mcu_ser.train.nsl_import import read_tsv_graph, tf
 
 pytestmark = pytest.mark.train
@@ -28,6 +29,12 @@ def built(tmp_path, **settings):
     recipe = GraphRecipe(**settings)
     build_graph(IDS, EMBEDDINGS, recipe, 7, tmp_path / "graph.tsv")
     return recipe, tmp_path / "graph.tsv"
+
+
+def loaded(path, ids, recipe):
+    return load_neighbours(
+        path, ids, recipe, y=np.zeros(len(ids), np.int64), speakers=np.array(["s"] * len(ids))
+    )
 
 
 def test_edges_are_the_similar_pairs_in_both_directions(tmp_path) -> None:
@@ -52,7 +59,7 @@ def test_same_seed_same_bytes_also_with_hashing(tmp_path) -> None:
 
 def test_neighbours_are_the_nearest_first(tmp_path) -> None:
     recipe, path = built(tmp_path, similarity_threshold=0.5, neighbours=1)
-    neighbours = load_neighbours(path, IDS, recipe)
+    neighbours = loaded(path, IDS, recipe)
     assert neighbours.rows[:, 0].tolist() == [1, 2, 1, 3, 4]
     assert np.allclose(neighbours.weights[:, 0], [0.8, 0.96, 0.96, 0, 0], atol=1e-5)
     assert neighbours.edges == 3
@@ -60,7 +67,7 @@ def test_neighbours_are_the_nearest_first(tmp_path) -> None:
 
 def test_absent_neighbours_are_the_utterance_itself_at_weight_zero(tmp_path) -> None:
     recipe, path = built(tmp_path, similarity_threshold=0.7, neighbours=3)
-    neighbours = load_neighbours(path, IDS, recipe)
+    neighbours = loaded(path, IDS, recipe)
     assert neighbours.rows.tolist() == [[1, 0, 0], [2, 0, 1], [1, 2, 2], [3, 3, 3], [4, 4, 4]]
     assert (neighbours.weights > 0).tolist() == [
         [True, False, False],
@@ -73,13 +80,13 @@ def test_absent_neighbours_are_the_utterance_itself_at_weight_zero(tmp_path) -> 
 
 def test_a_one_way_edge_counts_both_ways(tmp_path) -> None:
     (tmp_path / "graph.tsv").write_text("a\tb\t0.5\n")
-    neighbours = load_neighbours(tmp_path / "graph.tsv", ["a", "b"], GraphRecipe(neighbours=1))
+    neighbours = loaded(tmp_path / "graph.tsv", ["a", "b"], GraphRecipe(neighbours=1))
     assert neighbours.rows.tolist() == [[1], [0]]
 
 
 def test_utterances_that_do_not_train_are_no_neighbours(tmp_path) -> None:
     recipe, path = built(tmp_path, similarity_threshold=0.5, neighbours=1)
-    neighbours = load_neighbours(path, ["c", "a"], recipe)
+    neighbours = loaded(path, ["c", "a"], recipe)
     assert neighbours.rows.tolist() == [[1], [0]]
     assert np.allclose(neighbours.weights, 0.6, atol=1e-5)
 
