@@ -44,8 +44,10 @@ class TrainingStep:
         self._x, self._y = tf.constant(training.x), tf.constant(training.y)
         self._classes = model.output_shape[-1]
         self._class_weights = tf.constant(class_weights(training.y, self._classes, recipe.class_balance))
-        self._graph = graph
+        # A graph that does nothing must do nothing: neighbours in the batch would move its normalisation.
+        self._graph = graph if graph and graph.acts else None
         if graph:
+            self._multipliers = tf.constant(graph.multipliers(steps))
             self._with_embedding = with_embedding(model, graph.layer)
             self._neighbour_rows = tf.constant(graph.neighbours.rows)
             self._neighbour_weights = tf.constant(graph.neighbours.weights)
@@ -71,7 +73,7 @@ class TrainingStep:
         with tf.GradientTape() as tape:
             if self._graph:
                 loss, distance = self._losses_with_graph(rows, seed)
-                total = loss + self._graph.multiplier * distance
+                total = loss + self._multiplier() * distance
             else:
                 clips = augment(tf.gather(self._x, rows), self._recipe.augmentation, seed)
                 total = loss = self._classification_loss(self._model(clips[..., None], training=True), rows)
@@ -79,6 +81,10 @@ class TrainingStep:
         gradients = tape.gradient(total, self._model.trainable_variables)
         self._optimizer.apply_gradients(zip(gradients, self._model.trainable_variables, strict=True))
         return loss, distance
+
+    def _multiplier(self) -> Any:
+        last = self._multipliers.shape[0] - 1
+        return self._multipliers[tf.minimum(tf.cast(self._optimizer.iterations, tf.int32), last)]
 
     def _losses_with_graph(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         batch = rows.shape[0]
