@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns embeddings into a file of the pairs that are similar: with NSL, or faster for a larger corpus.
 
-Three builders write one format, NSL's TSV with each edge in both directions and weights of six decimals.
+Three builders write one format, NSL's TSV with each edge in both directions and weights of six decimals. NSL
+computes in float32, the others in float64: the last decimal may differ, and whether a pair is an edge whose
+similarity is the threshold to that decimal.
 """
 
 from __future__ import annotations

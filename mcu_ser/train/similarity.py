@@ -28,7 +28,7 @@ Pairs = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float64]"]
 
 
 def unit_vectors(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Embeddings (n, dimensions) divided by their lengths, in float64 as NSL does it."""
+    """Embeddings (n, dimensions) divided by their lengths; in float64, where NSL has float32."""
     vectors = embeddings.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, _LEAST_LENGTH))
