@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Draws of an interval. With ten speakers and three seeds, other draws would move its ends by less than 0.001 UAR
-# (one standard deviation).
+# Draws of an interval. With ten speakers and three seeds, other draws would move its ends by less than 0.001
+# UAR (one standard deviation).
 DRAWS = 20_000
 CONFIDENCE = 0.95
 # So many speakers are enumerated, 2^16 assignments; more are sampled.
@@ -53,6 +53,8 @@ class Tally:
 
     def of_seeds(self, seeds: Sequence[int]) -> Tally:
         """The same for some of its seeds, in the order given."""
+        if tuple(seeds) == self.seeds:
+            return self
         rows = [self.seeds.index(seed) for seed in seeds]
         return Tally(self.speakers, tuple(seeds), self.hits[rows], self.support)
 
@@ -123,11 +125,10 @@ def interval(counts: Tally, minus: Tally | None = None) -> tuple[float, float] |
     """
     if len(counts.speakers) < 2:
         return None
-    drawn = Resampling.drawn(len(counts.speakers), len(counts.seeds), DRAWS)
-    means = _drawn_means(counts, drawn)
+    means = _drawn_means(counts)
     if minus is not None:
         _require_pair(counts, minus)
-        means = means - _drawn_means(minus, drawn)
+        means = means - _drawn_means(minus)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -215,7 +216,13 @@ def _uars(counts: Tally, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     return uars
 
 
-def _drawn_means(counts: Tally, drawn: Resampling) -> NDArray[np.float64]:
+@functools.lru_cache(maxsize=128)
+def _drawn_means(counts: Tally) -> NDArray[np.float64]:
+    """Mean over the drawn seeds of the UAR of the drawn speakers, per draw; equally many draw alike.
+
+    Kept, because every difference needs those of both its sides again.
+    """
+    drawn = Resampling.drawn(len(counts.speakers), len(counts.seeds), DRAWS)
     means: NDArray[np.float64] = (_uars(counts, drawn.speakers) * drawn.seeds).sum(axis=1)
     return means / len(counts.seeds)
 
