@@ -33,6 +33,7 @@ class TestModel:
     build_id: str = "cd" * 16
     scale: float = 0.5
     zero_point: int = -3
+    layers: int = 0
 
     def header(self) -> str:
         bits = struct.unpack("<I", struct.pack("<f", self.scale))[0]
@@ -42,6 +43,8 @@ class TestModel:
             "BOARD_ID": f'"{self.board}"',
             "ENGINE_NAME": f'"{self.engine}"',
         }
+        if self.layers:
+            values["MODEL_LAYERS"] = f"{self.layers}u"
         for side, size in (("INPUT", self.input_bytes), ("OUTPUT", self.output_bytes)):
             values |= {
                 f"MODEL_{side}_BYTES": f"{size}u",
@@ -62,6 +65,14 @@ class TestModel:
         return bytes(
             ((hash_of_seed_0 + seed * factor) & 0xFFFFFFFF) >> 24 for seed in range(self.output_bytes)
         )
+
+    def expected_tensor(self, data: bytes, layer: int) -> bytes:
+        """What the obedient engine says that layer `layer` gives."""
+        return bytes((data[i % len(data)] * (layer + 1) + i) & 0xFF for i in range(self.tensor_bytes(layer)))
+
+    def tensor_bytes(self, layer: int) -> int:
+        """Length of what layer `layer` gives; more than fits in one frame for layer 0."""
+        return 1000 // (layer + 1) + 1
 
     def samples(self, count: int, seed: int = 0) -> np.ndarray:
         """Random int8 inputs that do not start with the letter of disobedience."""
@@ -88,7 +99,9 @@ def build_native_firmware(
     """Compile server, frames, host port and test engine; returns the program."""
     templates = firmware_templates_dir()
     (directory / "model_info.h").write_text(model.header())
-    names = ("main", "server", "server_requests", "frame", "crc32")
+    names = ["main", "server", "server_requests", "frame", "crc32"]
+    if model.layers:
+        names.append("server_layers")
     runtime = [templates / "runtime" / f"{name}.c" for name in names]
     program = directory / "firmware"
     command = [

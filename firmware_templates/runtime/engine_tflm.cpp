@@ -21,6 +21,9 @@
 #include "model_info.h"
 #include "placement.h"
 #include "tensor_arena.h"
+#ifdef MODEL_LAYERS
+#include "engine_tflm_layers.h"
+#endif
 
 namespace {
 
@@ -32,10 +35,16 @@ using namespace tflite::micro;
  * 32-bit core. Less than this would be written to without being there. */
 constexpr uint32_t kLeastArenaBytes = 512;
 
+#ifdef MODEL_LAYERS
+using OpResolver = mcu_ser::TracingOpResolver;
+#else
+using OpResolver = mcu_ser::EngineOpResolver;
+#endif
+
 alignas(16) ARENA_PLACEMENT uint8_t arena[kTensorArenaSize];
 
 /* Made anew by every engine_init_within(). Neither is ever destroyed: they own nothing but parts of the arena. */
-alignas(mcu_ser::EngineOpResolver) uint8_t resolver_memory[sizeof(mcu_ser::EngineOpResolver)];
+alignas(OpResolver) uint8_t resolver_memory[sizeof(OpResolver)];
 alignas(MicroInterpreter) uint8_t interpreter_memory[sizeof(MicroInterpreter)];
 
 MicroInterpreter *interpreter; /* null: the engine is not ready */
@@ -56,7 +65,7 @@ int prepare(uint32_t arena_bytes) {
   if (model->version() != TFLITE_SCHEMA_VERSION) {
     return ENGINE_WRONG_SCHEMA;
   }
-  auto *const resolver = new (resolver_memory) mcu_ser::EngineOpResolver();
+  auto *const resolver = new (resolver_memory) OpResolver();
   if (mcu_ser::RegisterModelOps(*resolver) != kTfLiteOk) {
     return ENGINE_UNKNOWN_OPERATOR;
   }
@@ -84,6 +93,9 @@ int engine_init_within(uint32_t bytes) { return prepare(bytes); }
 int8_t *engine_input(void) { return interpreter == nullptr ? nullptr : interpreter->input(0)->data.int8; }
 
 int engine_invoke(void) {
+#ifdef MODEL_LAYERS
+  mcu_ser::next_layer = 0;
+#endif
   if (interpreter == nullptr || interpreter->Invoke() != kTfLiteOk) {
     return ENGINE_INVOKE_FAILED;
   }

@@ -72,7 +72,7 @@ static inline TfLiteStatus PrepareDense(TfLiteContext *context, TfLiteNode *node
 }
 
 /* The operators of the model, FULLY_CONNECTED as above. */
-class EngineOpResolver final : public ModelOpResolver {
+class EngineOpResolver : public ModelOpResolver {
  public:
   using ModelOpResolver::FindOp;
 

@@ -2,7 +2,8 @@
 /* Numbers and payload layouts of protocol version 1.
  * Generated from mcu_ser/verify/protocol.py and messages.py by `python -m mcu_ser.verify.protocol_header`.
  * <MESSAGE>_AT_<FIELD> is the offset of a field in the payload; all integers are little endian.
- * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them. */
+ * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them.
+ * LAYER_... is a record of which such data consist. */
 #ifndef MCU_SER_PROTOCOL_MESSAGES_H
 #define MCU_SER_PROTOCOL_MESSAGES_H
 
@@ -21,6 +22,8 @@ enum message_type {
   MESSAGE_ECHO = 0x06,
   MESSAGE_RESET = 0x07,
   MESSAGE_ARENA = 0x08,
+  MESSAGE_LAYERS = 0x09,
+  MESSAGE_TENSOR = 0x0A,
   MESSAGE_HELLO_ANSWER = 0x81,
   MESSAGE_INPUT_ANSWER = 0x82,
   MESSAGE_INFER_ANSWER = 0x83,
@@ -29,6 +32,8 @@ enum message_type {
   MESSAGE_ECHO_ANSWER = 0x86,
   MESSAGE_RESET_ANSWER = 0x87,
   MESSAGE_ARENA_ANSWER = 0x88,
+  MESSAGE_LAYERS_ANSWER = 0x89,
+  MESSAGE_TENSOR_ANSWER = 0x8A,
   MESSAGE_NACK = 0xC0,
   MESSAGE_ERROR = 0xC1,
   MESSAGE_BOOT = 0xC2
@@ -70,6 +75,17 @@ enum engine_status {
 
 #define ARENA_AT_BYTES 0u
 #define ARENA_FIELDS_BYTES 4u
+
+#define LAYERS_AT_SAMPLE 0u
+#define LAYERS_AT_INPUT_CRC 4u
+#define LAYERS_AT_FIRST 8u
+#define LAYERS_AT_LAST 12u
+#define LAYERS_FIELDS_BYTES 16u
+
+#define TENSOR_AT_LAYER 0u
+#define TENSOR_AT_OFFSET 4u
+#define TENSOR_AT_LENGTH 8u
+#define TENSOR_FIELDS_BYTES 12u
 
 #define HELLO_ANSWER_AT_BOARD_ID 0u
 #define HELLO_ANSWER_AT_ENGINE 32u
@@ -138,6 +154,14 @@ enum engine_status {
 #define ARENA_ANSWER_AT_ENGINE_STATUS 8u
 #define ARENA_ANSWER_FIELDS_BYTES 12u
 
+#define LAYERS_ANSWER_AT_SAMPLE 0u
+#define LAYERS_ANSWER_AT_LAYERS 4u
+#define LAYERS_ANSWER_FIELDS_BYTES 8u
+
+#define TENSOR_ANSWER_AT_LAYER 0u
+#define TENSOR_ANSWER_AT_OFFSET 4u
+#define TENSOR_ANSWER_FIELDS_BYTES 8u
+
 #define NACK_AT_NEXT_SEQ 0u
 #define NACK_AT_RESERVED 2u
 #define NACK_AT_RECEIVED 4u
@@ -156,5 +180,10 @@ enum engine_status {
 #define BOOT_AT_FAULT_CFSR 12u
 #define BOOT_AT_FAULT_HFSR 16u
 #define BOOT_FIELDS_BYTES 20u
+
+#define LAYER_AT_CRC 0u
+#define LAYER_AT_BYTES 4u
+#define LAYER_AT_TICKS 8u
+#define LAYER_FIELDS_BYTES 12u
 
 #endif

@@ -10,6 +10,10 @@
 #include "port.h"
 #include "server_config.h"
 
+#ifdef MODEL_LAYERS
+#include "server_layers.h"
+#endif
+
 /* C99 has no static assertion: an array of negative size stops the compiler. */
 #define REQUIRE(name, condition) typedef char require_##name[(condition) ? 1 : -1]
 
@@ -115,6 +119,14 @@ static void do_hello(struct answer *answer) {
   answer->length = HELLO_ANSWER_FIELDS_BYTES;
 }
 
+/* Input or arena have changed: what the last run has left is no longer its result. */
+static void forget_results(void) {
+  state.output_valid = 0;
+#ifdef MODEL_LAYERS
+  layers_forget();
+#endif
+}
+
 uint32_t requests_received(void) { return state.received; }
 
 int requests_input_continues(const struct frame *request) {
@@ -141,7 +153,7 @@ static void do_input(struct answer *answer, const struct frame *request) {
   }
   memcpy(engine_input() + offset, request->payload + INPUT_FIELDS_BYTES, length);
   state.received = offset + (uint32_t)length;
-  state.output_valid = 0;
+  forget_results();
   memset(answer->payload, 0, INPUT_ANSWER_FIELDS_BYTES);
   le_put_u16(answer->payload + INPUT_ANSWER_AT_NEXT_SEQ, (uint16_t)(request->seq + 1u));
   le_put_u32(answer->payload + INPUT_ANSWER_AT_RECEIVED, state.received);
@@ -160,21 +172,31 @@ static void answer_inference(struct answer *answer, const struct frame *request,
   answer->length = INFER_ANSWER_FIELDS_BYTES + length;
 }
 
+/* Returns 1 if the whole input is in place with the CRC-32 that the host has announced, else refuses the
+ * request and returns 0. */
+static int take_input(struct answer *answer, const struct frame *request, uint32_t announced_crc) {
+  uint32_t crc;
+  if (state.received != MODEL_INPUT_BYTES) {
+    refuse(answer, request, ERROR_BAD_STATE, state.received);
+    return 0;
+  }
+  state.received = 0; /* invoking destroys the input, and a wrong one is of no use */
+  crc = crc32_update(0, engine_input(), MODEL_INPUT_BYTES);
+  if (crc != announced_crc) {
+    refuse(answer, request, ERROR_BAD_INPUT_CRC, crc);
+    return 0;
+  }
+  return 1;
+}
+
 static void do_infer(struct answer *answer, const struct frame *request) {
-  uint32_t crc, start, ticks;
+  uint32_t start, ticks;
   int status;
   if (request->length != INFER_FIELDS_BYTES) {
     refuse(answer, request, ERROR_BAD_LENGTH, request->length);
     return;
   }
-  if (state.received != MODEL_INPUT_BYTES) {
-    refuse(answer, request, ERROR_BAD_STATE, state.received);
-    return;
-  }
-  state.received = 0; /* invoking destroys the input, and a wrong one is of no use */
-  crc = crc32_update(0, engine_input(), MODEL_INPUT_BYTES);
-  if (crc != le_get_u32(request->payload + INFER_AT_INPUT_CRC)) {
-    refuse(answer, request, ERROR_BAD_INPUT_CRC, crc);
+  if (!take_input(answer, request, le_get_u32(request->payload + INFER_AT_INPUT_CRC))) {
     return;
   }
   start = port_ticks();
@@ -188,6 +210,30 @@ static void do_infer(struct answer *answer, const struct frame *request) {
   state.output_valid = 1;
   answer_inference(answer, request, ticks);
 }
+
+#ifdef MODEL_LAYERS
+static void do_layers(struct answer *answer, const struct frame *request) {
+  uint32_t detail = 0;
+  int code = layers_check(request, &detail);
+  if (code == 0) {
+    if (!take_input(answer, request, le_get_u32(request->payload + LAYERS_AT_INPUT_CRC))) {
+      return;
+    }
+    code = layers_run(request, answer->payload, &answer->length, &detail);
+  }
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
+  }
+}
+
+static void do_tensor(struct answer *answer, const struct frame *request) {
+  uint32_t detail = 0;
+  const int code = layers_read(request, answer->payload, &answer->length, &detail);
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
+  }
+}
+#endif
 
 static void do_output(struct answer *answer, const struct frame *request) {
   uint32_t offset, length;
@@ -229,7 +275,7 @@ static void do_stats(struct answer *answer, const struct server_counters *counte
 /* Takes note that the engine was prepared within so many bytes: its buffers are others than before. */
 static void engine_prepared(uint32_t arena_bytes, int status) {
   state.received = 0;
-  state.output_valid = 0;
+  forget_results();
   state.engine_status = status;
   state.arena_is_cut = arena_bytes != engine_arena_bytes();
 }
@@ -269,7 +315,7 @@ void requests_start_session(void) {
     engine_prepared(whole, engine_init_within(whole));
   }
   state.received = 0;
-  state.output_valid = 0;
+  forget_results();
 }
 
 size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
@@ -291,6 +337,10 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
         break;
       case MESSAGE_RESET: break;
       case MESSAGE_ARENA: do_arena(&answer, request); break;
+#ifdef MODEL_LAYERS
+      case MESSAGE_LAYERS: do_layers(&answer, request); break;
+      case MESSAGE_TENSOR: do_tensor(&answer, request); break;
+#endif
       default: refuse(&answer, request, ERROR_UNKNOWN_TYPE, request->type); break;
     }
   }

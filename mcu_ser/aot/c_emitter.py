@@ -46,7 +46,10 @@ class EmittedLayer:
 
 @dataclass(frozen=True)
 class EmittedModel:
-    """What the generated files need to know of the model as a whole; offsets and sizes in bytes."""
+    """What the generated files need to know of the model as a whole; offsets and sizes in bytes.
+
+    `traced`: the code tells the server of each layer (firmware_templates/runtime/layer_trace.h).
+    """
 
     sha256: str
     layers: tuple[EmittedLayer, ...]
@@ -55,6 +58,7 @@ class EmittedModel:
     input_bytes: int
     output_offset: int
     output_bytes: int
+    traced: bool = False
 
 
 def comment_text(text: str) -> str:
@@ -119,12 +123,14 @@ def _source(model: EmittedModel) -> str:
     includes = "".join(f'#include "kernels/{header}"\n' for header in kernels)
     layers = "".join(_layer(layer) for layer in model.layers if layer.call)
     calls = "".join(_invocation(layer) for layer in model.layers)
+    trace = '#include "layer_trace.h"\n' if model.traced else ""
     return f"""{_banner(model, "The model as C: one description and one function per layer.")}\
 #include "aot_model.h"
 
 #include "aot_weights.h"
 {includes}\
 #include "kernels/kernel.h"
+{trace}\
 #include "placement.h"
 
 /* Called after each layer with its index in the .tflite and its output. Define it before this file is

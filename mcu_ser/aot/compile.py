@@ -7,7 +7,7 @@ The stages in order; the graph and the plan are verified between them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcu_ser.aot import arena, c_emitter, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel
@@ -93,12 +93,13 @@ class CompiledModel:
         return max(self.layers, key=lambda layer: layer.live_bytes, default=None)
 
 
-def compile_model(model: bytes, name: str = "model") -> CompiledModel:
+def compile_model(model: bytes, name: str = "model", *, traced: bool = False) -> CompiledModel:
     """Compile a .tflite.
 
     Args:
         model: Content of the file.
         name: What to call the model in errors, e.g. its path.
+        traced: The C tells the firmware's server of each layer.
 
     Raises:
         ModelError: The file is damaged or the engine does not support the model.
@@ -116,7 +117,7 @@ def compile_model(model: bytes, name: str = "model") -> CompiledModel:
     plan = arena.plan_arena(buffers)
     arena.verify_plan(buffers, plan)
     offsets = _Offsets(plan, aliases)
-    emitted = _emitted_model(graph, calls, offsets, sha256_hex(model))
+    emitted = replace(_emitted_model(graph, calls, offsets, sha256_hex(model)), traced=traced)
     return CompiledModel(
         name=name,
         sha256=emitted.sha256,

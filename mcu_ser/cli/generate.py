@@ -34,6 +34,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--baud", type=int, metavar="N", help="bit rate of the serial port, to 921600 (default: the board's)"
     )
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="firmware that tells of each layer, for verify --bisect and --profile",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -49,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     output = Output(as_json=args.json)
     board = load_board(args.board, args.boards_dir)
     arena = None if args.arena_bytes is None else Arena(args.arena_bytes, "given")
-    project = generate(args.model, board, args.engine, args.out, baud=args.baud, arena=arena)
+    project = generate(
+        args.model, board, args.engine, args.out, baud=args.baud, arena=arena, layers=args.layers
+    )
     manifest = project.manifest
     output.say(
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "

@@ -40,6 +40,7 @@ class EngineModel:
     Attributes:
         input: What goes in.
         output: What comes out.
+        layers: How many operators the .tflite has.
         arena: RAM for activations, and for what else the engine keeps beside them.
         weight_bytes: Constants in flash; with engine tflm the whole .tflite.
         macs: Multiply-accumulates of one inference.
@@ -50,6 +51,7 @@ class EngineModel:
 
     input: TensorSpec
     output: TensorSpec
+    layers: int
     arena: Arena
     weight_bytes: int
     macs: int
@@ -63,7 +65,13 @@ class EngineModel:
 
 
 def engine_model(
-    model: bytes, name: str, board: Board, engine: str, arena: Arena | None = None
+    model: bytes,
+    name: str,
+    board: Board,
+    engine: str,
+    arena: Arena | None = None,
+    *,
+    layers: bool = False,
 ) -> EngineModel:
     """A model for an engine on a board.
 
@@ -73,6 +81,7 @@ def engine_model(
         board: What it will run on.
         engine: `aot` or `tflm`.
         arena: Of engine tflm, instead of the estimate.
+        layers: The firmware traces layers.
 
     Raises:
         ModelError: The file is damaged, or the engine does not support the model.
@@ -82,10 +91,11 @@ def engine_model(
         return _tflm_model(model, name, board, arena)
     if arena is not None:
         raise ConfigError("engine 'aot'", "plans its arena; the size cannot be given", hint="--engine tflm")
-    compiled = compile_model(model, name)
+    compiled = compile_model(model, name, traced=layers)
     return EngineModel(
         input=compiled.input,
         output=compiled.output,
+        layers=len(compiled.layers),
         arena=Arena(compiled.arena_bytes, "planned"),
         weight_bytes=compiled.weight_bytes,
         macs=compiled.macs,
@@ -109,6 +119,7 @@ def _tflm_model(model: bytes, name: str, board: Board, arena: Arena | None) -> E
     return EngineModel(
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
+        layers=len(graph.operators),
         arena=arena,
         weight_bytes=requirements.flash_bytes,
         macs=requirements.macs,

@@ -65,7 +65,8 @@ class TensorEntry(_Part):
 class Manifest(_Part):
     """The content of project.json; `files` is project-relative path -> SHA-256.
 
-    `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`).
+    `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`), `layers` whether the firmware traces
+    layers; a project that does not say so does not.
     """
 
     format: Literal[2]
@@ -81,6 +82,7 @@ class Manifest(_Part):
     arena_basis: ArenaBasis
     weight_bytes: int
     macs: int
+    layers: bool = False
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]

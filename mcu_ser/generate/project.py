@@ -138,6 +138,7 @@ def generate(
     *,
     baud: int | None = None,
     arena: Arena | None = None,
+    layers: bool = False,
 ) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
 
@@ -148,9 +149,10 @@ def generate(
         out: Directory to write.
         baud: Speed of the serial port in bit/s; the board file's without it.
         arena: Of engine tflm; the estimate without it.
+        layers: Whether the firmware traces layers, for `verify --bisect` and `--profile`.
 
     Raises:
-        ModelError: The model cannot be read, or the engine does not support it.
+        ModelError: The model cannot be read, the engine does not support it, or it has no layers to trace.
         BudgetError: The model does not fit the board.
         ConfigError: An unknown engine, a platform without template, a bit rate that the board has not, or
             `out` holds files that are not the generator's.
@@ -164,9 +166,11 @@ def generate(
         model = model_path.read_bytes()
     except OSError as error:
         raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
-    compiled = engine_model(model, str(model_path), board, engine, arena)
+    compiled = engine_model(model, str(model_path), board, engine, arena, layers=layers)
+    if layers and not compiled.layers:
+        raise ModelError(model_path, "has no layers to trace", hint="generate without --layers")
     check_fit(compiled.needs, board)
-    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template)
+    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers)
     files, build_id = project_files(firmware)
     manifest = _manifest(firmware, files, build_id)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
@@ -270,6 +274,7 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         arena_basis=compiled.arena.basis,
         weight_bytes=compiled.weight_bytes,
         macs=compiled.macs,
+        layers=firmware.layers,
         input=_tensor_entry(compiled.input),
         output=_tensor_entry(compiled.output),
         files={name: sha256_hex(content) for name, content in files.items()},

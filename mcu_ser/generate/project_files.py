@@ -36,12 +36,17 @@ BOARD_NAME = "board.yaml"
 README_NAME = "README.md"
 _NO_BUILD_ID = "0" * 32
 _SOURCE_SUFFIXES = (".c", ".cpp")
+# What only a firmware that traces layers has (the build costs no byte without).
+_LAYER_FILES = frozenset({"layer_trace.h", "server_layers.c", "server_layers.h", "engine_tflm_layers.h"})
 _TFLM_FILES = ("model_data.cpp", "model_data.h", "op_resolver.h", "tensor_arena.h")
 
 
 @dataclass(frozen=True, eq=False)
 class Firmware:
-    """What a project is made of. `model` is the .tflite, `compiled` the same as its engine takes it."""
+    """What a project is made of. `model` is the .tflite, `compiled` the same as its engine takes it.
+
+    `layers`: the firmware traces layers.
+    """
 
     model: bytes
     compiled: EngineModel
@@ -49,6 +54,7 @@ class Firmware:
     engine: str
     baud: int
     template: Template
+    layers: bool = False
 
     @property
     def model_info_name(self) -> str:
@@ -72,6 +78,8 @@ def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
     runtime, layout = firmware_templates_dir() / "runtime", firmware.template.layout
     for path in sorted(runtime.iterdir()):
         if path.suffix not in {*_SOURCE_SUFFIXES, ".h"} or path.name in firmware.template.omit:
+            continue
+        if path.name in _LAYER_FILES and not firmware.layers:
             continue
         if not path.name.startswith("engine_") or path.stem.startswith(f"engine_{firmware.engine}"):
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
@@ -137,6 +145,7 @@ def _context(firmware: Firmware) -> Context:
         mps=mps_values(board, firmware.baud),
         tflm_target_arch=target_arch(board) if firmware.engine == "tflm" else None,
         info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
+        layers=compiled.layers if firmware.layers else None,
     )
 
 

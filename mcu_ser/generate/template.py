@@ -24,9 +24,10 @@ Every project also gets model.tflite, board.yaml, project.json, .gitignore and, 
 README.md.
 
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
-`sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the model's
-tensors as text), `cortex_m` (compiler flags, linker regions and placement; None where CMake builds for no
-Cortex-M), `stm32` and `mps` (finished register values; None on other platforms).
+`sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the
+model's tensors as text), `layers` (how many of them the firmware traces; None without --layers), `cortex_m`
+(compiler flags, linker regions and placement; None where CMake builds for no Cortex-M), `stm32` and `mps`
+(finished register values; None on other platforms).
 
 With `build: cmake`, `cmake --preset firmware` and `cmake --build --preset firmware` build the project, so a
 template brings a CMakePresets.json whose presets of that name build into PROJECT/build. With `build: arduino`
@@ -71,6 +72,7 @@ class Context:
     mps: MpsValues | None = None
     info: ModelInfo | None = None
     tflm_target_arch: str | None = None
+    layers: int | None = None
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""

@@ -43,12 +43,12 @@ def tflm_requirements(model: bytes, graph: Graph, runtime: Runtime) -> TflmRequi
         flash_bytes=len(model),
         arena_bytes=arena.arena_bytes,
         arena_peak=arena.peak_layer,
-        macs=sum(_macs(graph, operator) for operator in graph.operators),
+        macs=sum(operator_macs(graph, operator) for operator in graph.operators),
         refusals=find_refusals(graph, runtime),
     )
 
 
-def _macs(graph: Graph, operator: Operator) -> int:
+def operator_macs(graph: Graph, operator: Operator) -> int:
     """Multiply-accumulates, counted as `aot` counts them: every tap of a kernel, padding included."""
     if operator.opcode not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
         return 0

@@ -132,7 +132,13 @@ def adopt_arena(project: Project, certificate: Certificate, out: Path) -> Projec
     library = library_of_build(project.build_dir)
     arena = Arena(certificate.arena_bytes, "certified")
     adopted = generate(
-        project.model_path, project.board, project.engine, project.root, baud=project.baud, arena=arena
+        project.model_path,
+        project.board,
+        project.engine,
+        project.root,
+        baud=project.baud,
+        arena=arena,
+        layers=project.manifest.layers,
     )
     build(adopted, library)
     out.mkdir(parents=True, exist_ok=True)

@@ -81,6 +81,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "OUTPUT": Layout(("offset", "I"), ("length", "I")),
     "ECHO": Layout(tail=True),
     "ARENA": Layout(("bytes", "I")),
+    "LAYERS": Layout(("sample", "I"), ("input_crc", "I"), ("first", "I"), ("last", "I")),
+    "TENSOR": Layout(("layer", "I"), ("offset", "I"), ("length", "I")),
     "HELLO_ANSWER": Layout(
         ("board_id", "32s"),
         ("engine", "8s"),
@@ -127,9 +129,17 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "ECHO_ANSWER": Layout(tail=True),
     "ARENA_ANSWER": Layout(("bytes", "I"), ("used", "I"), ("engine_status", "i")),
+    # Behind the fields: one LAYER of `RECORDS` for each layer from first to last.
+    "LAYERS_ANSWER": Layout(("sample", "I"), ("layers", "I"), tail=True),
+    "TENSOR_ANSWER": Layout(("layer", "I"), ("offset", "I"), tail=True),
     "NACK": Layout(*_REPORT),
     "ERROR": Layout(("request", "B"), ("code", "B"), ("reserved", "H"), ("detail", "I")),
     "BOOT": Layout(("reset_cause", "B"), ("reserved", "3s"), *_FAULT),
+}
+
+# What stands in the tail of a message, any number of times.
+RECORDS: Mapping[str, Layout] = {
+    "LAYER": Layout(("crc", "I"), ("bytes", "I"), ("ticks", "I")),
 }
 
 
@@ -276,6 +286,35 @@ class ArenaTrial:
     def unpack(cls, payload: bytes) -> ArenaTrial:
         values, _ = LAYOUTS["ARENA_ANSWER"].unpack(payload)
         return cls(values["bytes"], values["used"], values["engine_status"])
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """What the device says of one layer of a run: CRC-32 and length of its output, ticks that it took."""
+
+    crc: int
+    bytes: int
+    ticks: int
+
+
+@dataclass(frozen=True)
+class LayerPage:
+    """Answer to LAYERS: `records` of the layers that were asked for; `layers` is how many the model has."""
+
+    sample: int
+    layers: int
+    records: tuple[LayerRecord, ...]
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> LayerPage:
+        """Raises PayloadError if the payload does not end with a whole record."""
+        values, tail = LAYOUTS["LAYERS_ANSWER"].unpack(payload)
+        layout = RECORDS["LAYER"]
+        if len(tail) % layout.bytes:
+            raise PayloadError(f"{len(tail)} bytes of records, expected a multiple of {layout.bytes}")
+        parts = (tail[at : at + layout.bytes] for at in range(0, len(tail), layout.bytes))
+        records = tuple(LayerRecord(**layout.unpack(part)[0]) for part in parts)
+        return cls(values["sample"], values["layers"], records)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class MessageType(enum.IntEnum):
     RESET = 0x07
     ARENA = 0x08
     """Prepare the engine anew with less of its arena, to find out how little will do."""
+    LAYERS = 0x09
+    """Run the model on the input and tell of each layer; stop behind the last that is asked for."""
+    TENSOR = 0x0A
+    """Bytes of the output of the layer behind which LAYERS has stopped."""
 
     HELLO_ANSWER = ANSWER | 0x01
     INPUT_ANSWER = ANSWER | 0x02
@@ -57,6 +61,8 @@ class MessageType(enum.IntEnum):
     ECHO_ANSWER = ANSWER | 0x06
     RESET_ANSWER = ANSWER | 0x07
     ARENA_ANSWER = ANSWER | 0x08
+    LAYERS_ANSWER = ANSWER | 0x09
+    TENSOR_ANSWER = ANSWER | 0x0A
 
     NACK = 0xC0
     """A request came out of order and was not carried out."""
@@ -78,13 +84,13 @@ class ErrorCode(enum.IntEnum):
     BAD_LENGTH = 4
     """The payload has not the length of the request."""
     BAD_STATE = 5
-    """The input is incomplete (INFER), or there is no output (OUTPUT)."""
+    """The input is incomplete (INFER, LAYERS), or there is no output (OUTPUT, TENSOR)."""
     BAD_INPUT_CRC = 6
     """The input that arrived has another CRC-32 than the host announced."""
     ENGINE = 7
     """The engine failed; the detail is its `EngineStatus`."""
     OUT_OF_RANGE = 8
-    """Bytes beyond the end of the input, output or arena."""
+    """Bytes beyond the end of the input, output, tensor or arena, or layers that the model has not."""
 
 
 class EngineStatus(enum.IntEnum):

@@ -19,7 +19,8 @@ _INTRODUCTION = """\
 /* Numbers and payload layouts of protocol version 1.
  * Generated from mcu_ser/verify/protocol.py and messages.py by `python -m mcu_ser.verify.protocol_header`.
  * <MESSAGE>_AT_<FIELD> is the offset of a field in the payload; all integers are little endian.
- * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them. */
+ * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them.
+ * LAYER_... is a record of which such data consist. */
 """
 
 
@@ -42,6 +43,7 @@ def render() -> str:
         _enum("error_code", ((f"ERROR_{e.name}", str(e.value)) for e in protocol.ErrorCode)),
         _enum("engine_status", ((f"ENGINE_{e.name}", str(e.value)) for e in protocol.EngineStatus)),
         *(_layout(name, layout) for name, layout in messages.LAYOUTS.items()),
+        *(_layout(name, layout) for name, layout in messages.RECORDS.items()),
         "#endif\n",
     ]
     return "\n\n".join(sections)

@@ -6,6 +6,10 @@
 #include "model_info.h"
 #include "port.h"
 
+#ifdef MODEL_LAYERS
+#include "layer_trace.h"
+#endif
+
 #ifndef ENGINE_INIT_STATUS
 #define ENGINE_INIT_STATUS 0
 #endif
@@ -34,6 +38,25 @@ int engine_init_within(uint32_t bytes) {
 
 int8_t *engine_input(void) { return input; }
 
+#ifdef MODEL_LAYERS
+/* Layer l gives 1000 / (l + 1) + 1 bytes of its own; like those of a model, each overwrites the one before.
+ * With ENGINE_HIDES_LAYERS the engine runs fewer layers than model_info.h has. */
+#ifndef ENGINE_HIDES_LAYERS
+#define ENGINE_HIDES_LAYERS 0u
+#endif
+static int8_t tensor[1001];
+
+static void run_layers(void) {
+  for (uint32_t layer = 0; layer + ENGINE_HIDES_LAYERS < MODEL_LAYERS; ++layer) {
+    const uint32_t bytes = 1000u / (layer + 1u) + 1u;
+    for (uint32_t i = 0; i < bytes; ++i) {
+      tensor[i] = (int8_t)(uint8_t)((uint8_t)input[i % MODEL_INPUT_BYTES] * (layer + 1u) + i);
+    }
+    AOT_AFTER_LAYER(layer, tensor, bytes);
+  }
+}
+#endif
+
 static void compute(void) {
   for (size_t i = 0; i < MODEL_OUTPUT_BYTES; ++i) {
     uint32_t hash = (uint32_t)i;
@@ -54,6 +77,9 @@ int engine_invoke(void) {
       default: break;
     }
   }
+#ifdef MODEL_LAYERS
+  run_layers();
+#endif
   compute();
   for (size_t k = 0; k < MODEL_INPUT_BYTES; ++k) {
     input[k] = 0x55; /* the interface allows an engine to destroy its input */
