@@ -116,6 +116,39 @@ def replaced_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextmanager
+def first_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory beside `path` that becomes `path` unless another process was first.
+
+    Raises:
+        ConfigError: `path` cannot be written; what the block itself raises is left as it is.
+    """
+    with _writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        staging.chmod(0o755)
+        yield staging
+        with _writes(path):
+            try:
+                staging.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy a file's content to `path`, whole or not at all.
+
+    Raises:
+        ConfigError: It cannot be written, or `source` not read.
+    """
+    with replaced_file(path) as temporary, _writes(path):
+        shutil.copyfile(source, temporary)
+
+
 def _put_in_place(staging: Path, path: Path) -> None:
     """Rename `staging` to `path`, whose former tree goes last: it is put back if the renaming fails."""
     if not path.exists():
@@ -172,6 +205,11 @@ class RunDir:
         return self.root / "train" / "source_model.keras"
 
     @property
+    def pretrained_model(self) -> Path:
+        """The small model trained on the source corpus, of which the target's takes over the trunk."""
+        return self.root / "train" / "pretrained.keras"
+
+    @property
     def embeddings(self) -> Path:
         """Source-model embeddings of the target's training utterances: npz of ids, embeddings."""
         return self.root / "train" / "embeddings.npz"
@@ -184,6 +222,11 @@ class RunDir:
     @property
     def float_model(self) -> Path:
         return self.root / "train" / "model.keras"
+
+    @property
+    def pruned_pretrained_model(self) -> Path:
+        """The small model of the source corpus, pruned there; its trunk stays frozen on the target."""
+        return self.root / "compress" / "pruned_pretrained.keras"
 
     @property
     def pruned_model(self) -> Path:
@@ -202,6 +245,11 @@ class RunDir:
     def samples(self) -> Path:
         """Test set of the int8 model: npz of x (int8), y, labels, ids."""
         return self.root / "convert" / "samples.npz"
+
+    @property
+    def predictions(self) -> Path:
+        """Decided classes of the test utterances: npz of ids, speakers, y, float, pruned, qat, int8."""
+        return self.root / "convert" / "predictions.npz"
 
     @property
     def front_end(self) -> Path:

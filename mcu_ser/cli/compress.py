@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.recipe_options import add_cache_option
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "The graph loss stays on.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory, after mcu-ser train")
+    add_cache_option(parser)
     add_json_option(parser)
     return parser
 
@@ -37,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
     run_dir.require(run_dir.float_model, "train")
     # TensorFlow takes seconds to import: only once the run directory is known to be good.
     from mcu_ser.compress import stage
+    from mcu_ser.train.cache import Cache
 
-    document = stage.run(run_dir, recipe, output.track)
+    document = stage.run(run_dir, recipe, output.track, Cache(args.cache))
     show_compression(output, document)
     output.document(document)
     output.wrote(

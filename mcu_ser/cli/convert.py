@@ -22,6 +22,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "sparsity and size, and measure it with the TFLite-Micro interpreter.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory, after mcu-ser compress")
+    parser.add_argument(
+        "--post-training",
+        action="store_true",
+        help="measure post-training quantisation of the pruned model too, as a control",
+    )
     add_json_option(parser)
     return parser
 
@@ -38,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
     # TensorFlow takes seconds to import: only once the run directory is known to be good.
     from mcu_ser.convert import stage
 
-    document = stage.run(run_dir, recipe, output.track)
+    document = stage.run(run_dir, recipe, output.track, post_training=args.post_training)
     show_conversion(output, document)
     output.document(document)
     output.wrote(
         run_dir.tflite,
         run_dir.samples,
+        run_dir.predictions,
         run_dir.metrics(stage.STAGE),
         next_command=shell_command(
             *("mcu-ser", "generate", run_dir.tflite, "--board", "netduinoplus2", "--out", "PROJECT")
@@ -65,9 +71,10 @@ def show_conversion(output: Output, document: dict[str, Any]) -> None:
         "quantisation-aware": "qat",
         "int8, TFLite-Micro": "int8",
         "int8, LiteRT": "litert",
+        "int8 post-training": "post_training",
     }
     for title, key in rows.items():
-        if document[key]:
+        if document.get(key):
             table.add_row(title, f"{document[key]['uar']:.3f}", f"{document[key]['accuracy']:.3f}")
     output.table(table)
     file = document["file"]

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     discard_report(run_dir.report(board.id, args.engine))
 
     started = time.monotonic()
-    _train(output, run_dir, recipe, args.corpus_root)
+    _train(output, run_dir, recipe, args)
     report = _deploy(output, run_dir, recipe, board, args)
     output.say(f"{time.monotonic() - started:.0f} s in all")
     output.document(report.document)
@@ -88,17 +88,22 @@ def _require_all(board: Board, engine: str, port: str | None) -> None:
     require_device(board, port)
 
 
-def _train(output: Output, run_dir: RunDir, recipe: Recipe, corpus_root: Path | None) -> None:
+def _train(output: Output, run_dir: RunDir, recipe: Recipe, args: argparse.Namespace) -> None:
     from mcu_ser.cli.compress import show_compression
     from mcu_ser.cli.convert import show_conversion
     from mcu_ser.cli.train import show_training
     from mcu_ser.compress import stage as compress
     from mcu_ser.convert import stage as convert
     from mcu_ser.train import stage as train
+    from mcu_ser.train.cache import Cache
 
-    trained = _timed(output, "train", lambda: train.run(run_dir, recipe, corpus_root, output.track))
+    trained = _timed(
+        output, "train", lambda: train.run(run_dir, recipe, args.corpus_root, output.track, Cache(args.cache))
+    )
     show_training(output, trained)
-    compressed = _timed(output, "compress", lambda: compress.run(run_dir, recipe, output.track))
+    compressed = _timed(
+        output, "compress", lambda: compress.run(run_dir, recipe, output.track, Cache(args.cache))
+    )
     show_compression(output, compressed)
     converted = _timed(output, "convert", lambda: convert.run(run_dir, recipe, output.track))
     show_conversion(output, converted)

@@ -38,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
     # TensorFlow takes seconds to import: only once the recipe is known to be good. It may be missing, and
     # that must not leave a run directory behind.
     from mcu_ser.train import stage
+    from mcu_ser.train.cache import Cache
 
     run_dir = RunDir(args.run_dir)
     run_dir.claim()
-    document = stage.run(run_dir, recipe, args.corpus_root, output.track)
+    document = stage.run(run_dir, recipe, args.corpus_root, output.track, Cache(args.cache))
     show_training(output, document)
     output.document(document)
     output.wrote(
@@ -54,15 +55,16 @@ def run(args: argparse.Namespace) -> int:
 
 def show_training(output: Output, document: dict[str, Any]) -> None:
     """Print what the train stage came to."""
-    graph, target = document["graph"], document["target"]
-    output.say(
-        f"source model: {document['source']['parameters']} parameters, "
-        f"{_uars(document['source'])} on its own corpus"
-    )
-    output.say(
-        f"graph: {graph['edges']} edges between {graph['utterances']} utterances, "
-        f"{graph['homophily']:.0%} of the same emotion ({graph['homophily_by_chance']:.0%} by chance)"
-    )
+    source, graph, target = document.get("source"), document.get("graph"), document["target"]
+    if source:
+        output.say(f"source model: {source['parameters']} parameters, {_uars(source)} on its own corpus")
+    if graph:
+        output.say(
+            f"graph: {graph['edges']} edges between {graph['utterances']} utterances, "
+            f"{graph['homophily']:.0%} of the same emotion ({graph['homophily_by_chance']:.0%} by chance)"
+        )
+    if "transfer" in document:
+        output.say(f"small model on the source corpus: {_uars(document['transfer'])}")
     output.say(
         f"small model: {target['parameters']} parameters, epoch {target['fit']['chosen_epoch']} chosen, "
         f"{_uars(target)}"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser.progress import silent
 from mcu_ser.train.fit import Clips, Descent, Fitted, steps_per_epoch
-from mcu_ser.train.nsl_import import tfmot
+from mcu_ser.train.nsl_import import keras, tfmot
+from mcu_ser.train.transfer import head_of
 
 if TYPE_CHECKING:
     from mcu_ser.progress import Track
@@ -28,6 +29,7 @@ def prune(
     seed: int,
     validation: Clips | None = None,
     graph: GraphRegularization | None = None,
+    head_only: bool = False,
     track: Track = silent,
 ) -> tuple[Any, Fitted]:
     """The pruned model, without pruning wrappers, and its descent.
@@ -39,10 +41,11 @@ def prune(
         seed: Of order and augmentation.
         validation: Chooses among the epochs of full sparsity; without it the last epoch stays.
         graph: The graph loss, still on.
+        head_only: The trunk is frozen (`transfer.freeze_trunk`) and sparse already; only the head is pruned.
         track: Told of each epoch done.
     """
     steps = recipe.fit.epochs * steps_per_epoch(training, recipe.fit)
-    wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=_schedule(recipe, steps))
+    wrapped = _wrapped(model, _schedule(recipe, steps), head_only=head_only)
     steering = tfmot.sparsity.keras.UpdatePruningStep()
     steering.set_model(wrapped)
     steering.on_train_begin()
@@ -60,6 +63,19 @@ def prune(
     )
     fitted = descent.run(track)
     return tfmot.sparsity.keras.strip_pruning(wrapped), fitted
+
+
+def _wrapped(model: Any, schedule: Any, *, head_only: bool) -> Any:
+    if not head_only:
+        return tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    head = head_of(model)
+
+    def wrapper(layer: Any) -> Any:
+        if layer is not head:
+            return layer
+        return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+
+    return keras.models.clone_model(model, clone_function=wrapper)
 
 
 def _schedule(recipe: PruningRecipe, steps: int) -> Any:

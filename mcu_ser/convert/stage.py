@@ -6,6 +6,7 @@ Reads recipe.toml, train/ and compress/ of the run directory; writes convert/ fo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mcu_ser.compress.qat import load_weights, quantization_aware
 from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.model_file import check_model_file, read_model_file
 from mcu_ser.convert.oracle import Oracle
+from mcu_ser.convert.post_training import quantized_post_training
 from mcu_ser.convert.quantization import Quantization, dequantize, quantize
 from mcu_ser.convert.to_tflite import to_tflite
 from mcu_ser.errors import ConfigError
@@ -30,23 +32,29 @@ from mcu_ser.train.nsl_import import versions
 from mcu_ser.train.target import load_target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from mcu_ser.artifacts import RunDir
     from mcu_ser.progress import Track
     from mcu_ser.recipe import Recipe
-    from mcu_ser.train.target import Part
+    from mcu_ser.train.target import Part, Target
 
 STAGE = "convert"
 
 
-def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any]:
+def run(
+    run_dir: RunDir, recipe: Recipe, track: Track = silent, *, post_training: bool = False
+) -> dict[str, Any]:
     """Convert, check and measure; returns the document of convert/metrics.json.
 
     Args:
         run_dir: After the compress stage.
         recipe: What the train stage left in recipe.toml.
         track: Progress.
+        post_training: Measure the control of quantisation-aware training too: the pruned model, quantised
+            without training on. Its decisions and scores are kept, its file is not.
 
     Raises:
         ConfigError: The train or compress stage has not been here.
@@ -62,27 +70,54 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent) -> dict[str, Any
     file = read_model_file(model, "model.tflite")
     check_model_file(file, sparsity_fraction=recipe.pruning.sparsity_fraction, budget=recipe.budget)
 
-    oracle = Oracle(model, "model.tflite")
-    entrance = oracle.input_quantization
-    front_end = _front_end(run_dir, recipe, entrance)
-    x = _int8_input(run_dir, front_end, target.test, entrance)
+    probabilities = {name: predict(one, target.test.clips.x) for name, one in models.items()}
+    deployed = _deployed(run_dir, recipe, model, target.test, track)
+    probabilities["int8"] = deployed.probabilities
+    if post_training:
+        control = quantized_post_training(models["pruned"], target.training.clips.x)
+        probabilities["post_training"] = _deployed(run_dir, recipe, control, target.test, track).probabilities
     document = {
         "model_sha256": sha256_hex(model),
-        "samples": len(x),
-        **{name: _scores(predict(one, target.test.clips.x), target.test) for name, one in models.items()},
-        **_int8(oracle, model, x, target.test, track),
+        "samples": len(target.test.ids),
+        **{name: _scores(one, target.test) for name, one in probabilities.items()},
+        "litert": _litert(model, deployed, target.test),
         "file": file.as_document(),
     }
     write_bytes(run_dir.tflite, model)
-    with replaced_file(run_dir.samples) as temporary:
-        np.savez(temporary, x=x, y=target.test.clips.y, labels=np.array(target.labels), ids=target.test.ids)
-    if front_end:
-        front_end.save(run_dir.front_end)
-    else:
-        run_dir.front_end.unlink(missing_ok=True)  # one of another recipe would be taken for this model's
+    _write_samples(run_dir, target, deployed, probabilities)
     write_text(run_dir.metrics(STAGE), canonical_json(document))
-    _record(run_dir, recipe, has_front_end=front_end is not None)
+    _record(run_dir, recipe, has_front_end=deployed.front_end is not None)
     return document
+
+
+@dataclass(frozen=True, eq=False)
+class _Deployed:
+    """An int8 model on the test set as a device computes it, from the front end on.
+
+    Args:
+        front_end: Of this model; None if its features are of float64, which no device computes.
+        x: The test set, int8 (n, frames, mels, 1).
+        answers: The oracle's, int8 (n, classes).
+        output: What the answers stand for.
+    """
+
+    front_end: FrontEnd | None
+    x: NDArray[np.int8]
+    answers: NDArray[np.int8]
+    output: Quantization
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Of the oracle's answers, float32 (n, classes)."""
+        return dequantize(self.answers, self.output.scale, self.output.zero_point)
+
+
+def _deployed(run_dir: RunDir, recipe: Recipe, model: bytes, test: Part, track: Track) -> _Deployed:
+    oracle = Oracle(model, "model.tflite")
+    entrance = oracle.input_quantization
+    front_end = _front_end(run_dir, recipe, entrance)
+    x = _int8_input(run_dir, front_end, test, entrance)
+    return _Deployed(front_end, x, oracle.run(x, track), oracle.output_quantization)
 
 
 def _load_models(run_dir: RunDir) -> dict[str, Any]:
@@ -116,23 +151,34 @@ def _scores(probabilities: NDArray[np.float32], test: Part) -> dict[str, Any]:
     return score(probabilities, test.clips.y).as_document()
 
 
-def _int8(oracle: Oracle, model: bytes, x: NDArray[np.int8], test: Part, track: Track) -> dict[str, Any]:
-    """Scores of the oracle, and beside them LiteRT's, with the samples on which the two differ."""
-    output = oracle.output_quantization
-    answers = oracle.run(x, track)
-    document: dict[str, Any] = {
-        "int8": _scores(dequantize(answers, output.scale, output.zero_point), test),
-        "litert": None,
+def _litert(model: bytes, deployed: _Deployed, test: Part) -> dict[str, Any] | None:
+    """LiteRT's scores, and on how many samples it differs from the oracle; None where it is not installed."""
+    others = litert_outputs(model, deployed.x)
+    if others is None:
+        return None
+    difference = np.abs(others.astype(int) - deployed.answers.astype(int))
+    return {
+        **_scores(dequantize(others, deployed.output.scale, deployed.output.zero_point), test),
+        "samples_that_differ": int(np.count_nonzero(difference.any(axis=1))),
+        "largest_difference": int(difference.max()),
     }
-    others = litert_outputs(model, x)
-    if others is not None:
-        difference = np.abs(others.astype(int) - answers.astype(int))
-        document["litert"] = {
-            **_scores(dequantize(others, output.scale, output.zero_point), test),
-            "samples_that_differ": int(np.count_nonzero(difference.any(axis=1))),
-            "largest_difference": int(difference.max()),
-        }
-    return document
+
+
+def _write_samples(
+    run_dir: RunDir, target: Target, deployed: _Deployed, probabilities: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Write samples.npz, predictions.npz and front_end.json."""
+    test = target.test
+    assert test is not None
+    with replaced_file(run_dir.samples) as temporary:
+        np.savez(temporary, x=deployed.x, y=test.clips.y, labels=np.array(target.labels), ids=test.ids)
+    decisions = {name: one.argmax(axis=1).astype(np.int64) for name, one in probabilities.items()}
+    with replaced_file(run_dir.predictions) as temporary:
+        np.savez(temporary, ids=test.ids, speakers=test.speakers, y=test.clips.y, **decisions)
+    if deployed.front_end:
+        deployed.front_end.save(run_dir.front_end)
+    else:
+        run_dir.front_end.unlink(missing_ok=True)  # one of another recipe would be taken for this model's
 
 
 def _record(run_dir: RunDir, recipe: Recipe, *, has_front_end: bool) -> None:
@@ -148,6 +194,6 @@ def _record(run_dir: RunDir, recipe: Recipe, *, has_front_end: bool) -> None:
             run_dir.pruned_model,
             run_dir.qat_weights,
         ],
-        wrote=[run_dir.tflite, run_dir.samples, *front_end, run_dir.metrics(STAGE)],
+        wrote=[run_dir.tflite, run_dir.samples, run_dir.predictions, *front_end, run_dir.metrics(STAGE)],
         versions=versions(),
     )

@@ -103,12 +103,23 @@ def extract(corpus: Corpus, split: SpeakerSplit, spec: FeaturesRecipe, track: Tr
     Raises:
         CorpusError: A recording is unreadable or empty.
     """
-    labels = corpus.emotions
     x = np.empty((len(corpus.utterances), spec.frames, spec.mels), np.float32)
     with track(f"log-mel of {corpus.name}", len(x)) as advance:
         for index, utterance in enumerate(corpus.utterances):
             x[index] = clip_features(utterance.audio.samples(SAMPLE_RATE_HZ), spec)
             advance(1)
+    return labelled(x, corpus, split)
+
+
+def labelled(x: NDArray[np.float32], corpus: Corpus, split: SpeakerSplit) -> FeatureSet:
+    """Features with what the corpus and its split say of them.
+
+    Args:
+        x: Log-mel of the corpus's utterances in their order, float32 (n, frames, mels).
+        corpus: Of n utterances.
+        split: Of its speakers.
+    """
+    labels = corpus.emotions
     return FeatureSet(
         x,
         np.array([labels.index(one.emotion) for one in corpus.utterances], np.int64),

@@ -19,6 +19,10 @@ class _Corpus(Stage):
     validation_speakers: Speakers = ()
     test_speakers: Speakers = ()
     left_out_speakers: Speakers = ()
+    validation_use: Literal["chooses_epoch", "measures"] = Field(
+        default="chooses_epoch",
+        description="validation speakers decide which epoch's weights stay, or nothing: the last epoch's",
+    )
 
 
 class RavdessCorpus(_Corpus):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from mcu_ser.recipe.table import Fraction, Stage
@@ -18,12 +20,19 @@ class AugmentationRecipe(Stage):
 
 
 class FitRecipe(Stage):
-    """One gradient descent: Adam with decoupled weight decay, linear warm-up, then a cosine down to zero."""
+    """One gradient descent: Adam with decoupled weight decay, linear warm-up, then the schedule.
+
+    `cosine` falls to zero with the last step. `steps` multiplies the rate by `step_factor` after every
+    `step_epochs` epochs, warm-up included.
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt = 32
     learning_rate: PositiveFloat
     warmup_fraction: Fraction = 0.1
+    schedule: Literal["cosine", "steps"] = "cosine"
+    step_factor: float = Field(default=0.9, gt=0, le=1)
+    step_epochs: PositiveInt = 5
     weight_decay: float = Field(default=1e-4, ge=0)
     label_smoothing: Fraction = 0.1
     class_balance: bool = True

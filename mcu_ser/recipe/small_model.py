@@ -39,7 +39,9 @@ class TrainingRecipe(Stage):
 class TransferRecipe(Stage):
     """What the small model takes over from a copy of itself that was trained on the source corpus.
 
-    `fine_tuning` starts from its weights, `frozen_features` trains the last layer on its embeddings alone.
+    `fine_tuning` starts from all its weights but those of the last dense layer; `frozen_features` keeps these
+    as they are, and only the last dense layer learns the target corpus. With either, the graph may be on or
+    off.
     """
 
     method: Literal["none", "fine_tuning", "frozen_features"] = "none"

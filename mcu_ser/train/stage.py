@@ -6,32 +6,34 @@ Reads corpora; writes recipe.toml and train/ of the run directory for the compre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mcu_ser.artifacts import canonical_json, write_text
 from mcu_ser.corpus.read import read_corpus
-from mcu_ser.corpus.splits import PARTS, split_speakers
+from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
-from mcu_ser.features.feature_set import FeatureSet, extract
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
 from mcu_ser.recipe import SourceCnnRecipe, save_recipe
+from mcu_ser.train.cache import Cache, features_digest, trained_once
+from mcu_ser.train.corpus_features import corpus_features
 from mcu_ser.train.embed import embed, save_embeddings
-from mcu_ser.train.evaluate import score
-from mcu_ser.train.fit import Clips, Descent, make_reproducible, predict
+from mcu_ser.train.fit import Descent, make_reproducible
 from mcu_ser.train.graph_builder import build_graph
 from mcu_ser.train.graph_figures import graph_figures
 from mcu_ser.train.graph_regularization import with_embedding
-from mcu_ser.train.keras_file import save_model
-from mcu_ser.train.models import build_small, source_cnn
+from mcu_ser.train.keras_file import load_model, save_model
+from mcu_ser.train.models import source_cnn
 from mcu_ser.train.neighbours import load_neighbours
 from mcu_ser.train.nsl_import import versions
-from mcu_ser.train.target import load_graph, load_target
+from mcu_ser.train.target import divided, load_graph, load_target, scores
+from mcu_ser.train.transfer import freeze_trunk, keep_pretrained, small_model, take_over, trunk_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mcu_ser.artifacts import RunDir
+    from mcu_ser.features.feature_set import FeatureSet
     from mcu_ser.progress import Track
     from mcu_ser.recipe import CorpusRecipe, Recipe
 
@@ -39,45 +41,77 @@ STAGE = "train"
 
 
 def run(
-    run_dir: RunDir, recipe: Recipe, corpus_root: Path | None = None, track: Track = silent
+    run_dir: RunDir,
+    recipe: Recipe,
+    corpus_root: Path | None = None,
+    track: Track = silent,
+    cache: Cache | None = None,
 ) -> dict[str, Any]:
     """Train; returns the document of train/metrics.json.
+
+    The source corpus is read only where something is learnt from it: for the graph, unless its multiplier is
+    0, and for transfer.
 
     Args:
         run_dir: Where the stage writes.
         recipe: Its resolved form becomes recipe.toml.
         corpus_root: Where recordings are; the synthetic corpus needs none.
         track: Progress.
+        cache: Where features and models of the source corpus are kept for other runs, or found; the run
+            directory gets copies.
 
     Raises:
         ConfigError: The recipe does not fit its corpora.
         CorpusError: A corpus is absent, empty or unreadable.
     """
-    source = _features("source", recipe.corpora.source, recipe, corpus_root, track)
-    target = _features("target", recipe.corpora.target, recipe, corpus_root, track)
+    finished = cache or Cache()
+    source = _features("source", recipe, corpus_root, finished, track) if _learns_source(recipe) else None
+    target = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
         raise ConfigError(
             "recipe corpora.target", "names no test_speakers", hint="speakers that only the final test hears"
         )
     # A graph layer that does not exist is found now, not after the source model is trained.
-    with_embedding(_small_model(len(target.labels), recipe), recipe.graph.layer)
+    with_embedding(small_model(len(target.labels), recipe), recipe.graph.layer)
     save_recipe(recipe, run_dir.recipe)
-    source.save(run_dir.source_features)
     target.save(run_dir.target_features)
     training = target.part("train")
     Normalization.measured(training.x).save(run_dir.normalization)
 
-    make_reproducible(recipe.seed)
-    source_model, source_document = _train_source(source, recipe, track)
-    save_model(source_model, run_dir.source_model)
-    graph_document = _make_graph(run_dir, source_model, source, training, recipe)
-    make_reproducible(recipe.seed)
-    model, target_document = _train_small(run_dir, recipe, track)
+    document: dict[str, Any] = {}
+    _remove_former(run_dir)
+    if source:
+        source.save(run_dir.source_features)
+        if recipe.graph.multiplier:
+            document["source"] = _keep_source_model(run_dir, source, recipe, finished, track)
+            document["graph"] = _make_graph(run_dir, source, training, recipe)
+        if recipe.transfer.method != "none":
+            document["transfer"] = keep_pretrained(run_dir, source, recipe, finished, track)
+    model, document["target"] = _train_small(run_dir, recipe, track)
     save_model(model, run_dir.float_model)
-
-    document = {"source": source_document, "graph": graph_document, "target": target_document}
     _record(run_dir, recipe, document)
     return document
+
+
+def _learns_source(recipe: Recipe) -> bool:
+    return recipe.graph.multiplier > 0 or recipe.transfer.method != "none"
+
+
+def _optional(run_dir: RunDir) -> list[Path]:
+    """What only some recipes write."""
+    return [
+        run_dir.source_features,
+        run_dir.source_model,
+        run_dir.embeddings,
+        run_dir.graph,
+        run_dir.pretrained_model,
+    ]
+
+
+def _remove_former(run_dir: RunDir) -> None:
+    """Remove what a former run of another recipe left: it would be taken for this one's."""
+    for path in _optional(run_dir):
+        path.unlink(missing_ok=True)
 
 
 def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
@@ -89,66 +123,62 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
         read=[],
         wrote=[
             run_dir.recipe,
-            run_dir.source_features,
             run_dir.target_features,
             run_dir.normalization,
-            run_dir.source_model,
-            run_dir.embeddings,
-            run_dir.graph,
             run_dir.float_model,
             run_dir.metrics(STAGE),
+            *(path for path in _optional(run_dir) if path.exists()),
         ],
         versions=versions(),
     )
 
 
 def _features(
-    role: str, corpus_recipe: CorpusRecipe, recipe: Recipe, corpus_root: Path | None, track: Track
+    role: Literal["source", "target"], recipe: Recipe, corpus_root: Path | None, cache: Cache, track: Track
 ) -> FeatureSet:
+    corpus_recipe: CorpusRecipe = getattr(recipe.corpora, role)
     corpus = read_corpus(corpus_recipe, corpus_root)
     if len(corpus.emotions) < 2:
         raise ConfigError(f"recipe corpora.{role}", f"{corpus.name} has one emotion, {corpus.emotions[0]}")
     split = split_speakers(corpus, corpus_recipe.validation_speakers, corpus_recipe.test_speakers)
-    return extract(corpus, split, recipe.features, track)
+    return corpus_features(corpus, split, recipe.features, cache, track)
 
 
-def _clips(features: FeatureSet, normalization: Normalization) -> Clips | None:
-    return Clips(normalization.apply(features.x), features.y) if len(features) else None
-
-
-def _scores(model: Any, parts: dict[str, Clips | None]) -> dict[str, Any]:
-    return {
-        name: score(predict(model, clips.x), clips.y).as_document() for name, clips in parts.items() if clips
+def _keep_source_model(
+    run_dir: RunDir, source: FeatureSet, recipe: Recipe, cache: Cache, track: Track
+) -> dict[str, Any]:
+    """Put the source model into the run directory; returns its document."""
+    inputs = {
+        "source": features_digest(source),
+        "source_model": recipe.source_model.model_dump(mode="json"),
+        "seed": recipe.seed,
     }
+    return trained_once(
+        cache, "source-model", inputs, lambda: _train_source(source, recipe, track), run_dir.source_model
+    )
 
 
 def _train_source(features: FeatureSet, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:
-    normalization = Normalization.measured(features.part("train").x)
-    clips = {name: _clips(features.part(name), normalization) for name in PARTS}
-    training = clips.pop("train")
-    assert training is not None  # SpeakerSplit refuses a split without training speakers
+    make_reproducible(recipe.seed)
+    corpus = divided(features)
     assert isinstance(recipe.source_model, SourceCnnRecipe)
-    model = source_cnn.build(
-        (recipe.features.frames, recipe.features.mels), len(features.labels), width=recipe.source_model.width
-    )
+    model = source_cnn.build(corpus.shape, len(corpus.labels), width=recipe.source_model.width)
     fitted = Descent(
         model,
-        training,
+        corpus.training.clips,
         recipe.source_model.fit,
         what="source model",
         seed=recipe.seed,
-        validation=clips["validation"],
+        validation=corpus.validation.clips if corpus.validation else None,
     ).run(track)
-    document = {"fit": fitted.as_document(), "parameters": model.count_params(), **_scores(model, clips)}
-    return model, document
+    return model, {"fit": fitted.as_document(), "parameters": model.count_params(), **scores(model, corpus)}
 
 
-def _make_graph(
-    run_dir: RunDir, source_model: Any, source: FeatureSet, training: FeatureSet, recipe: Recipe
-) -> dict[str, Any]:
-    # The source model knows features normalised as its own corpus was.
+def _make_graph(run_dir: RunDir, source: FeatureSet, training: FeatureSet, recipe: Recipe) -> dict[str, Any]:
+    # The source model knows features normalised as its own corpus was. It comes from its file whether it was
+    # trained now or found, so that the graph cannot differ.
     normalization = Normalization.measured(source.part("train").x)
-    embeddings = embed(source_model, normalization.apply(training.x))
+    embeddings = embed(load_model(run_dir.source_model), normalization.apply(training.x))
     save_embeddings(run_dir.embeddings, training.ids, embeddings)
     ids = [str(id) for id in training.ids]
     threshold = build_graph(ids, embeddings, recipe.graph, recipe.seed, run_dir.graph)
@@ -158,22 +188,24 @@ def _make_graph(
 
 def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:
     target = load_target(run_dir)
-    model = _small_model(len(target.labels), recipe)
+    graph = load_graph(run_dir, recipe.graph, target.training)
+    method = recipe.transfer.method
+    trunk = None if method == "none" else trunk_weights(load_model(run_dir.pretrained_model))
+    # From here on all approaches draw the same numbers: the same first weights of the head, the same order of
+    # the clips, the same augmentation.
+    make_reproducible(recipe.seed)
+    model = small_model(len(target.labels), recipe)
+    if trunk:
+        take_over(model, trunk)
+    if method == "frozen_features":
+        freeze_trunk(model)
     fitted = Descent(
         model,
         target.training.clips,
         recipe.training.fit,
         what="small model",
         seed=recipe.seed,
-        validation=target.validation.clips if target.validation else None,
-        graph=load_graph(run_dir, recipe.graph, target.training),
+        validation=target.choosing(recipe),
+        graph=graph,
     ).run(track)
-    document: dict[str, Any] = {"fit": fitted.as_document(), "parameters": model.count_params()}
-    if target.validation:
-        document |= _scores(model, {"validation": target.validation.clips})
-    return model, document | _scores(model, {"test": target.test.clips if target.test else None})
-
-
-def _small_model(classes: int, recipe: Recipe) -> Any:
-    shape = (recipe.features.frames, recipe.features.mels)
-    return build_small(shape, classes, recipe.model)
+    return model, {"fit": fitted.as_document(), "parameters": model.count_params(), **scores(model, target)}

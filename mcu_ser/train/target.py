@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.features.normalization import Normalization
-from mcu_ser.train.fit import Clips
+from mcu_ser.train.evaluate import score
+from mcu_ser.train.fit import Clips, predict
 from mcu_ser.train.graph_regularization import GraphRegularization
 from mcu_ser.train.neighbours import load_neighbours
 
@@ -31,7 +32,10 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A corpus that a model learns, in its parts; `validation` is None when the recipe names no validation speakers."""
+    """A corpus that a model learns, in its parts.
+
+    `validation` is None when the recipe names no validation speakers.
+    """
 
     training: Part
     validation: Part | None
@@ -77,6 +81,16 @@ def divided(features: FeatureSet, normalization: Normalization | None = None) ->
     training = part("train")
     assert training is not None  # SpeakerSplit refuses a split without training speakers
     return Target(training, part("validation"), part("test"), tuple(str(label) for label in features.labels))
+
+
+def scores(model: Any, corpus: Target) -> dict[str, Any]:
+    """What a model comes to on the validation and the test part, as far as they exist: for metrics.json."""
+    parts = {"validation": corpus.validation, "test": corpus.test}
+    return {
+        name: score(predict(model, part.clips.x), part.clips.y).as_document()
+        for name, part in parts.items()
+        if part
+    }
 
 
 def load_graph(run_dir: RunDir, recipe: GraphRecipe, training: Part) -> GraphRegularization | None:

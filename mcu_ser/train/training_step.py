@@ -119,14 +119,40 @@ def class_weights(y: NDArray[np.int64], classes: int, balanced: bool) -> NDArray
     return weights
 
 
-def _optimizer(recipe: FitRecipe, steps: int) -> Any:
+def learning_rates(recipe: FitRecipe, steps: int) -> NDArray[np.float32]:
+    """The learning rate of each step of a descent, float32 (steps,).
+
+    Args:
+        recipe: Warm-up, schedule and epochs.
+        steps: Of all epochs together.
+    """
+    done = np.arange(steps)
     warmup_steps = round(recipe.warmup_fraction * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=max(1, steps - warmup_steps),
-        warmup_target=recipe.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
+    if recipe.schedule == "steps":
+        factors = recipe.step_factor ** (done * recipe.epochs // (steps * recipe.step_epochs)).astype(float)
+    else:
+        factors = 0.5 * (1 + np.cos(np.pi * (done - warmup_steps) / max(1, steps - warmup_steps)))
+    if warmup_steps:
+        factors = np.where(done < warmup_steps, done / warmup_steps, factors)
+    rates: NDArray[np.float32] = (recipe.learning_rate * factors).astype(np.float32)
+    return rates
+
+
+class _Table(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A learning rate per step; the last one holds on."""
+
+    def __init__(self, rates: NDArray[np.float32]) -> None:
+        self._rates = tf.constant(rates)
+
+    def __call__(self, step: Any) -> Any:
+        return self._rates[tf.minimum(tf.cast(step, tf.int32), self._rates.shape[0] - 1)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rates": self._rates.numpy()}
+
+
+def _optimizer(recipe: FitRecipe, steps: int) -> Any:
+    schedule = _Table(learning_rates(recipe, steps))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     # Decay is for kernels; pulling a norm's scale or a bias to zero regularises nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns work that many runs have in common into work done once: results kept by the hash of their inputs.
+
+Features of a speaker, source models and pretrained small models are the same in every run of one study that
+has the same corpora, recipe tables and seed. An entry's name is the SHA-256 of everything its content
+depends on, the code and the versions of packages among it, so an entry is never stale. What is not in the
+hash is the machine: another processor may round otherwise in training, and whichever machine comes first
+decides.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mcu_ser
+from mcu_ser.artifacts import canonical_json, copy_file, first_directory, sha256_hex, write_text
+from mcu_ser.train.keras_file import save_model
+from mcu_ser.train.nsl_import import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mcu_ser.features.feature_set import FeatureSet
+
+# Packages of this project whose code decides what a training comes to.
+_TRAINING_CODE = ("compress", "corpus", "features", "train")
+
+
+class Cache:
+    """A directory of finished work, shared by runs and by processes; without a directory nothing is kept.
+
+    Entries appear whole, by renaming. Two processes that miss at once both do the work, and the first to
+    finish keeps it: nobody waits, and the bytes are the same.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+
+    @contextmanager
+    def entry(self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Iterator[Path]:
+        """A directory with what `make` wrote, now or earlier; to be read, and only while the block lasts.
+
+        Args:
+            kind: The first word of the entry's name.
+            inputs: Everything that decides what `make` writes; plain data for JSON.
+            make: Writes its files into the directory it is given.
+
+        Raises:
+            ConfigError: The cache directory cannot be written; what `make` raises is left as it is.
+        """
+        text = canonical_json(inputs)
+        with tempfile.TemporaryDirectory() as scratch:
+            place = (self._directory or Path(scratch)) / f"{kind}-{sha256_hex(text.encode())}"
+            if not place.is_dir():
+                with first_directory(place) as staging:
+                    make(staging)
+                    write_text(staging / "inputs.json", text)
+            yield place
+
+
+def trained_once(
+    cache: Cache,
+    kind: str,
+    inputs: Mapping[str, Any],
+    train: Callable[[], tuple[Any, dict[str, Any]]],
+    path: Path,
+) -> dict[str, Any]:
+    """Put a trained model at `path`, from the cache or by training it; returns its document for metrics.json.
+
+    Args:
+        cache: Where it may be.
+        kind: What kind of model it is.
+        inputs: Recipe tables, seed and data that decide it; code and packages are added here.
+        train: Trains it; returns the model and its document.
+        path: A .keras file of the run directory.
+    """
+
+    def make(directory: Path) -> None:
+        model, document = train()
+        save_model(model, directory / "model.keras")
+        write_text(directory / "document.json", canonical_json(document))
+
+    everything = {**inputs, "code": code_digest(*_TRAINING_CODE), "versions": versions()}
+    with cache.entry(kind, everything, make) as found:
+        copy_file(found / "model.keras", path)
+        document: dict[str, Any] = json.loads((found / "document.json").read_text(encoding="utf-8"))
+        return document
+
+
+def features_digest(features: FeatureSet) -> str:
+    """SHA-256 of every array of a feature set: values, classes, ids, speakers and split."""
+    digest = hashlib.sha256()
+    for name, array in sorted(vars(features).items()):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def code_digest(*packages: str) -> str:
+    """SHA-256 of the Python source of packages of this project.
+
+    Args:
+        packages: Their names below mcu_ser.
+    """
+    root = Path(mcu_ser.__file__).parent
+    digest = hashlib.sha256(mcu_ser.__version__.encode())
+    for package in packages:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(f"\n{path.relative_to(root).as_posix()}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

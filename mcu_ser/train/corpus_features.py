@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a split corpus into its feature set, speaker by speaker, each computed once per cache.
+
+Folds of a study leave out other speakers but have all others in common; hence the speaker is the unit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcu_ser.artifacts import sha256_file
+from mcu_ser.corpus.splits import SpeakerSplit
+from mcu_ser.corpus.utterance import AudioFile, Corpus
+from mcu_ser.errors import CorpusError
+from mcu_ser.features.feature_set import extract, labelled
+from mcu_ser.programs import package_versions
+from mcu_ser.progress import silent
+from mcu_ser.train.cache import code_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcu_ser.corpus.utterance import Utterance
+    from mcu_ser.features.feature_set import FeatureSet
+    from mcu_ser.progress import Track
+    from mcu_ser.recipe import FeaturesRecipe
+    from mcu_ser.train.cache import Cache
+
+
+def corpus_features(
+    corpus: Corpus, split: SpeakerSplit, spec: FeaturesRecipe, cache: Cache, track: Track = silent
+) -> FeatureSet:
+    """What `extract` gives for the corpus, bit for bit.
+
+    Raises:
+        CorpusError: A recording is unreadable or empty.
+        ConfigError: The cache cannot be written.
+    """
+    x = np.empty((len(corpus.utterances), spec.frames, spec.mels), np.float32)
+    speakers = np.array([one.speaker for one in corpus.utterances])
+    with track(f"log-mel of {corpus.name}", len(x)) as advance:
+        for speaker in corpus.speakers:
+            own = Corpus(corpus.name, tuple(one for one in corpus.utterances if one.speaker == speaker))
+            x[speakers == speaker] = _speaker_features(own, spec, cache)
+            advance(len(own.utterances))
+    return labelled(x, corpus, split)
+
+
+def _speaker_features(corpus: Corpus, spec: FeaturesRecipe, cache: Cache) -> Any:
+    inputs = {
+        "utterances": {one.id: _content(one) for one in corpus.utterances},
+        "features": spec.model_dump(mode="json"),
+        "code": code_digest("corpus", "features"),
+        "versions": {**package_versions(""), **package_versions("train")},
+    }
+
+    def make(directory: Path) -> None:
+        everyone = SpeakerSplit(frozenset(corpus.speakers), frozenset(), frozenset())
+        np.save(directory / "x.npy", extract(corpus, everyone, spec).x)
+
+    with cache.entry("features", inputs, make) as found:
+        return np.load(found / "x.npy", allow_pickle=False)
+
+
+def _content(utterance: Utterance) -> str:
+    """What identifies the samples of an utterance."""
+    if isinstance(utterance.audio, AudioFile):
+        try:
+            return sha256_file(utterance.audio.path)
+        except OSError as error:
+            raise CorpusError(utterance.audio.path, f"cannot be read ({error.strerror})") from error
+    # Made-up speech is a function of its numbers.
+    return repr(utterance.audio)
