@@ -34,6 +34,7 @@ COMMANDS = (
     "emulate",
     "verify",
     "compare",
+    "study",
     "boards",
     "doctor",
 )

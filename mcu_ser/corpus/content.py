@@ -19,13 +19,18 @@ def corpus_sha256(corpus: Corpus) -> str:
     Raises:
         CorpusError: A recording cannot be read.
     """
-    rows = [[one.id, one.speaker, one.emotion, _audio_content(one)] for one in corpus.utterances]
+    rows = [[one.id, one.speaker, one.emotion, audio_content(one)] for one in corpus.utterances]
     return sha256_hex(canonical_json(rows).encode())
 
 
-def _audio_content(utterance: Utterance) -> str:
+def audio_content(utterance: Utterance) -> str:
+    """What identifies the samples of an utterance: a hash of the file, or what a made-up voice is made of.
+
+    Raises:
+        CorpusError: The recording cannot be read.
+    """
     if not isinstance(utterance.audio, AudioFile):
-        return repr(utterance.audio)  # a made-up voice is what it is computed from
+        return repr(utterance.audio)
     try:
         return sha256_file(utterance.audio.path)
     except OSError as error:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims: files by which workers of any number of machines share out jobs without locks or a server.
 
-A claim is a file that only one process can make (O_EXCL). Its owner touches it from time to time; one that
+A claim is a file that only one process can make. Its owner touches it from time to time; one that
 nobody touches belongs to a dead process and is moved away, by a rename that only one process wins. Claims
 save work and nothing else: results are named by their inputs, so a job done twice has one result.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -55,6 +56,9 @@ class Owner:
             return False
         return False
 
+
+# What file systems without links say.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP)
 
 # Of a claim that is being written at this moment, or is damaged: only its age tells.
 _UNKNOWN = Owner("", 0, "")
@@ -108,6 +112,15 @@ class Claims:
             path.name: owner
             for path in sorted(self.directory.glob("[!.]*"))
             if (owner := _read(path)) and not self._is_stale(path, owner, now)
+        }
+
+    def of_process(self, pid: int) -> dict[str, Owner]:
+        """Every claim of a process of this machine, by name."""
+        owners = {path.name: _read(path) for path in sorted(self.directory.glob("[!.]*"))}
+        return {
+            name: owner
+            for name, owner in owners.items()
+            if owner and owner.pid == pid and owner.machine == _machine()
         }
 
     def release(self, name: str, owner: Owner) -> None:
@@ -165,12 +178,30 @@ class Claims:
 
 def _create(path: Path, owner: Owner) -> bool:
     """Make the claim; False if there is one."""
+    # A link appears with its content: a process killed meanwhile leaves no claim whose owner nobody knows.
+    whole = path.with_name(f".{owner.token}.{path.name}")
+    text = json.dumps(asdict(owner))
+    try:
+        whole.write_text(text, encoding="utf-8")
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _create_in_place(path, text)
+    finally:
+        whole.unlink(missing_ok=True)
+    return True
+
+
+def _create_in_place(path: Path, text: str) -> bool:
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(asdict(owner)))
+        stream.write(text)
     return True
 
 

@@ -10,7 +10,6 @@ decides.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import tempfile
@@ -18,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mcu_ser
 from mcu_ser.artifacts import canonical_json, copy_file, first_directory, sha256_hex, write_text
+from mcu_ser.code_digest import TRAINING_CODE, code_digest
 from mcu_ser.train.keras_file import save_model
 from mcu_ser.train.nsl_import import versions
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mcu_ser.features.feature_set import FeatureSet
-
-# Packages of this project whose code decides what a training comes to.
-_TRAINING_CODE = ("compress", "corpus", "features", "train")
 
 
 class Cache:
@@ -86,7 +82,7 @@ def trained_once(
         save_model(model, directory / "model.keras")
         write_text(directory / "document.json", canonical_json(document))
 
-    everything = {**inputs, "code": code_digest(*_TRAINING_CODE), "versions": versions()}
+    everything = {**inputs, "code": code_digest(*TRAINING_CODE), "versions": versions()}
     with cache.entry(kind, everything, make) as found:
         copy_file(found / "model.keras", path)
         document: dict[str, Any] = json.loads((found / "document.json").read_text(encoding="utf-8"))
@@ -99,20 +95,4 @@ def features_digest(features: FeatureSet) -> str:
     for name, array in sorted(vars(features).items()):
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())
         digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-@functools.cache
-def code_digest(*packages: str) -> str:
-    """SHA-256 of the Python source of packages of this project.
-
-    Args:
-        packages: Their names below mcu_ser.
-    """
-    root = Path(mcu_ser.__file__).parent
-    digest = hashlib.sha256(mcu_ser.__version__.encode())
-    for package in packages:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(f"\n{path.relative_to(root).as_posix()}\n".encode())
-            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcu_ser.artifacts import sha256_file
+from mcu_ser.code_digest import code_digest
+from mcu_ser.corpus.content import audio_content
 from mcu_ser.corpus.splits import SpeakerSplit
-from mcu_ser.corpus.utterance import AudioFile, Corpus
-from mcu_ser.errors import CorpusError
+from mcu_ser.corpus.utterance import Corpus
 from mcu_ser.features.feature_set import extract, labelled
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import silent
-from mcu_ser.train.cache import code_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcu_ser.corpus.utterance import Utterance
     from mcu_ser.features.feature_set import FeatureSet
     from mcu_ser.progress import Track
     from mcu_ser.recipe import FeaturesRecipe
@@ -50,7 +48,7 @@ def corpus_features(
 
 def _speaker_features(corpus: Corpus, spec: FeaturesRecipe, cache: Cache) -> Any:
     inputs = {
-        "utterances": {one.id: _content(one) for one in corpus.utterances},
+        "utterances": {one.id: audio_content(one) for one in corpus.utterances},
         "features": spec.model_dump(mode="json"),
         "code": code_digest("corpus", "features"),
         "versions": {**package_versions(""), **package_versions("train")},
@@ -62,14 +60,3 @@ def _speaker_features(corpus: Corpus, spec: FeaturesRecipe, cache: Cache) -> Any
 
     with cache.entry("features", inputs, make) as found:
         return np.load(found / "x.npy", allow_pickle=False)
-
-
-def _content(utterance: Utterance) -> str:
-    """What identifies the samples of an utterance."""
-    if isinstance(utterance.audio, AudioFile):
-        try:
-            return sha256_file(utterance.audio.path)
-        except OSError as error:
-            raise CorpusError(utterance.audio.path, f"cannot be read ({error.strerror})") from error
-    # Made-up speech is a function of its numbers.
-    return repr(utterance.audio)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import os
 import subprocess
 import sys
@@ -38,6 +39,24 @@ def test_one_process_gets_a_claim_until_it_gives_it_up(directory) -> None:
         assert second.held() == {"job": first.owner}  # the vain attempt left it alone
     with second.claimed("job") as mine_now:
         assert mine_now
+    assert list(directory.iterdir()) == []
+
+
+def test_a_file_system_without_links_will_do(directory, monkeypatch) -> None:
+    def no_links(source, target):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    test_one_process_gets_a_claim_until_it_gives_it_up(directory)
+
+
+def test_a_file_system_that_is_full_is_an_error(directory, monkeypatch) -> None:
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(OSError, match="No space left"), claims(directory).claimed("job"):
+        pass
     assert list(directory.iterdir()) == []
 
 

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a recipe and its corpora into everything that is to be done: folds, grid and jobs."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcu_ser import __version__
+from mcu_ser.code_digest import TRAINING_CODE, code_digest
+from mcu_ser.corpus.content import corpus_sha256
+from mcu_ser.corpus.read import read_corpus
+from mcu_ser.programs import package_versions
+from mcu_ser.study.folds import make_folds
+from mcu_ser.study.grid import make_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mcu_ser.corpus.utterance import Corpus
+    from mcu_ser.recipe import Recipe
+    from mcu_ser.study.grid import Job
+    from mcu_ser.study.study import GridCell, StudyFold
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study before any of it is computed.
+
+    Args:
+        recipe: Of the study.
+        labels: Class names of the target corpus.
+        folds: In the order of the protocol.
+        grid: In the order of the recipe.
+        jobs: In the order of work.
+        versions: Package name to version, of what computes on this machine.
+        corpora: Role to a line about the corpus.
+    """
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    folds: tuple[StudyFold, ...]
+    grid: tuple[GridCell, ...]
+    jobs: tuple[Job, ...]
+    versions: Mapping[str, str]
+    corpora: Mapping[str, str]
+
+
+def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
+    """Plan a study.
+
+    Raises:
+        ConfigError: The recipe does not fit its corpora, or asks for what cannot be trained.
+        CorpusError: A corpus is absent, empty or unreadable.
+    """
+    corpora = {
+        "source": read_corpus(recipe.corpora.source, corpus_root),
+        "target": read_corpus(recipe.corpora.target, corpus_root),
+    }
+    folds = make_folds(recipe.study.folds, recipe.corpora.target, corpora["target"])
+    hashes = {role: corpus_sha256(corpus) for role, corpus in corpora.items()}
+    versions = _versions()
+    inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*TRAINING_CODE)}
+    grid, jobs = make_jobs(recipe, folds, inputs)
+    return Prepared(
+        recipe,
+        corpora["target"].emotions,
+        folds,
+        grid,
+        jobs,
+        versions,
+        {role: _line(corpus, hashes[role]) for role, corpus in corpora.items()},
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = {**package_versions(""), **package_versions("train")}
+    installed = {name: version for name, version in packages.items() if version is not None}
+    return {"mcu-ser": __version__, "python": platform.python_version(), **installed}
+
+
+def _line(corpus: Corpus, sha256: str) -> str:
+    return (
+        f"{corpus.name}: {len(corpus.utterances)} utterances of {len(corpus.speakers)} speakers, "
+        f"{len(corpus.emotions)} emotions, SHA-256 {sha256}"
+    )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mcu-ser study` from the command line, with made-up results; `test_real_study` trains."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcu_ser.cli.main import main
+from mcu_ser.study import crew
+from mcu_ser.study.directory import StudyDir
+from tests.unit.study.test_crew import RECIPE, WORKER, computations, wait_until
+
+
+@pytest.fixture(autouse=True)
+def _made_up_results(monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setattr(crew, "WORKER", WORKER)
+    monkeypatch.setattr("mcu_ser.programs.require_packages", lambda extra: None)
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    path = tmp_path / "toy.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def study(recipe_file, *options) -> int:
+    out = recipe_file.parent / "out"
+    return main(["study", "--recipe", str(recipe_file), "--out", str(out), *options])
+
+
+def test_a_study_ends_with_its_table_its_files_and_the_next_command(recipe_file, capsys) -> None:
+    assert study(recipe_file, "--jobs", "2") == 0
+    said = capsys.readouterr()
+    assert "speech only" in said.out
+    assert "NSL graph" in said.out
+    out = recipe_file.parent / "out"
+    for name in ("study.json", "study.csv", "study.html"):
+        assert (out / name).stat().st_size > 0
+        assert f"wrote {out / name}" in said.out
+    assert "next: mcu-ser run" in said.out
+    assert re.search(r"^study: \d+/21, about \d+ s left$", said.err, re.MULTILINE)
+    assert said.err.endswith("study: 21/21\n")
+
+
+def test_the_report_depends_on_the_results_alone(recipe_file, capsys) -> None:
+    assert study(recipe_file, "--jobs", "2") == 0
+    out = recipe_file.parent / "out"
+    first = {name: (out / name).read_bytes() for name in ("study.json", "study.csv")}
+    capsys.readouterr()
+    assert study(recipe_file, "--jobs", "1", "--json") == 0
+    assert {name: (out / name).read_bytes() for name in first} == first
+    assert json.loads(capsys.readouterr().out) == json.loads(first["study.json"])
+
+
+def test_folds_seeds_recipe_and_versions_are_in_the_report(recipe_file) -> None:
+    assert study(recipe_file) == 0
+    document = json.loads((recipe_file.parent / "out" / "study.json").read_text())
+    assert [fold["test"] for fold in document["folds"]] == [["t01"], ["t02"], ["t03"]]
+    assert {cell["seed"] for cell in document["cells"]} == {1, 2}
+    assert document["versions"]["python"]
+    assert "speaker_groups" in document["recipe"]
+    assert re.search(r"synthetic-target: \d+ utterances of 3 speakers", document["corpora"]["target"])
+
+
+def test_a_failed_cell_leaves_no_report(recipe_file, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("MCU_SER_TEST_FAIL", "speech_only, fold 1, seed 2")
+    assert study(recipe_file, "--jobs", "2") == 1
+    said = capsys.readouterr()
+    assert "1 of 21 trainings failed: ds_cnn 16, speech_only, fold 1, seed 2: RuntimeError" in said.err
+    assert "study: 20/21, 1 failed\n" in said.err
+    assert "Traceback" not in said.err
+    assert not (recipe_file.parent / "out" / "study.json").exists()
+
+
+def test_another_recipe_does_not_get_into_the_directory(recipe_file, capsys) -> None:
+    assert study(recipe_file) == 0
+    recipe_file.write_text(RECIPE.replace("seeds = [1, 2]", "seeds = [1, 3]"))
+    capsys.readouterr()
+    assert study(recipe_file) == 2
+    assert "holds the study of another recipe (study.rows is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (('["t03"]', '["t04"]'), "split: synthetic-target has no speaker t04; try: one of t01, t02, t03"),
+        (('["t01"], ["t02"]', '["t01", "t02"], ["t02"]'), "speaker t02 is in the groups more than once"),
+        (("neighbours = [3, 5, 6]", "neighbours = [3, 50]"), "recipe study.choices.neighbours: 50: Input"),
+    ],
+)
+def test_a_study_that_cannot_be_leaves_no_directory(recipe_file, capsys, change, problem) -> None:
+    recipe_file.write_text(RECIPE.replace(*change))
+    assert study(recipe_file) == 2
+    assert problem in capsys.readouterr().err
+    assert not (recipe_file.parent / "out").exists()
+
+
+def test_there_is_at_least_one_worker(recipe_file, capsys) -> None:
+    with pytest.raises(SystemExit) as error:
+        study(recipe_file, "--jobs", "0")
+    assert error.value.code == 2
+    assert "argument --jobs: 0 is not at least 1" in capsys.readouterr().err
+
+
+def test_an_interrupted_study_ends_cleanly_and_goes_on(recipe_file, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MCU_SER_TEST_HANG", "nsl, fold 3, seed 2")
+    out = recipe_file.parent / "out"
+    program = (
+        "import sys\n"
+        "from mcu_ser.cli.main import main\n"
+        "from mcu_ser.study import crew\n"
+        "from tests.unit.study.test_crew import WORKER\n"
+        "crew.WORKER = WORKER\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    call = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            program,
+            "study",
+            "--recipe",
+            str(recipe_file),
+            "--out",
+            str(out),
+            "--jobs",
+            "2",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: len(list((out / "cells").glob("[!.]*"))) >= 3)
+    call.send_signal(signal.SIGINT)
+    _, said = call.communicate(timeout=60)
+    assert call.returncode == 130
+    assert said.endswith("mcu-ser: error: interrupted; what was finished is kept\n")
+    assert "Traceback" not in said
+    assert list((out / "claims").glob("[!.]*")) == []
+    monkeypatch.delenv("MCU_SER_TEST_HANG")
+    assert study(recipe_file, "--jobs", "2") == 0
+    # What hung or was interrupted was begun once more; nothing that was finished was.
+    again = [count for key, count in computations(StudyDir(out)).items() if count > 1]
+    assert len(again) <= 2
