@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 480
 MARGIN = 16
 # Where the marks of a row of `dot_chart` may be, and how high it is: a line of text above, the marks below.
-ROW = 44
+ROW = 54
 SIZE_HEIGHT = 300
 SIZE_LEFT = 52
 SIZE_BOTTOM = 54
@@ -134,7 +134,7 @@ def dot_chart(results: Sequence[dict[str, Any]], stage: str) -> DotChart:
     rows = []
     for index, (result, each) in enumerate(zip(results, stages, strict=True)):
         top = 8 + index * ROW
-        y = top + 30
+        y = top + 27
         name = approach_name(result["approach"])
         label = f"{result['model']}, {name}" if several else name
         limits = each["interval"]
@@ -173,7 +173,8 @@ def size_chart(results: Sequence[dict[str, Any]], stage: str) -> SizeChart:
     for result, each in zip(results, stages, strict=True):
         # A model's approaches differ by a few bytes at most: one place, and side by side around it.
         place = across(_model_size(results, result["model"]))
-        x = place + DODGE * (shapes[result["approach"]] - (len(shapes) - 1) / 2)
+        beside = [other["approach"] for other in results if other["model"] == result["model"]]
+        x = place + DODGE * (beside.index(result["approach"]) - (len(beside) - 1) / 2)
         limits = each["interval"]
         title = f"{result['model']}, {approach_name(result['approach'])}: {each['uar']:.3f}"
         kind = shapes[result["approach"]]

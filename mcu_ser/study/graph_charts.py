@@ -25,6 +25,7 @@ class HomophilyRow:
 
     label: str
     figure: str
+    by_chance: str
     text_y: str
     chance_top: str
     chance_bottom: str
@@ -79,7 +80,7 @@ def homophily_chart(graphs: Sequence[Mapping[str, Any]]) -> HomophilyChart | Non
     rows = []
     for index, (label, group) in enumerate(grouped.items()):
         top = 8 + index * ROW
-        y = top + 30
+        y = top + 27
         values = [graph["figures"][HOMOPHILY] for graph in group]
         chances = [graph["figures"][CHANCE] for graph in group]
         marks = tuple(
@@ -90,11 +91,12 @@ def homophily_chart(graphs: Sequence[Mapping[str, Any]]) -> HomophilyChart | Non
             )
             for graph, value in zip(group, values, strict=True)
         )
-        figure = f"{sum(values) / len(values):.2f} against {sum(chances) / len(chances):.2f}"
+        by_chance = f"{sum(chances) / len(chances):.2f} by chance"
         rows.append(
             HomophilyRow(
                 label,
-                figure,
+                f"{sum(values) / len(values):.2f}",
+                by_chance,
                 number(top + 12),
                 number(y - 7),
                 number(y + 7),

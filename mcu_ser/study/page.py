@@ -68,7 +68,6 @@ def _results(document: dict[str, Any]) -> dict[str, Any]:
             {"name": approach_name(approach), "kind": kind, "path": symbol(kind, 8, 8, 5.5)}
             for approach, kind in kinds(result["approach"] for result in results).items()
         ],
-        "several_models": len({result["model"] for result in results}) > 1,
         "comparisons": page_tables.comparison_groups(document),
         "not_compared": [
             {

@@ -107,7 +107,7 @@ def confusion_tables(
     return [
         {
             "caption": f"{result['model']}, {approach_name(result['approach'])}, int8, "
-            f"seeds {', '.join(map(str, result['seeds']))}",
+            f"{'seed' if len(result['seeds']) == 1 else 'seeds'} {', '.join(map(str, result['seeds']))}",
             "rows": [
                 {
                     "label": label,
@@ -126,27 +126,31 @@ def confusion_tables(
 
 
 def comparison_groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Comparisons per stage, each a family of Holm's correction."""
+    """Comparisons per stage, each a family of Holm's correction, and in it per model."""
     return [
         {
             "stage": STAGE_NAMES[stage],
             "family": len(family),
-            "rows": [
-                {
-                    "model": each["model"],
-                    "pair": f"{approach_name(each['first'])} against {approach_name(each['second'])}",
-                    "points": points(each["difference"]),
-                    "interval": points_interval(each["interval"]),
-                    "p": p_value(each["p"]),
-                    "p_holm": p_value(each["p_holm"]),
-                    "verdict": _verdict(each),
-                }
-                for each in family
+            "models": [
+                {"model": model, "rows": [_comparison(each) for each in of_model]}
+                for model, of_model in _by_model(family)
             ],
         }
         for stage in COMPARED_STAGES
         if (family := [each for each in document["comparisons"] if each["stage"] == stage])
     ]
+
+
+def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
+    first, second = approach_name(comparison["first"]), approach_name(comparison["second"])
+    return {
+        "pair": f"{first} against {second}",
+        "points": points(comparison["difference"]),
+        "interval": points_interval(comparison["interval"]),
+        "p": p_value(comparison["p"]),
+        "p_holm": p_value(comparison["p_holm"]),
+        "verdict": _verdict(comparison),
+    }
 
 
 def graphs_table(document: Mapping[str, Any]) -> dict[str, Any]:
