@@ -77,8 +77,6 @@ def _faiss() -> Any:
         import faiss
     except ImportError as error:
         raise ToolMissingError(
-            "Python package faiss-cpu",
-            "is not installed (graph.builder hnsw needs it)",
-            hint=extra_hint("ann"),
+            "Python package faiss-cpu", "is not installed", hint=extra_hint("ann")
         ) from error
     return faiss

@@ -16,6 +16,7 @@ import numpy as np
 
 from mcu_ser.artifacts import replaced_file
 from mcu_ser.errors import ConfigError
+from mcu_ser.programs import package_versions, require_packages
 from mcu_ser.train.approximate_neighbours import nearest
 from mcu_ser.train.similarity import pair_similarities, quantile_threshold, similar_pairs, unit_vectors
 
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
 
 # Lines that are in memory at once.
 _LINES = 1 << 16
+
+
+def require_builder(recipe: GraphRecipe) -> dict[str, str | None]:
+    """Versions of the packages that the recipe's builder needs beside those of training.
+
+    Raises:
+        ToolMissingError: One is not installed.
+    """
+    if recipe.builder != "hnsw":
+        return {}
+    require_packages("ann")
+    return package_versions("ann")
 
 
 def build_graph(

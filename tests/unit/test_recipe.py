@@ -90,6 +90,15 @@ def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
         ("[pruning]\nbegin_fraction = 0.9", "begin_fraction 0.9 is not below end_fraction 0.6"),
         ("[training.fit]\nepochs = 3", "mine.toml: key training.fit.learning_rate is missing"),
         ('[model]\nfamily = "ds_cnn"\nwidth = 10', "model.width = 10: Input should be a multiple of 8"),
+        ('[graph]\nbuilder = "hnsw"\nlsh_splits = 2', "lsh_splits is of builder nsl, not of hnsw"),
+        (
+            "[graph]\nsimilarity_quantile = 1.0",
+            "graph.similarity_quantile = 1.0: Input should be less than 1",
+        ),
+        (
+            '[graph]\nmultiplier_schedule = "up"',
+            "graph.multiplier_schedule = 'up': Input should be 'constant',",
+        ),
         ("seed = -1", "is not TOML"),
     ],
 )

@@ -13,10 +13,11 @@ if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
 
 from mcu_ser.errors import ConfigError, ToolMissingError
+from mcu_ser.programs import PACKAGES
 from mcu_ser.recipe import GraphRecipe
 from mcu_ser.train import similarity
 from mcu_ser.train.approximate_neighbours import NEAREST, nearest
-from mcu_ser.train.graph_builder import build_graph
+from mcu_ser.train.graph_builder import build_graph, require_builder
 from mcu_ser.train.similarity import quantile_threshold, unit_vectors
 
 pytestmark = pytest.mark.train
@@ -174,10 +175,21 @@ def test_without_its_library_approximate_search_names_the_extra(tmp_path, monkey
     with pytest.raises(ToolMissingError) as caught:
         graph_of(tmp_path / "graph.tsv", clustered(9, 3, seed=0), builder="hnsw")
     assert str(caught.value) == (
-        "Python package faiss-cpu: is not installed (graph.builder hnsw needs it); "
-        "try: pip install '.[ann]' in the mcu-ser checkout"
+        "Python package faiss-cpu: is not installed; try: pip install '.[ann]' in the mcu-ser checkout"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_builder_that_is_missing_is_found_before_anything_is_trained(monkeypatch) -> None:
+    monkeypatch.setitem(PACKAGES, "ann", ("no-such-package",))
+    assert require_builder(GraphRecipe()) == {}
+    with pytest.raises(ToolMissingError, match="no-such-package: is not installed"):
+        require_builder(GraphRecipe(builder="hnsw"))
+
+
+@needs_faiss
+def test_the_version_of_a_builder_is_known() -> None:
+    assert require_builder(GraphRecipe(builder="hnsw"))["faiss-cpu"]
 
 
 @pytest.mark.parametrize(
