@@ -88,7 +88,6 @@ class SizeChart:
     height: int
     left: str
     right: str
-    top: str
     bottom: str
     y_ticks: tuple[Tick, ...]
     x_ticks: tuple[Tick, ...]
@@ -131,29 +130,18 @@ def dot_chart(results: Sequence[dict[str, Any]], stage: str) -> DotChart:
     across = _scale(low, high, MARGIN, WIDTH - MARGIN)
     shapes = kinds(result["approach"] for result in results)
     several = len({result["model"] for result in results}) > 1
-    rows = []
-    for index, (result, each) in enumerate(zip(results, stages, strict=True)):
-        top = 8 + index * ROW
-        y = top + 27
-        name = approach_name(result["approach"])
-        label = f"{result['model']}, {name}" if several else name
-        limits = each["interval"]
-        rows.append(
-            Row(
-                label=label,
-                figure=f"{each['uar']:.3f}",
-                text_y=number(top + 12),
-                y=number(y),
-                low=None if limits is None else number(across(limits[0])),
-                high=None if limits is None else number(across(limits[1])),
-                small=tuple(number(across(uar)) for uar in each["uar_by_seed"]),
-                mark=Mark(
-                    symbol(shapes[result["approach"]], across(each["uar"]), y, 6),
-                    shapes[result["approach"]],
-                    f"{label}: {each['uar']:.3f}",
-                ),
-            )
+    rows = [
+        _row(
+            f"{result['model']}, {approach_name(result['approach'])}"
+            if several
+            else approach_name(result["approach"]),
+            each,
+            kind=shapes[result["approach"]],
+            top=8 + index * ROW,
+            across=across,
         )
+        for index, (result, each) in enumerate(zip(results, stages, strict=True))
+    ]
     bottom = 8 + len(results) * ROW + 4
     ticks = tuple(Tick(number(across(value)), f"{value:.2f}") for value in _steps(low, high))
     return DotChart(bottom + 26, number(bottom), ticks, tuple(rows))
@@ -161,60 +149,76 @@ def dot_chart(results: Sequence[dict[str, Any]], stage: str) -> DotChart:
 
 def size_chart(results: Sequence[dict[str, Any]], stage: str) -> SizeChart:
     """UAR against the bytes of the .tflite; approaches of one size stand side by side."""
-    stages = [result["stages"][stage] for result in results]
-    low, high = _range(value for each in stages for value in _values(each))
+    low, high = _range(value for result in results for value in _values(result["stages"][stage]))
     bottom = SIZE_HEIGHT - SIZE_BOTTOM
     up = _scale(low, high, bottom, MARGIN)
-    sizes = [result["tflite_bytes"] for result in results]
-    logarithmic = max(sizes) > LOGARITHMIC_FROM * min(sizes)
-    across = _size_scale(sizes, logarithmic)
+    across, logarithmic = _size_scale([result["tflite_bytes"] for result in results])
+    models = dict.fromkeys(result["model"] for result in results)
+    # A model's approaches differ by a few bytes at most: one place for all of them.
+    sizes = {
+        model: max(int(result["tflite_bytes"]) for result in results if result["model"] == model)
+        for model in models
+    }
     shapes = kinds(result["approach"] for result in results)
     points = []
-    for result, each in zip(results, stages, strict=True):
-        # A model's approaches differ by a few bytes at most: one place, and side by side around it.
-        place = across(_model_size(results, result["model"]))
+    for result in results:
         beside = [other["approach"] for other in results if other["model"] == result["model"]]
-        x = place + DODGE * (beside.index(result["approach"]) - (len(beside) - 1) / 2)
-        limits = each["interval"]
-        title = f"{result['model']}, {approach_name(result['approach'])}: {each['uar']:.3f}"
-        kind = shapes[result["approach"]]
-        points.append(
-            SizePoint(
-                number(x),
-                None if limits is None else number(up(limits[0])),
-                None if limits is None else number(up(limits[1])),
-                Mark(symbol(kind, x, up(each["uar"]), 6), kind, title),
-            )
-        )
-    models = dict.fromkeys(result["model"] for result in results)
+        aside = DODGE * (beside.index(result["approach"]) - (len(beside) - 1) / 2)
+        x = across(sizes[result["model"]]) + aside
+        points.append(_size_point(result, stage, x=x, kind=shapes[result["approach"]], up=up))
     return SizeChart(
         height=SIZE_HEIGHT,
         left=number(SIZE_LEFT),
         right=number(WIDTH - MARGIN),
-        top=number(MARGIN),
         bottom=number(bottom),
         y_ticks=tuple(Tick(number(up(value)), f"{value:.2f}") for value in _steps(low, high)),
-        x_ticks=tuple(
-            Tick(number(across(_model_size(results, model))), model, f"{_model_size(results, model):,} B")
-            for model in models
-        ),
+        x_ticks=tuple(Tick(number(across(size)), model, f"{size:,} B") for model, size in sizes.items()),
         points=tuple(points),
         logarithmic=logarithmic,
     )
 
 
-def _model_size(results: Sequence[dict[str, Any]], model: str) -> int:
-    return max(int(result["tflite_bytes"]) for result in results if result["model"] == model)
+def _row(
+    label: str, stage: dict[str, Any], *, kind: int, top: float, across: Callable[[float], float]
+) -> Row:
+    y = top + 27
+    limits = stage["interval"]
+    figure = f"{stage['uar']:.3f}"
+    return Row(
+        label=label,
+        figure=figure,
+        text_y=number(top + 12),
+        y=number(y),
+        low=None if limits is None else number(across(limits[0])),
+        high=None if limits is None else number(across(limits[1])),
+        small=tuple(number(across(uar)) for uar in stage["uar_by_seed"]),
+        mark=Mark(symbol(kind, across(stage["uar"]), y, 6), kind, f"{label}: {figure}"),
+    )
 
 
-def _size_scale(sizes: Sequence[int], logarithmic: bool) -> Callable[[float], float]:
+def _size_point(
+    result: dict[str, Any], stage: str, *, x: float, kind: int, up: Callable[[float], float]
+) -> SizePoint:
+    figures = result["stages"][stage]
+    limits = figures["interval"]
+    title = f"{result['model']}, {approach_name(result['approach'])}: {figures['uar']:.3f}"
+    return SizePoint(
+        number(x),
+        None if limits is None else number(up(limits[0])),
+        None if limits is None else number(up(limits[1])),
+        Mark(symbol(kind, x, up(figures["uar"]), 6), kind, title),
+    )
+
+
+def _size_scale(sizes: Sequence[int]) -> tuple[Callable[[float], float], bool]:
+    """The scale of the sizes, and whether it is logarithmic."""
     inner = SIZE_LEFT + 60, WIDTH - MARGIN - 60
     if max(sizes) == min(sizes):
-        return lambda _: sum(inner) / 2
-    if logarithmic:
-        scale = _scale(math.log(min(sizes)), math.log(max(sizes)), *inner)
-        return lambda size: scale(math.log(size))
-    return _scale(min(sizes), max(sizes), *inner)
+        return (lambda _: sum(inner) / 2), False
+    if max(sizes) <= LOGARITHMIC_FROM * min(sizes):
+        return _scale(min(sizes), max(sizes), *inner), False
+    scale = _scale(math.log(min(sizes)), math.log(max(sizes)), *inner)
+    return (lambda size: scale(math.log(size))), True
 
 
 def _values(stage: dict[str, Any]) -> list[float]:

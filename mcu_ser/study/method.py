@@ -33,7 +33,8 @@ TEST = (
     "hypothesis. That is not strictly so: speakers of one fold share its models, and the models of "
     "different folds share training speakers. In simulated studies without a difference, of ten speakers "
     "in five folds, 4 to 6 of 100 had p ≤ 0.05 where the chance in training moves the UAR of a fold by up to "
-    "3 points, and 9 where it moves it by 4. The smallest p that n speakers allow is 2/2ⁿ. Holm's correction "
+    "3 points, and 7 to 9 where it moves it by 4. "
+    "The smallest p that n speakers allow is 2/2ⁿ. Holm's correction "
     "is over all comparisons of one stage, those of all models together."
 )
 

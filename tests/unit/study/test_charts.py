@@ -2,7 +2,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_ser.study.charts import DODGE, SHAPES, WIDTH, dot_chart, kinds, number, size_chart, symbol
@@ -45,6 +45,7 @@ def corners(path):
 
 
 @given(results())
+@settings(max_examples=40)
 def test_everything_is_inside_the_chart(found):
     chart = dot_chart(found, "int8")
     sizes = size_chart(found, "int8")
@@ -60,6 +61,7 @@ def test_everything_is_inside_the_chart(found):
 
 
 @given(results())
+@settings(max_examples=40)
 def test_more_is_further(found):
     chart = dot_chart(found, "int8")
     pairs = sorted(
