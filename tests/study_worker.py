@@ -60,7 +60,7 @@ def made_up_uar(neighbours) -> float:
 
 def cell_of(recipe, chosen) -> dict:
     figures = {"parameters": 100, "tflite_bytes": 90, "weight_bytes": 80, "activation_bytes": 70}
-    graph = {"edges": 3, "homophily": 0.5, "chance": 0.25} if recipe.graph.multiplier else {}
+    graph = {"edges": 3, "homophily": 0.5, "homophily_by_chance": 0.25} if recipe.graph.multiplier else {}
     return {**figures, "sparsity": 0.5, "chosen": dict(chosen), "graph": graph}
 
 

@@ -40,7 +40,8 @@ class CellResult:
         speakers: Their speakers, str (n,).
         y: True classes, int64 (n,).
         decisions: Per stage the decided class, int64 (n,).
-        graph: Figures of the graph that trained this cell (edges, homophily, chance); empty without one.
+        graph: Figures of the graph that trained this cell, as `mcu_ser.train.graph_figures` names them; empty
+            without one.
     """
 
     model: str

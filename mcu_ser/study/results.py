@@ -27,9 +27,6 @@ MODEL = "model.tflite"
 PREDICTIONS = "predictions.npz"
 PICTURE = "picture.json"
 
-# What the report calls the figures of a graph.
-_GRAPH_NAMES = {"homophily_by_chance": "chance", "utterances_without_neighbours": "isolated"}
-
 
 def choice_document(trained: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a choice.
@@ -51,7 +48,6 @@ def cell_document(
         chosen: The hyper-parameters that validation chose.
     """
     file = converted["file"]
-    graph = trained.get("graph") or {}
     return {
         "chosen": dict(chosen),
         "parameters": trained["target"]["parameters"],
@@ -59,7 +55,7 @@ def cell_document(
         "weight_bytes": file["constant_bytes"],
         "activation_bytes": file["peak_activation_bytes"],
         "sparsity": file["sparsity_fraction"],
-        "graph": {_GRAPH_NAMES.get(name, name): value for name, value in graph.items()},
+        "graph": dict(trained.get("graph") or {}),
     }
 
 
