@@ -18,6 +18,7 @@ from mcu_ser.recipe.small_model import (
     DsCnnRecipe,
     ModelRecipe,
     PaperModelRecipe,
+    ResidualCnnRecipe,
     TrainingRecipe,
     TransferRecipe,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "QatRecipe",
     "RavdessCorpus",
     "Recipe",
+    "ResidualCnnRecipe",
     "SourceCnnRecipe",
     "SourceModelRecipe",
     "SyntheticCorpus",

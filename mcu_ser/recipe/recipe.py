@@ -100,7 +100,7 @@ def _first_problem(error: ValidationError) -> str:
     tags = {
         *("ravdess", "emodb", "csv", "synthetic"),
         *("source_cnn", "wav2vec2"),
-        *("ds_cnn", "vgg15", "resnet9", "mobilenet15", "cnn6"),
+        *("ds_cnn", "residual_cnn", "vgg15", "resnet9", "mobilenet15", "cnn6"),
         *("fixed_split", "speaker_groups", "leave_one_speaker_out"),
     }
     # A tagged union puts its tag into the location; the file has no such table.

@@ -12,12 +12,20 @@ from mcu_ser.recipe.table import Fraction, Stage
 
 
 class DsCnnRecipe(Stage):
-    """The default light model, made for the target corpus."""
+    """A light model of depthwise-separable convolutions."""
 
     family: Literal["ds_cnn"] = "ds_cnn"
     width: int = Field(default=16, ge=8, multiple_of=8, description="channels of the first layer")
     blocks: int = Field(default=5, ge=1, le=5, description="separable blocks between stem and bands")
     dropout: Fraction = 0.2
+
+
+class ResidualCnnRecipe(Stage):
+    """A light model of plain convolutions."""
+
+    family: Literal["residual_cnn"]
+    width: float = Field(default=1.0, gt=0, le=4, description="multiplies all channels")
+    dropout: Fraction = 0.3
 
 
 class PaperModelRecipe(Stage):
@@ -27,7 +35,7 @@ class PaperModelRecipe(Stage):
     width: float = Field(default=1.0, gt=0, le=1, description="multiplies all channels and the dense layer")
 
 
-ModelRecipe = Annotated[DsCnnRecipe | PaperModelRecipe, Field(discriminator="family")]
+ModelRecipe = Annotated[DsCnnRecipe | ResidualCnnRecipe | PaperModelRecipe, Field(discriminator="family")]
 
 
 class TrainingRecipe(Stage):

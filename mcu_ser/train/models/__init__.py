@@ -3,14 +3,14 @@
 
 Input (frames, mels, 1), output the class probabilities. Every layer is named, so that the converted file
 depends on the weights and the recipe alone, and so that `graph.layer` of a recipe can take any of them. The
-small models, which `build_small` returns, have the last four in common:
+small models, which `build_small` returns, end alike:
 
-| layer       | what it gives                                                                     |
-|-------------|-----------------------------------------------------------------------------------|
-| `fc1`       | one vector of a clip, before its ReLU                                              |
-| `embedding` | the same after its ReLU                                                           |
-| `logits`    | a number of each class (fc2 of the paper); the only layer bound to the classes     |
-| `emotion`   | the probabilities: the softmax of the logits, without weights                     |
+| layer       | what it gives                                                                  |
+|-------------|--------------------------------------------------------------------------------|
+| `fc1`       | one vector of a clip, before its ReLU (no such layer in `residual_cnn`)         |
+| `embedding` | the same after its ReLU; in `residual_cnn` the mean of the last maps           |
+| `logits`    | a number for each class (fc2 of the paper); the only layer bound to the classes |
+| `emotion`   | the probabilities: the softmax of the logits, without weights                  |
 
 The source model has `embedding`, the mean of its last maps.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.train.models import cnn6, ds_cnn, mobilenet15, resnet9, vgg15
+from mcu_ser.train.models import cnn6, ds_cnn, mobilenet15, residual_cnn, resnet9, vgg15
 
 if TYPE_CHECKING:
     from mcu_ser.recipe import ModelRecipe
@@ -45,4 +45,6 @@ def build_small(shape: tuple[int, int], classes: int, recipe: ModelRecipe) -> An
     """
     if recipe.family == "ds_cnn":
         return ds_cnn.build(shape, classes, width=recipe.width, blocks=recipe.blocks, dropout=recipe.dropout)
+    if recipe.family == "residual_cnn":
+        return residual_cnn.build(shape, classes, width=recipe.width, dropout=recipe.dropout)
     return _PAPER[recipe.family](shape, classes, width=recipe.width)

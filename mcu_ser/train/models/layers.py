@@ -59,9 +59,17 @@ def decided(x: Any, classes: int) -> Any:
         x: (batch, units), the output of a layer named `fc1`, before its ReLU.
         classes: Number of emotions.
     """
-    layers = keras.layers
-    x = layers.ReLU(name="embedding")(x)
-    return layers.Softmax(name="emotion")(layers.Dense(classes, name="logits")(x))
+    return decided_from(keras.layers.ReLU(name="embedding")(x), classes)
+
+
+def decided_from(embedding: Any, classes: int) -> Any:
+    """Class probabilities from one vector of a clip: `logits`, `emotion`.
+
+    Args:
+        embedding: (batch, units).
+        classes: Number of emotions.
+    """
+    return keras.layers.Softmax(name="emotion")(keras.layers.Dense(classes, name="logits")(embedding))
 
 
 def check_shape(family: str, shape: tuple[int, int], halvings: int) -> None:
