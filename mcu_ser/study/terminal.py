@@ -14,18 +14,27 @@ if TYPE_CHECKING:
 
 
 def results_table(summary: Summary) -> Table:
-    """Approaches by stages: UAR, mean over seeds, with its interval at int8."""
+    """Approaches by stages, one section per model: UAR, mean over seeds, with its interval at int8."""
+    from rich import box
     from rich.table import Table
 
     document = summary.document
-    table = Table(title=f"UAR, mean over seeds, {len(document['folds'])} folds pooled")
-    table.add_column("model")
-    table.add_column("approach")
-    for stage in document["stages"]:
-        table.add_column(STAGE_NAMES[stage], justify="right")
-    for heading in ("95 % interval, int8", "weights", "zeros", "seeds"):
-        table.add_column(heading, justify="right")
+    folds = len(document["folds"])
+    title = f"UAR, mean over seeds, {folds} fold{'s' if folds > 1 else ''} pooled"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, collapse_padding=True, pad_edge=False)
+    # Narrow enough to stay whole in 100 columns: rows do not wrap, headings may.
+    table.add_column("approach", no_wrap=True)
+    for heading in (
+        *(STAGE_NAMES[stage].replace(", ", ",\n") for stage in document["stages"]),
+        *("95 % interval,\nint8", "weights,\nbytes", "zeros", "seeds"),
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    model = None
     for result in document["results"]:
+        if result["model"] != model:
+            model = result["model"]
+            table.add_section()
+            table.add_row(model, style="bold")
         table.add_row(*_cells(result))
     return table
 
@@ -42,11 +51,10 @@ def verdict_lines(summary: Summary) -> list[str]:
 def _cells(result: dict[str, Any]) -> list[str]:
     limits = result["stages"]["int8"]["interval"]
     return [
-        result["model"],
-        approach_name(result["approach"]),
+        f"  {approach_name(result['approach'])}",
         *(f"{stage['uar']:.3f}" for stage in result["stages"].values()),
         "-" if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}",
-        f"{result['weight_bytes']} B",
+        str(result["weight_bytes"]),
         f"{result['sparsity']:.0%}",
         str(len(result["seeds"])),
     ]

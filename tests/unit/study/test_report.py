@@ -94,15 +94,20 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_terminal(tmp_path):
     from rich.console import Console
 
-    summary = write_report(tmp_path, made_up_study(ROWS))
-    console = Console(width=110, record=True, file=(tmp_path / "terminal.txt").open("w", encoding="utf-8"))
-    console.print(results_table(summary))
-    text = console.export_text()
-    console.file.close()
+    rows = (*ROWS, ("mobilenet15 0.25", ("speech_only", "nsl_fine_tuning"), (1,)))
+    summary = write_report(tmp_path, made_up_study(rows))
+    with (tmp_path / "terminal.txt").open("w", encoding="utf-8") as stream:
+        Console(width=100, file=stream).print(results_table(summary))
+    text = (tmp_path / "terminal.txt").read_text(encoding="utf-8")
+    assert "…" not in text
+    assert {"ds_cnn 16", "mobilenet15 0.25"} <= {line.strip() for line in text.splitlines()}
     for result in summary.document["results"]:
-        for stage in result["stages"].values():
-            assert f"{stage['uar']:.3f}" in text
-    assert "fine-tuning" in text
-    lines = verdict_lines(summary)
-    assert lines[0] == summary.document["verdict"][0]["headline"]
-    assert lines[1:] == [f"  {sentence}" for sentence in summary.document["verdict"][0]["sentences"]]
+        uars = [f"{stage['uar']:.3f}" for stage in result["stages"].values()]
+        (line,) = [line for line in text.splitlines() if all(uar in line for uar in uars)]
+        low, high = result["stages"]["int8"]["interval"]
+        assert f"{low:.3f} to {high:.3f}" in line
+        assert line.split()[-3:] == [str(result["weight_bytes"]), "50%", str(len(result["seeds"]))]
+    said = verdict_lines(summary)
+    assert said[0] == summary.document["verdict"][0]["headline"]
+    assert said[1] == f"  {summary.document['verdict'][0]['sentences'][0]}"
+    assert len(said) == sum(1 + len(each["sentences"]) for each in summary.document["verdict"])
