@@ -21,11 +21,18 @@ def results_table(summary: Summary) -> Table:
     document = summary.document
     folds = len(document["folds"])
     title = f"UAR, mean over seeds, {folds} fold{'s' if folds > 1 else ''} pooled"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, collapse_padding=True, pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE,
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+    )
     # Narrow enough to stay whole in 100 columns: rows do not wrap, headings may.
     table.add_column("approach", no_wrap=True)
     for heading in (
-        *(STAGE_NAMES[stage].replace(", ", ",\n") for stage in document["stages"]),
+        *(STAGE_NAMES[stage].replace("post-", "post-\n") for stage in document["stages"]),
         *("95 % interval,\nint8", "weights,\nbytes", "zeros", "seeds"),
     ):
         table.add_column(heading, justify="right", no_wrap=True)
