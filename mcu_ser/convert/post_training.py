@@ -7,10 +7,10 @@ are. Input, output and every operator are int8, as in the model that goes on to 
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.train.nsl_import import keras, native_stderr_closed, tf
+from mcu_ser.convert.to_tflite import converted, int8_converter
+from mcu_ser.train.nsl_import import tf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,8 @@ def quantized_post_training(model: Any, representative: NDArray[np.float32]) -> 
         model: Input (frames, mels, 1); pruned or not, without wrappers.
         representative: Normalised clips of the training speakers, float32 (n, frames, mels), n >= 1.
     """
-    fixed = keras.Input(batch_shape=(1, *model.input_shape[1:]), name="log_mel")
-    converter = tf.lite.TFLiteConverter.from_keras_model(
-        keras.Model(fixed, model(fixed, training=False), name="mcu_ser")
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = int8_converter(model)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
     # As in quantisation-aware training, so that the two differ by the training alone.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
@@ -42,7 +36,4 @@ def quantized_post_training(model: Any, representative: NDArray[np.float32]) -> 
             yield [clip[None, ..., None]]
 
     converter.representative_dataset = clips
-    with warnings.catch_warnings(), native_stderr_closed():
-        warnings.filterwarnings("ignore", message="Statistics for quantized inputs", category=UserWarning)
-        converted: bytes = converter.convert()
-    return converted
+    return converted(converter)

@@ -61,6 +61,7 @@ try:
         if not hasattr(tf, "estimator"):
             tf.estimator = sys.modules["tensorflow.estimator"] = ModuleType("tensorflow.estimator")
         import neural_structured_learning as nsl
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 except ImportError as error:
     raise ToolMissingError(
         error.name or "tensorflow", "is not installed", hint=extra_hint("train")
@@ -71,7 +72,16 @@ if os.environ.get("TF_USE_LEGACY_KERAS") != "1":
 
 tf.get_logger().setLevel(logging.ERROR)
 
-__all__ = ["keras", "native_stderr_closed", "nsl", "read_tsv_graph", "tf", "tfmot", "versions"]
+__all__ = [
+    "convert_variables_to_constants_v2",
+    "keras",
+    "native_stderr_closed",
+    "nsl",
+    "read_tsv_graph",
+    "tf",
+    "tfmot",
+    "versions",
+]
 
 
 def read_tsv_graph(path: Path) -> dict[str, dict[str, float]]:
