@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LINES = 1 << 16
 
 
-def require_builder(recipe: GraphRecipe) -> dict[str, str | None]:
+def require_builder(recipe: GraphRecipe) -> dict[str, str]:
     """Versions of the packages that the recipe's builder needs beside those of training.
 
     Raises:
@@ -41,7 +41,7 @@ def require_builder(recipe: GraphRecipe) -> dict[str, str | None]:
     if recipe.builder != "hnsw":
         return {}
     require_packages("ann")
-    return package_versions("ann")
+    return {name: version for name, version in package_versions("ann").items() if version}
 
 
 def build_graph(

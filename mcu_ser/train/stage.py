@@ -14,23 +14,25 @@ from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
-from mcu_ser.recipe import SourceCnnRecipe, save_recipe
-from mcu_ser.train.cache import Cache, features_digest, trained_once
+from mcu_ser.recipe import save_recipe
+from mcu_ser.train.cache import Cache
 from mcu_ser.train.corpus_features import corpus_features
-from mcu_ser.train.embed import embed, save_embeddings
 from mcu_ser.train.fit import Descent, make_reproducible
-from mcu_ser.train.graph_builder import build_graph
+from mcu_ser.train.graph_builder import build_graph, require_builder
 from mcu_ser.train.graph_figures import graph_figures
 from mcu_ser.train.graph_regularization import with_embedding
 from mcu_ser.train.keras_file import load_model, save_model
-from mcu_ser.train.models import source_cnn
 from mcu_ser.train.neighbours import load_neighbours
 from mcu_ser.train.nsl_import import versions
-from mcu_ser.train.target import divided, load_graph, load_target, scores
+from mcu_ser.train.source_model import check_source_model, keep_embeddings
+from mcu_ser.train.target import load_graph, load_target, scores
 from mcu_ser.train.transfer import freeze_trunk, keep_pretrained, small_model, take_over, trunk_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from mcu_ser.artifacts import RunDir
     from mcu_ser.features.feature_set import FeatureSet
@@ -65,6 +67,9 @@ def run(
         CorpusError: A corpus is absent, empty or unreadable.
     """
     finished = cache or Cache()
+    if recipe.graph.multiplier:
+        check_source_model(recipe)
+        require_builder(recipe.graph)
     source = _features("source", recipe, corpus_root, finished, track) if _learns_source(recipe) else None
     target = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
@@ -83,8 +88,10 @@ def run(
     if source:
         source.save(run_dir.source_features)
         if recipe.graph.multiplier:
-            document["source"] = _keep_source_model(run_dir, source, recipe, finished, track)
-            document["graph"] = _make_graph(run_dir, source, training, recipe)
+            embeddings, document["source"] = keep_embeddings(
+                run_dir, source, training, recipe, corpus_root, finished, track
+            )
+            document["graph"] = _make_graph(run_dir, embeddings, training, recipe)
         if recipe.transfer.method != "none":
             document["transfer"] = keep_pretrained(run_dir, source, recipe, finished, track)
     model, document["target"] = _train_small(run_dir, recipe, track)
@@ -129,7 +136,7 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
             run_dir.metrics(STAGE),
             *(path for path in _optional(run_dir) if path.exists()),
         ],
-        versions=versions(),
+        versions=versions() | (require_builder(recipe.graph) if recipe.graph.multiplier else {}),
     )
 
 
@@ -144,42 +151,9 @@ def _features(
     return corpus_features(corpus, split, recipe.features, cache, track)
 
 
-def _keep_source_model(
-    run_dir: RunDir, source: FeatureSet, recipe: Recipe, cache: Cache, track: Track
+def _make_graph(
+    run_dir: RunDir, embeddings: NDArray[np.float32], training: FeatureSet, recipe: Recipe
 ) -> dict[str, Any]:
-    """Put the source model into the run directory; returns its document."""
-    inputs = {
-        "source": features_digest(source),
-        "source_model": recipe.source_model.model_dump(mode="json"),
-        "seed": recipe.seed,
-    }
-    return trained_once(
-        cache, "source-model", inputs, lambda: _train_source(source, recipe, track), run_dir.source_model
-    )
-
-
-def _train_source(features: FeatureSet, recipe: Recipe, track: Track) -> tuple[Any, dict[str, Any]]:
-    make_reproducible(recipe.seed)
-    corpus = divided(features)
-    assert isinstance(recipe.source_model, SourceCnnRecipe)
-    model = source_cnn.build(corpus.shape, len(corpus.labels), width=recipe.source_model.width)
-    fitted = Descent(
-        model,
-        corpus.training.clips,
-        recipe.source_model.fit,
-        what="source model",
-        seed=recipe.seed,
-        validation=corpus.validation.clips if corpus.validation else None,
-    ).run(track)
-    return model, {"fit": fitted.as_document(), "parameters": model.count_params(), **scores(model, corpus)}
-
-
-def _make_graph(run_dir: RunDir, source: FeatureSet, training: FeatureSet, recipe: Recipe) -> dict[str, Any]:
-    # The source model knows features normalised as its own corpus was. It comes from its file whether it was
-    # trained now or found, so that the graph cannot differ.
-    normalization = Normalization.measured(source.part("train").x)
-    embeddings = embed(load_model(run_dir.source_model), normalization.apply(training.x))
-    save_embeddings(run_dir.embeddings, training.ids, embeddings)
     ids = [str(id) for id in training.ids]
     threshold = build_graph(ids, embeddings, recipe.graph, recipe.seed, run_dir.graph)
     neighbours = load_neighbours(run_dir.graph, ids, recipe.graph, y=training.y, speakers=training.speakers)

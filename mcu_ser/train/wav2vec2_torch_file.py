@@ -105,4 +105,5 @@ def _tensor(
     if 0 not in size and reach >= len(storage):
         raise ValueError(f"a tensor ends beyond its {len(storage)} elements")
     strides = [step * storage.itemsize for step in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False).copy()
+    shown: NDArray[Any] = np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
+    return np.array(shown)
