@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mcu_ser.generate.project import Project
+    from mcu_ser.verify.layers import LayerRequest
     from mcu_ser.verify.report import Report
     from mcu_ser.verify.samples import Samples
 
@@ -46,6 +47,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--no-litert", action="store_true", help="do not report LiteRT's answers (saves loading TensorFlow)"
     )
+    layers = parser.add_argument_group("layer by layer", "for projects of `mcu-ser generate --layers`")
+    layers.add_argument(
+        "--bisect", action="store_true", help="name the first layer that differs, and what is likely wrong"
+    )
+    layers.add_argument("--profile", action="store_true", help="measure the time of each layer")
+    layers.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="sample to look into, from 0 (default: the first that differs, else 0)",
+    )
     add_json_option(parser)
     return parser
 
@@ -55,10 +67,12 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.generate.project import Project
     from mcu_ser.verify.certify import CERTIFICATE_NAME
     from mcu_ser.verify.check import check
+    from mcu_ser.verify.layers import require_layers
     from mcu_ser.verify.report import discard_report
     from mcu_ser.verify.samples import load_samples, random_samples
 
     output = Output(as_json=args.json)
+    layers = _layer_request(args)
     discard_report(args.out)
     project = Project.load(args.project)
     samples = (
@@ -66,11 +80,21 @@ def run(args: argparse.Namespace) -> int:
         if args.samples
         else random_samples(args.random, args.seed, project.input)
     )
+    if layers is not None:
+        require_layers(project, samples, layers)
     if args.certify_arena:
         project = _certify(output, args, project, samples)
         if args.port:
             return 0  # the board still has the firmware with the old arena
-    report = check(project, samples, args.out, port=args.port, litert=not args.no_litert, track=output.track)
+    report = check(
+        project,
+        samples,
+        args.out,
+        port=args.port,
+        litert=not args.no_litert,
+        layers=layers,
+        track=output.track,
+    )
     show_report(output, report)
     output.document(report.document)
     output.wrote(
@@ -80,6 +104,22 @@ def run(args: argparse.Namespace) -> int:
         next_command=_next_command(args.project, report),
     )
     return 0 if report.passed else 1
+
+
+def _layer_request(args: argparse.Namespace) -> LayerRequest | None:
+    """What the options ask about layers.
+
+    Raises:
+        ConfigError: A sample is named, and nothing is asked about it.
+    """
+    from mcu_ser.errors import ConfigError
+    from mcu_ser.verify.layers import LayerRequest
+
+    if args.bisect or args.profile:
+        return LayerRequest(sample=args.sample, profile=args.profile)
+    if args.sample is not None:
+        raise ConfigError("--sample", "names the sample of --bisect or --profile", hint="one of them with it")
+    return None
 
 
 def _certify(output: Output, args: argparse.Namespace, project: Project, samples: Samples) -> Project:
@@ -113,6 +153,8 @@ def show_report(output: Output, report: Report) -> None:
     """The report as a table for people."""
     from rich.table import Table
 
+    from mcu_ser.cli.layer_table import show_layers
+
     document = report.document
     title = f"{document['board']}, engine {document['engine']}, {document['samples_origin']}"
     table = Table(title=title, title_justify="left", show_header=False)
@@ -121,6 +163,8 @@ def show_report(output: Output, report: Report) -> None:
     output.table(table)
     if document["device"]["confusion"] is not None:
         output.table(_confusion(document))
+    if document["layers"] is not None:
+        show_layers(output, document)
     if document["changed_files"]:
         output.say(f"note: changed since it was generated: {', '.join(document['changed_files'])}")
     output.say(f"verdict: {document['verdict']} ({document['reason']})")

@@ -18,7 +18,7 @@ from mcu_ser.errors import ModelError, SamplesError
 from mcu_ser.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -44,15 +44,16 @@ class Oracle:
     Args:
         model: Content of a .tflite with one int8 input and one int8 output.
         name: What error messages call the model.
+        keep_tensors: Give every tensor memory of its own, so that `tensor` can read it after `run`.
 
     Raises:
         ModelError: The bytes are not such a model, or TFLite-Micro cannot run it.
     """
 
-    def __init__(self, model: bytes, name: str = "model") -> None:
+    def __init__(self, model: bytes, name: str = "model", *, keep_tensors: bool = False) -> None:
         self.name = name
         _check_signature(model, name)
-        self._interpreter = _interpreter(model, name)
+        self._interpreter = _interpreter(model, name, keep_tensors=keep_tensors)
         self.input_shape, self.input_quantization = _int8_tensor(
             self._interpreter.get_input_details(0), f"{name}: input"
         )
@@ -97,6 +98,18 @@ class Oracle:
                 advance(1)
         return outputs
 
+    def tensor(self, index: int) -> NDArray[np.int8]:
+        """What a tensor holds after the last sample of `run`: int8 of shape (elements,).
+
+        Raises:
+            ModelError: It is not int8.
+        """
+        data = np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
+        if data.dtype != np.int8:
+            raise ModelError(self.name, f"tensor {index} is {data.dtype}, not int8")
+        values: NDArray[np.int8] = data.reshape(-1).copy()
+        return values
+
     def _check_samples(self, x: NDArray[np.int8]) -> None:
         if x.dtype != np.int8:
             raise SamplesError(
@@ -106,6 +119,29 @@ class Oracle:
             raise SamplesError(
                 "samples", f"have shape {x.shape}, {self.name} takes (n, {_dimensions(self.input_shape[1:])})"
             )
+
+
+def layer_outputs(
+    model: bytes, name: str, sample: NDArray[np.int8], tensors: Sequence[int]
+) -> list[NDArray[np.int8]]:
+    """Tensors inside of a model, as TFLite-Micro computes them for one sample.
+
+    Args:
+        model: Content of a .tflite that `Oracle` takes.
+        name: What error messages call the model.
+        sample: int8 of as many values as the input has.
+        tensors: Indices of tensors that operators of the model compute.
+
+    Returns:
+        int8 of shape (elements,) for each of `tensors`.
+
+    Raises:
+        SamplesError: `sample` has another dtype or size.
+        ModelError: TFLite-Micro cannot run the model, or a tensor is not int8.
+    """
+    oracle = Oracle(model, name, keep_tensors=True)
+    oracle.run(sample.reshape(1, -1))
+    return [oracle.tensor(index) for index in tensors]
 
 
 def _dimensions(shape: tuple[int, ...]) -> str:
@@ -132,12 +168,18 @@ def _check_signature(model: bytes, name: str) -> None:
             raise ModelError(name, f"has {count} {what}s", limit="1")
 
 
-def _interpreter(model: bytes, name: str) -> Any:
+def _interpreter(model: bytes, name: str, *, keep_tensors: bool) -> Any:
     from tflite_micro import runtime
 
     arena_bytes = _ARENA_FLOOR_BYTES + 10 * len(model)
+    config = runtime.InterpreterConfig
+    kept = config.kPreserveAllTensors if keep_tensors else config.kAllocationRecording
     try:
-        return runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
+        return runtime.Interpreter.from_bytes(
+            model,
+            arena_size=arena_bytes,
+            intrepreter_config=kept,  # the argument's name is misspelt there
+        )
     except (RuntimeError, ValueError) as error:
         raise ModelError(
             name, f"TFLite-Micro refuses it ({error})", hint=f"mcu-ser inspect {name}"

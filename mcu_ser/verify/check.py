@@ -18,10 +18,13 @@ from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
 from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.toolchain.footprint import measure
+from mcu_ser.verify.bisect import first_wrong_layer
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_samples
+from mcu_ser.verify.layers import TICKS_PER_MAC, LayerRequest, require_layers, trace_on_device
 from mcu_ser.verify.messages import TickSource
-from mcu_ser.verify.report import Facts, Measurement, Report, build_failure, build_report
+from mcu_ser.verify.profile import layer_section
+from mcu_ser.verify.report import Facts, Measurement, Report, build_failure, build_report, with_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# More than an engine needs: the slowest layer measured, TFLite-Micro's reference CONV_2D of one input
-# channel, takes 45 instructions per MAC.
-_TICKS_PER_MAC = 64
-
 
 def check(
     project: Project,
@@ -44,6 +43,7 @@ def check(
     *,
     port: str | None = None,
     litert: bool = False,
+    layers: LayerRequest | None = None,
     track: Track = silent,
 ) -> Report:
     """Send every sample to the board, compare every output byte with the oracle's, write the report to `out`.
@@ -57,16 +57,23 @@ def check(
         out: Directory of `report.json` and `junit.xml`.
         port: Port URL of a board; without it the project's emulated board is started.
         litert: Whether LiteRT's answers are reported beside, if TensorFlow is installed.
+        layers: What is asked about the layers of one sample.
         track: Shows progress.
 
     Raises:
-        ConfigError: The project is not built, was changed since, or `out` cannot be written.
+        ConfigError: The project is not built, was changed since, traces no layers though they are asked for,
+            or `out` cannot be written.
+        SamplesError: The sample whose layers are asked for does not exist.
         DeviceError: The run could not be completed.
     """
     facts = find_facts(project)
+    if layers is not None:
+        require_layers(project, samples, layers)
     build_failure(facts, samples, "the run was not completed").write(out)
     try:
         report = _checked(project, facts, samples, port=port, litert=litert, track=track)
+        if layers is not None:
+            report = _layers_checked(project, report, samples, layers, port=port, track=track)
     except BaseException as error:
         reason = str(error) or f"the run was ended by {type(error).__name__}"
         build_failure(facts, samples, reason).write(out)
@@ -108,6 +115,25 @@ def _checked(
     )
 
 
+def _layers_checked(
+    project: Project,
+    report: Report,
+    samples: Samples,
+    request: LayerRequest,
+    *,
+    port: str | None,
+    track: Track,
+) -> Report:
+    sample = request.sample
+    if sample is None:
+        sample = next((index for index, count in enumerate(report.differing_bytes) if count), 0)
+    trace = trace_on_device(project, samples, sample, request, port=port, track=track)
+    wrong = first_wrong_layer(trace)
+    return with_layers(
+        report, layer_section(trace, wrong, profile=request.profile), None if wrong is None else str(wrong)
+    )
+
+
 def run_on_device(
     project: Project, samples: Samples, *, port: str | None = None, track: Track = silent
 ) -> Measurement:
@@ -140,7 +166,7 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
     emulated = project.board.emulator is not None
     counts_instructions = emulated and hello.tick_source is TickSource.TIM2 and hello.tick_hz == 0
     # The device counts in 32 bits. What may have wrapped is not reported, nor what no counter counted.
-    may_wrap = project.manifest.macs * _TICKS_PER_MAC >= 1 << 32
+    may_wrap = project.manifest.macs * TICKS_PER_MAC >= 1 << 32
     counted = not may_wrap and hello.tick_source is not TickSource.NONE
     return Measurement(
         outputs=result.outputs,

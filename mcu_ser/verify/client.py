@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mcu_ser.device.link import Link
-from mcu_ser.errors import DeviceError, DeviceFaultError
+from mcu_ser.errors import DeviceError, DeviceFaultError, MismatchError
 from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
 from mcu_ser.verify.messages import (
     LAYOUTS,
+    RECORDS,
     ArenaTrial,
     Boot,
     DeviceStats,
     Hello,
     Inference,
+    LayerPage,
+    LayerRecord,
     PayloadError,
     Refusal,
 )
@@ -67,6 +70,7 @@ class Client:
         self._patience = patience or Patience()
         self._round_trip = RoundTrip()
         self._inference_time = InferenceTime()
+        self._trace_time = InferenceTime()
         self._hello: Hello | None = None
         self._chunk_bytes = 0
 
@@ -108,12 +112,46 @@ class Client:
         Raises:
             DeviceFaultError: The engine fails, or the board's data does not have the CRC it claims.
         """
-        inference, undisturbed = self._infer_until_input_arrives(sample, data)
-        output = inference.output + self._rest_of_output(len(inference.output))
+        inference, undisturbed = self._with_input(data, lambda: self._infer(sample, crc32(data)))
+        output = inference.output + self._fetch(
+            MessageType.OUTPUT, {}, len(inference.output), self._said_hello.output_bytes
+        )
         if crc32(output) != inference.output_crc:
             problem = f"output of sample {sample} has not the CRC-32 that the board announced"
             raise DeviceFaultError(self.url, problem, hint="a reset of the board")
         return Answer(output, inference.ticks, undisturbed)
+
+    @property
+    def layers_per_run(self) -> int:
+        """The most layers that one `trace` can ask for."""
+        fields = LAYOUTS["LAYERS_ANSWER"].bytes
+        return (self._said_hello.max_payload - fields) // RECORDS["LAYER"].bytes
+
+    def trace(
+        self, sample: int, data: bytes, first: int, last: int
+    ) -> tuple[int, tuple[LayerRecord, ...], bool]:
+        """Send an input and run the model on it up to layer `last`.
+
+        Args:
+            sample: Number of the sample, below 2^32.
+            data: The whole input tensor.
+            first: The first layer to be told of.
+            last: The last, at most `layers_per_run` in all.
+
+        Returns:
+            How many layers the board's model has; a record of each layer from `first` to `last`; whether
+            nothing was sent to the board while it computed.
+
+        Raises:
+            MismatchError: The firmware does not trace layers.
+            DeviceFaultError: The engine fails.
+        """
+        page, undisturbed = self._with_input(data, lambda: self._trace(sample, crc32(data), first, last))
+        return page.layers, page.records, undisturbed
+
+    def tensor(self, layer: int, total: int) -> bytes:
+        """The `total` bytes that layer `layer` gave, behind which the last `trace` has stopped."""
+        return self._fetch(MessageType.TENSOR, {"layer": layer}, 0, total)
 
     def stats(self) -> DeviceStats:
         """What the board has counted since it started."""
@@ -149,16 +187,17 @@ class Client:
             return None  # its answer was lost; our repeated request met a restarted board
         return self._exchange.await_restart(time.monotonic() + self._patience.hello_s)
 
-    def _infer_until_input_arrives(self, sample: int, data: bytes) -> tuple[Inference, bool]:
+    def _with_input(self, data: bytes, request: Callable[[], T]) -> T:
+        """What `request` gives once the input is in place; the input is sent again if it arrived wrong."""
         for attempt in range(_INPUT_TRIES):
             try:
                 self._write_input(data)
-                return self._infer(sample, crc32(data))
+                return request()
             except RefusedError as error:
                 repeatable = error.refusal.code in {ErrorCode.BAD_INPUT_CRC, ErrorCode.BAD_STATE}
                 if not repeatable or attempt == _INPUT_TRIES - 1:
                     raise self._refused(error.refusal) from error
-                logger.debug("sample %d: %s; sending the input again", sample, error)
+                logger.debug("%s; sending the input again", error)
         raise AssertionError("every try returns or raises")
 
     def _write_input(self, data: bytes) -> None:
@@ -179,36 +218,57 @@ class Client:
 
     def _infer(self, sample: int, input_crc: int) -> tuple[Inference, bool]:
         """The board's answer, and whether the request was sent only once."""
-        started = time.monotonic()
-        frame, repeats = self._exchange.request(
-            MessageType.INFER,
-            LAYOUTS["INFER"].pack({"sample": sample, "input_crc": input_crc}),
-            wait_s=self._inference_time.wait_s,
-            give_up_s=self._patience.inference_s,
-        )
-        if repeats == 0:
-            self._inference_time.measured(time.monotonic() - started)
-        else:
-            self._inference_time.repeated()
-        inference = self._unpack(Inference.unpack, frame.payload)
+        request = LAYOUTS["INFER"].pack({"sample": sample, "input_crc": input_crc})
+        answer, undisturbed = self._compute(MessageType.INFER, request, self._inference_time)
+        inference = self._unpack(Inference.unpack, answer)
         if inference.sample != sample:
             raise self._exchange.broken(f"answer for sample {inference.sample}, expected {sample}")
         length, limit = len(inference.output), self._said_hello.output_bytes
         if length > limit:
             raise self._exchange.broken(f"{length} output bytes, expected at most {limit}")
-        return inference, repeats == 0
+        return inference, undisturbed
 
-    def _rest_of_output(self, at: int) -> bytes:
-        """The output from byte `at` on, in frames as long as the line allows."""
-        hello = self._said_hello
+    def _trace(self, sample: int, input_crc: int, first: int, last: int) -> tuple[LayerPage, bool]:
+        """The board's answer, and whether the request was sent only once."""
+        request = LAYOUTS["LAYERS"].pack(
+            {"sample": sample, "input_crc": input_crc, "first": first, "last": last}
+        )
+        answer, undisturbed = self._compute(MessageType.LAYERS, request, self._trace_time)
+        page = self._unpack(LayerPage.unpack, answer)
+        count = last - first + 1
+        if page.sample != sample or len(page.records) != count:
+            problem = f"{len(page.records)} layers of sample {page.sample}, expected {count} of {sample}"
+            raise self._exchange.broken(problem)
+        return page, undisturbed
+
+    def _compute(self, kind: MessageType, payload: bytes, duration: InferenceTime) -> tuple[bytes, bool]:
+        """Payload of the answer to a request that runs the model, and whether it was sent only once."""
+        started = time.monotonic()
+        frame, repeats = self._exchange.request(
+            kind, payload, wait_s=duration.wait_s, give_up_s=self._patience.inference_s
+        )
+        if repeats == 0:
+            duration.measured(time.monotonic() - started)
+        else:
+            duration.repeated()
+        return frame.payload, repeats == 0
+
+    def _fetch(self, kind: MessageType, of: Mapping[str, int], at: int, total: int) -> bytes:
+        """Bytes `at` to `total` of what the board holds, in frames as long as the line allows.
+
+        `of` are the fields besides offset and length that say of what.
+        """
+        answered = LAYOUTS[f"{kind.name}_ANSWER"]
+        largest = self._said_hello.max_payload - answered.bytes
         rest = bytearray()
-        while at < hello.output_bytes:
-            length = min(self._chunk_bytes, hello.output_bytes - at)
-            request = LAYOUTS["OUTPUT"].pack({"offset": at, "length": length})
-            answer, repeats = self._ask(MessageType.OUTPUT, request)
-            values, data = self._unpack(LAYOUTS["OUTPUT_ANSWER"].unpack, answer)
-            if values["offset"] != at or len(data) != length:
-                raise self._exchange.broken(f"{len(data)} output bytes at {values['offset']}")
+        while at < total:
+            length = min(self._chunk_bytes, largest, total - at)
+            request = LAYOUTS[kind.name].pack({**of, "offset": at, "length": length})
+            answer, repeats = self._ask(kind, request)
+            values, data = self._unpack(answered.unpack, answer)
+            if values != {**of, "offset": at} or len(data) != length:
+                name = kind.name.lower()
+                raise self._exchange.broken(f"{len(data)} {name} bytes at {values['offset']}")
             rest += data
             at += length
             self._chunk_bytes = (
@@ -239,7 +299,7 @@ class Client:
 
     @property
     def _largest_chunk_bytes(self) -> int:
-        # OUTPUT answers have fields of the same length as INPUT.
+        # Answers to OUTPUT have fields of the same length as INPUT; _fetch sees to other answers.
         return self._said_hello.max_payload - LAYOUTS["INPUT"].bytes
 
     def _unpack(self, unpack: Callable[[bytes], T], payload: bytes) -> T:
@@ -252,6 +312,9 @@ class Client:
         if refusal.code == ErrorCode.ENGINE:
             problem = f"the inference engine failed: {engine_status_text(_signed(refusal.detail))}"
             return DeviceFaultError(self.url, problem)
+        if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request == MessageType.LAYERS:
+            problem = "the firmware does not trace layers"
+            return MismatchError(self.url, problem, hint="mcu-ser generate with --layers, build and flash")
         return self._exchange.broken(RefusedError(refusal))
 
 

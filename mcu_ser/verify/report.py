@@ -155,11 +155,26 @@ def build_report(
         "host": _scores(samples, expected),
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
+        "layers": None,
         "verdict": "pass" if passed else "fail",
         "reason": reason,
     }
     document |= _figures(measurement)
     return Report(document, samples.ids, tuple(int(count) for count in differing))
+
+
+def with_layers(report: Report, layers: dict[str, Any], problem: str | None) -> Report:
+    """The report with its key `layers`. A layer that is wrong fails the check, though all outputs be right.
+
+    Args:
+        report: Of a run that came to its end.
+        layers: What a trace of one sample found (`layer_section`).
+        problem: The first wrong layer in words; None if none is.
+    """
+    document = report.document | {"layers": layers | {"problem": problem}}
+    if problem is not None and report.passed:
+        document |= {"verdict": "fail", "reason": f"all outputs are right, but {problem}"}
+    return Report(document, report.sample_ids, report.differing_bytes)
 
 
 def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
@@ -170,6 +185,7 @@ def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
         "host": NO_SCORES,
         "device": NO_SCORES,
         "litert": None,
+        "layers": None,
         "instructions": NO_SPREAD,
         "ticks": NO_SPREAD | {"source": None, "hz": None},
         "stack_high_water_bytes": None,
@@ -258,6 +274,8 @@ def _junit(report: Report) -> bytes:
         (sample_id, f"{count} output bytes differ from the oracle's" if count else None)
         for sample_id, count in zip(report.sample_ids, report.differing_bytes, strict=True)
     ]
+    if document["layers"] is not None:
+        cases = [*cases, ("layers", document["layers"]["problem"])]
     # A run without per-sample results still has one case, which fails: an empty suite counts as success.
     cases = cases or [("verdict", document["reason"])]
     failures = sum(problem is not None for _, problem in cases)
