@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from mcu_ser.study.plan import Plan
 from mcu_ser.study.progress import Progress, progress_of
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from mcu_ser.study.directory import State, StudyDir
     from mcu_ser.study.grid import Job
 
@@ -68,7 +71,8 @@ def run_jobs(
         CheckFailedError: Workers cannot be started.
     """
     study.forget_failures(jobs)
-    with tempfile.TemporaryDirectory(prefix="mcu-ser-study-", ignore_cleanup_errors=True) as scratch:
+    room = tempfile.TemporaryDirectory(prefix="mcu-ser-study-", ignore_cleanup_errors=True)
+    with _terminated_like_interrupted(), room as scratch:
         plan = Path(scratch) / "plan.json"
         # Workers run in this directory too, but a path is clearer whole.
         Plan(study.root.resolve(), _resolved(corpus_root), Path(scratch), tuple(jobs)).save(plan)
@@ -83,6 +87,23 @@ def run_jobs(
                 time.sleep(_POLL_S)
         finally:
             crew.stop()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, which batch systems and `timeout` send, would end this process without cleaning up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _resolved(path: Path | None) -> Path | None:

@@ -109,7 +109,8 @@ def test_there_is_at_least_one_worker(recipe_file, capsys) -> None:
     assert "argument --jobs: 0 is not at least 1" in capsys.readouterr().err
 
 
-def test_an_interrupted_study_ends_cleanly_and_goes_on(recipe_file, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_study_ends_cleanly_and_goes_on(recipe_file, monkeypatch, number) -> None:
     monkeypatch.setenv("MCU_SER_TEST_HANG", "nsl, fold 3, seed 2")
     out = recipe_file.parent / "out"
     program = (
@@ -137,7 +138,7 @@ def test_an_interrupted_study_ends_cleanly_and_goes_on(recipe_file, monkeypatch,
         text=True,
     )
     wait_until(lambda: len(list((out / "cells").glob("[!.]*"))) >= 3)
-    call.send_signal(signal.SIGINT)
+    call.send_signal(number)
     _, said = call.communicate(timeout=60)
     assert call.returncode == 130
     assert said.endswith("mcu-ser: error: interrupted; what was finished is kept\n")
