@@ -14,6 +14,12 @@ class AugmentationRecipe(Stage):
     """Random changes to a training clip; all sizes are upper bounds of uniform draws."""
 
     time_shift_frames: int = Field(default=64, ge=0, description="circular")
+    time_stretch_fraction: Fraction = Field(default=0.0, description="faster or slower, as a share of 1")
+    mel_warp_fraction: Fraction = Field(default=0.0, description="longer or shorter vocal tract")
+    mel_shift_bands: float = Field(default=0.0, ge=0, description="with the warp")
+    tilt: float = Field(
+        default=0.0, ge=0, description="standard deviation, not a bound: of a microphone's slope, normalised"
+    )
     time_mask_frames: int = Field(default=16, ge=0)
     mel_mask_bands: int = Field(default=6, ge=0)
     masks: int = Field(default=1, ge=0, description="of each kind")

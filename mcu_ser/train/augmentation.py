@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a batch of normalised spectrograms into slightly different ones for one training step.
 
-Masks after Park et al., "SpecAugment" (arXiv 1904.08779); the masked value is 0, the mean of each band.
+Masks after Park et al., "SpecAugment" (arXiv 1904.08779); the masked value is 0, the mean of each band. The
+mel warp after Jaitly and Hinton, "Vocal Tract Length Perturbation" (ICML 2013), on mel bands instead of the
+spectrum. Stretching takes a spectrogram's frames faster or slower, at an unchanged pitch.
 All draws come from a stateless generator, so a step depends on its seed alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mcu_ser.train.nsl_import import tf
 
@@ -26,8 +30,11 @@ def augment(x: Any, recipe: AugmentationRecipe, seed: Any) -> Any:
     Returns:
         float32 (batch, frames, mels).
     """
-    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 1 + 2 * recipe.masks)))
+    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 4 + 2 * recipe.masks)))
     x = _shift(x, recipe.time_shift_frames, next(seeds))
+    x = _stretched(x, recipe.time_stretch_fraction, next(seeds))
+    x = _warped(x, recipe.mel_warp_fraction, recipe.mel_shift_bands, next(seeds))
+    x = _tilted(x, recipe.tilt, next(seeds))
     for _ in range(recipe.masks):
         x = _mask(x, recipe.time_mask_frames, next(seeds), axis=1)
         x = _mask(x, recipe.mel_mask_bands, next(seeds), axis=2)
@@ -42,6 +49,48 @@ def _shift(x: Any, bound: int, seed: Any) -> Any:
     offsets = tf.random.stateless_uniform((tf.shape(x)[0], 1), seed, -bound, bound + 1, tf.int32)
     places = tf.math.floormod(tf.range(frames)[None, :] + offsets, frames)
     return tf.gather(x, places, axis=1, batch_dims=1)
+
+
+def _stretched(x: Any, bound: float, seed: Any) -> Any:
+    """Each clip at 1 - bound..1 + bound times its speed; what lacks at the end follows from the start."""
+    if bound == 0:
+        return x
+    frames = x.shape[1]
+    speeds = tf.random.stateless_uniform((tf.shape(x)[0], 1), seed, 1 - bound, 1 + bound)
+    positions = tf.range(frames, dtype=tf.float32)[None, :] * speeds
+    below = tf.floor(positions)
+    places = tf.cast(below, tf.int32)
+    one = tf.gather(x, tf.math.floormod(places, frames), axis=1, batch_dims=1)
+    next_one = tf.gather(x, tf.math.floormod(places + 1, frames), axis=1, batch_dims=1)
+    return one + (next_one - one) * (positions - below)[..., None]
+
+
+def _warped(x: Any, warp: float, shift: float, seed: Any) -> Any:
+    """Each clip with band b taken from b * (1 - warp..1 + warp) + (-shift..shift), within the bands."""
+    if warp == 0 and shift == 0:
+        return x
+    bands = x.shape[2]
+    draws = tf.random.stateless_uniform((2, tf.shape(x)[0], 1), seed, -1.0, 1.0)
+    positions = tf.range(bands, dtype=tf.float32)[None, :] * (1 + warp * draws[0]) + shift * draws[1]
+    positions = tf.clip_by_value(positions, 0.0, bands - 1.0)
+    below = tf.minimum(tf.floor(positions), bands - 2.0)
+    places = tf.cast(below, tf.int32)
+    one = tf.gather(x, places, axis=2, batch_dims=1)
+    next_one = tf.gather(x, places + 1, axis=2, batch_dims=1)
+    return one + (next_one - one) * (positions - below)[:, None, :]
+
+
+def _tilted(x: Any, deviation: float, seed: Any) -> Any:
+    """Each clip with a line, and half as much of a slow wave, over its bands: another microphone."""
+    if deviation == 0:
+        return x
+    normal_seed, uniform_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    batch = tf.shape(x)[0]
+    heights = deviation * tf.random.stateless_normal((2, batch, 1), normal_seed)
+    draws = tf.random.stateless_uniform((2, batch, 1), uniform_seed)
+    band = tf.linspace(-1.0, 1.0, x.shape[2])[None, :]
+    wave = tf.cos(np.pi * band * (0.5 + 1.5 * draws[0]) + 2 * np.pi * draws[1])
+    return x + (heights[0] * band + 0.5 * heights[1] * wave)[:, None, :]
 
 
 def _mask(x: Any, bound: int, seed: Any, *, axis: int) -> Any:

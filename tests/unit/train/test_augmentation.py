@@ -34,6 +34,10 @@ def test_all_bounds_zero_change_nothing() -> None:
 def test_the_seed_decides() -> None:
     everything = {
         "time_shift_frames": 5,
+        "time_stretch_fraction": 0.1,
+        "mel_warp_fraction": 0.1,
+        "mel_shift_bands": 1.0,
+        "tilt": 0.3,
         "mel_mask_bands": 2,
         "time_mask_frames": 4,
         "masks": 1,
@@ -69,3 +73,49 @@ def test_masks_are_one_run_of_zeros_within_the_bound(settings, axis, bound) -> N
 
 def test_a_mask_may_cover_all_there_is() -> None:
     assert changed(masks=1, mel_mask_bands=100).shape == X.shape
+
+
+def ramp(axis) -> np.ndarray:
+    """Each value is its own position along an axis."""
+    places = np.arange(X.shape[axis], dtype=np.float32)
+    return np.broadcast_to(np.expand_dims(places, (0, 3 - axis)), X.shape)
+
+
+def changed_ramp(axis, **settings) -> np.ndarray:
+    return augment(tf.constant(ramp(axis)), OFF.model_copy(update=settings), tf.constant((1, 2))).numpy()
+
+
+def test_stretching_changes_the_speed_within_the_bound_and_wraps() -> None:
+    after = changed_ramp(1, time_stretch_fraction=0.2)[:, :, 0]
+    steps = np.diff(after[:, :12], axis=1)
+    speeds = steps[:, 0]
+    assert np.allclose(steps, speeds[:, None], atol=1e-4)
+    assert 0.8 <= speeds.min() < 0.85
+    assert 1.15 < speeds.max() <= 1.2
+    # At 1.2 times the speed the last of 20 frames is number 22.8, which is 2.8 of the start.
+    fastest = int(speeds.argmax())
+    last = 19 * speeds[fastest] - 20
+    assert after[fastest, -1] == pytest.approx(last, abs=1e-3)
+
+
+def test_warping_moves_bands_by_a_factor_and_a_shift_and_stays_inside() -> None:
+    after = changed_ramp(2, mel_warp_fraction=0.1, mel_shift_bands=1.0)[:, 0]
+    assert (np.diff(after, axis=1) >= 0).all()
+    assert after.min() == 0
+    assert after.max() == 9
+    inner = after[:, 2:8]
+    factors = np.diff(inner, axis=1)
+    assert np.allclose(factors, factors[:, :1], atol=1e-4)
+    assert 0.9 - 1e-4 <= factors.min() < 0.95
+    assert 1.05 < factors.max() <= 1.1 + 1e-4
+    shifts = inner[:, 0] - 2 * factors[:, 0]
+    assert -1 - 1e-3 <= shifts.min() < -0.5
+    assert 0.5 < shifts.max() <= 1 + 1e-3
+
+
+def test_a_tilt_is_one_curve_per_clip_and_the_same_in_all_its_frames() -> None:
+    curves = changed(tilt=0.5) - X
+    assert np.allclose(curves, curves[:, :1], atol=1e-5)
+    slopes = (curves[:, 0, -1] - curves[:, 0, 0]) / 2
+    assert 0.35 < slopes.std() < 0.7
+    assert abs(slopes.mean()) < 0.2
