@@ -2,7 +2,7 @@
 """What building a graph costs from 1000 to 100 000 embeddings: .venv/bin/python tools/bench_graph.py.
 
 Made-up embeddings in groups of 16 similar ones. Each build is a process of its own, on one thread, from
-arrays arrays to the finished file. Seconds are of the processor, so that other work on the machine does not count;
+arrays to the finished file. Seconds are of the processor, so that other work on the machine does not count;
 memory is the most that was resident, less what was before the build. A builder that needs more than --seconds
 is stopped, and larger sizes are not tried. Recall is the share of the exact graph's edges.
 """

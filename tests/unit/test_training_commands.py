@@ -13,6 +13,7 @@ import tflite
 from mcu_ser.artifacts import RunDir, sha256_file, sha256_hex
 from mcu_ser.cli.main import main
 from mcu_ser.errors import BudgetError, CheckFailedError, ModelError
+from mcu_ser.programs import PACKAGES
 from mcu_ser.recipe import BudgetRecipe, load_recipe
 
 if find_spec("tensorflow") is None:
@@ -26,6 +27,7 @@ from mcu_ser.convert.oracle import Oracle
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.corpus import synthetic
 from mcu_ser.features.clip import pcm16, trimmed
+from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.train.target import load_target
 
@@ -127,6 +129,16 @@ def test_train_reports_source_graph_and_target(run_dir) -> None:
     assert len(metrics["target"]["fit"]["validation_uar"]) == 2
     assert max(metrics["target"]["fit"]["graph_loss"]) > 0
     assert set(metrics["source"]) == {"fit", "parameters", "validation"}
+
+
+def test_the_graph_joins_training_utterances_alone(run_dir) -> None:
+    features = FeatureSet.load(run_dir.target_features)
+    training = set(features.part("train").ids.tolist())
+    assert training < set(features.ids.tolist())
+    lines = [line.split("\t") for line in run_dir.graph.read_text().splitlines()]
+    assert {id for source, target, _ in lines for id in (source, target)} <= training
+    with np.load(run_dir.embeddings) as embeddings:
+        assert set(embeddings["ids"].tolist()) == training
 
 
 def test_compress_keeps_the_graph_loss_on(run_dir) -> None:
@@ -351,6 +363,15 @@ def test_recipes_that_do_not_fit(old, new, problem, tmp_path, capsys) -> None:
     (tmp_path / "odd.toml").write_text(TINY.replace(old, new))
     assert main(["train", str(tmp_path / "run"), "--recipe", str(tmp_path / "odd.toml")]) == 2
     assert problem in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_missing_builder_stops_the_run_before_it_reads(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(PACKAGES, "ann", ("no-such-package",))
+    (tmp_path / "odd.toml").write_text(TINY.replace("[graph]", '[graph]\nbuilder = "hnsw"'))
+    assert main(["train", str(tmp_path / "run"), "--recipe", str(tmp_path / "odd.toml")]) == 3
+    hint = "is not installed; try: pip install '.[ann]' in the mcu-ser checkout"
+    assert f"Python package no-such-package: {hint}" in capsys.readouterr().err
     assert not list((tmp_path / "run").iterdir())
 
 
