@@ -132,6 +132,12 @@ def test_sixteen_speakers_are_enumerated_and_seventeen_sampled():
     assert 1 / (statistics.SAMPLED_ASSIGNMENTS + 1) <= result.p <= 8 / (statistics.SAMPLED_ASSIGNMENTS + 1)
 
 
+def test_a_sampled_p_is_never_zero(monkeypatch):
+    monkeypatch.setattr(statistics, "SAMPLED_ASSIGNMENTS", 10)
+    first, second = one_class([6] * 17, [5] * 17)
+    assert paired_test(first, second).p == 1 / 11
+
+
 def test_sampled_p_is_near_the_exact_one_and_repeats(monkeypatch):
     random = np.random.default_rng(3)
     first, second = one_class(random.integers(3, 10, 12), random.integers(2, 9, 12))
