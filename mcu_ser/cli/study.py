@@ -73,25 +73,24 @@ def run(args: argparse.Namespace) -> int:
     output.document(summary.document)
     output.wrote(
         *(args.out / name for name in ("study.json", "study.csv", "study.html")),
-        next_command=shell_command("mcu-ser", "run", "--recipe", args.recipe, "--out", "RUN"),
+        next_command=shell_command("mcu-ser", "run", *_recipe_options(args), "--out", "RUN"),
     )
     return 0
 
 
 def _command(args: argparse.Namespace) -> str:
-    words = ["mcu-ser", "study", "--recipe", args.recipe, "--out", args.out]
-    if args.corpus_root:
-        words += ["--corpus-root", args.corpus_root]
-    if args.jobs:
-        words += ["--jobs", str(args.jobs)]
-    return shell_command(*words)
+    jobs = ["--jobs", args.jobs] if args.jobs else []
+    return shell_command("mcu-ser", "study", *_recipe_options(args), "--out", args.out, *jobs)
+
+
+def _recipe_options(args: argparse.Namespace) -> list[object]:
+    return ["--recipe", args.recipe, *(["--corpus-root", args.corpus_root] if args.corpus_root else [])]
 
 
 def _at_least_one(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 1 or more")
+    return int(text)
 
 
 @contextmanager

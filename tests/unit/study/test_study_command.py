@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mcu_ser.cli import study as study_command
 from mcu_ser.cli.main import main
 from mcu_ser.study import crew
 from mcu_ser.study.directory import StudyDir
+from mcu_ser.study.progress import Progress
 from tests.unit.study.test_crew import RECIPE, WORKER, computations, wait_until
 
 
@@ -44,7 +46,7 @@ def test_a_study_ends_with_its_table_its_files_and_the_next_command(recipe_file,
     for name in ("study.json", "study.csv", "study.html"):
         assert (out / name).stat().st_size > 0
         assert f"wrote {out / name}" in said.out
-    assert "next: mcu-ser run" in said.out
+    assert f"next: mcu-ser run --recipe {recipe_file} --out RUN" in said.out
     assert re.search(r"^study: \d+/21, about \d+ s left$", said.err, re.MULTILINE)
     assert said.err.endswith("study: 21/21\n")
 
@@ -102,11 +104,35 @@ def test_a_study_that_cannot_be_leaves_no_directory(recipe_file, capsys, change,
     assert not (recipe_file.parent / "out").exists()
 
 
-def test_there_is_at_least_one_worker(recipe_file, capsys) -> None:
+@pytest.mark.parametrize("count", ["0", "-1", "two", ""])
+def test_there_is_at_least_one_worker(recipe_file, capsys, count) -> None:
     with pytest.raises(SystemExit) as error:
-        study(recipe_file, "--jobs", "0")
+        study(recipe_file, f"--jobs={count}")
     assert error.value.code == 2
-    assert "argument --jobs: 0 is not at least 1" in capsys.readouterr().err
+    assert f"argument --jobs: {count} is not a number of 1 or more" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_a_bar_with_the_time_that_is_left(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    with study_command._watch() as watch:
+        watch(Progress(0, 0, 21, None))
+        watch(Progress(3, 1, 21, 6600))
+    shown = capsys.readouterr().err
+    assert "4/21" in shown
+    assert "1 failed, about 1 h 50 min left" in shown
+
+
+def test_a_pipe_gets_a_line_for_whatever_ended(capsys) -> None:
+    with study_command._watch() as watch:
+        for done, failed in ((0, 0), (0, 0), (1, 0), (1, 1), (1, 1), (2, 1)):
+            watch(Progress(done, failed, 3, None if done == 0 else 61))
+    assert capsys.readouterr().err.splitlines() == [
+        "study: 0/3",
+        "study: 1/3, about 1 min left",
+        "study: 1/3, 1 failed, about 1 min left",
+        "study: 2/3, 1 failed",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
