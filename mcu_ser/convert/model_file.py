@@ -144,7 +144,7 @@ def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: Budge
             "model.tflite",
             f"weights take {file.weight_bytes} B (largest: {largest.name}, {largest.weights} B)",
             limit=f"{budget.weight_bytes} B",
-            hint="a smaller training.width",
+            hint="a smaller model.width",
         )
     busiest = max(file.layers, key=lambda layer: layer.activation_bytes)
     if file.peak_activation_bytes > budget.activation_bytes:
@@ -152,5 +152,5 @@ def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: Budge
             "model.tflite",
             f"activations take {file.peak_activation_bytes} B (at {busiest.operator} {busiest.name})",
             limit=f"{budget.activation_bytes} B",
-            hint="a smaller training.width or fewer features.frames",
+            hint="a smaller model.width or fewer features.frames",
         )
