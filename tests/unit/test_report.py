@@ -8,7 +8,7 @@ import pytest
 
 from mcu_ser.errors import ConfigError
 from mcu_ser.toolchain.footprint import Footprint
-from mcu_ser.verify.report import Facts, Measurement, build_failure, build_report, discard_report
+from mcu_ser.verify.report import Facts, Measurement, build_failure, build_report, discard_report, with_layers
 from mcu_ser.verify.samples import Samples
 
 EXPECTED = np.array([[10, -10], [-10, 10], [3, 2]], dtype=np.int8)
@@ -150,3 +150,37 @@ def test_an_aborted_run_is_a_failure_with_one_failing_case(tmp_path):
     suite = ElementTree.parse(junit_path).getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
     assert suite[0][0].get("message") == "port went away at sample 2"
+
+
+LAYERS = {"sample": 0, "sample_id": "a", "first_wrong": None, "ticks": None, "layers": []}
+
+
+def test_a_report_has_layers_only_when_they_were_asked_for(tmp_path):
+    report = build(EXPECTED.copy())
+    assert report.document["layers"] is None
+    assert build_failure(FACTS, samples(), "why").document["layers"] is None
+    asked = with_layers(report, LAYERS, None)
+    assert asked.document["layers"] == LAYERS | {"problem": None}
+    assert asked.passed
+    asked.write(tmp_path)
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "0")
+
+
+def test_a_wrong_layer_fails_a_check_whose_outputs_are_right(tmp_path):
+    report = with_layers(build(EXPECTED.copy()), LAYERS, "layer 1 differs")
+    assert not report.passed
+    assert report.document["reason"] == "all outputs are right, but layer 1 differs"
+    report.write(tmp_path)
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert [(case.get("name"), case[0].get("message")) for case in suite if len(case)] == [
+        ("layers", "layer 1 differs")
+    ]
+
+
+def test_a_wrong_output_stays_the_reason_when_its_layer_is_known():
+    wrong = EXPECTED.copy()
+    wrong[1, 0] += 1
+    report = with_layers(build(wrong), LAYERS, "layer 1 differs")
+    assert report.document["reason"] == "1 of 3 outputs differ from the oracle's; first: b"
+    assert report.document["layers"]["problem"] == "layer 1 differs"

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from mcu_ser.convert.oracle import Oracle
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.convert.oracle import Oracle, layer_outputs
 from mcu_ser.convert.quantization import Quantization
 from mcu_ser.errors import ModelError, SamplesError
+from tests.layered_model import layered_model
 
 WEIGHTS = np.array([[1, -2, 3, 0, 5, -6], [0, 0, 0, 0, 0, 4]], np.int8)
 BIAS = np.array([8, -3], np.int32)
@@ -151,3 +153,27 @@ def test_imports_no_tensorflow() -> None:
         "sys.exit(any(name.split('.')[0] in {'tensorflow', 'keras', 'tf_keras'} for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_the_tensors_inside_are_those_of_the_sample():
+    model = layered_model()
+    rng = np.random.default_rng(6)
+    tensors = [operator.outputs[0] for operator in read_model(model).operators]
+    for sample in rng.integers(-128, 128, (3, 256), np.int8):
+        found = layer_outputs(model, "m", sample, tensors)
+        assert [tensor.size for tensor in found] == [512, 512, 512, 8, 8, 4, 4]
+        assert found[-1].tolist() == Oracle(model).run(sample[None])[0].tolist()
+        # AVERAGE_POOL_2D, from what the layer before gave: the mean of each channel, rounded away from zero.
+        mean = found[2].reshape(64, 8).sum(axis=0, dtype=np.int32) / 64
+        assert found[3].tolist() == (np.sign(mean) * np.floor(np.abs(mean) + 0.5)).astype(int).tolist()
+
+
+def test_a_tensor_that_is_not_int8_is_refused():
+    # Tensor 2 is the bias.
+    with pytest.raises(ModelError, match=r"^m: tensor 2 is int32, not int8$"):
+        layer_outputs(dense_model(), "m", np.zeros(6, np.int8), [2])
+
+
+def test_tensors_need_a_sample_of_the_right_size():
+    with pytest.raises(SamplesError, match="have shape"):
+        layer_outputs(dense_model(), "m", np.zeros(5, np.int8), [3])
