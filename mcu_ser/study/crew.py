@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcu_ser.code_digest import TRAINING_CODE, code_digest
 from mcu_ser.device.process import SupervisedProcess, how_it_ended
 from mcu_ser.errors import CheckFailedError
 from mcu_ser.study.claims import Claims, Owner
@@ -75,7 +76,13 @@ def run_jobs(
     with _terminated_like_interrupted(), room as scratch:
         plan = Path(scratch) / "plan.json"
         # Workers run in this directory too, but a path is clearer whole.
-        Plan(study.root.resolve(), _resolved(corpus_root), Path(scratch), tuple(jobs)).save(plan)
+        Plan(
+            study.root.resolve(),
+            corpus_root.resolve() if corpus_root else None,
+            Path(scratch),
+            tuple(jobs),
+            code_digest(*TRAINING_CODE),
+        ).save(plan)
         crew = _Crew(study, [*WORKER, str(plan)], jobs)
         try:
             while True:
@@ -104,10 +111,6 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, former)
-
-
-def _resolved(path: Path | None) -> Path | None:
-    return path.resolve() if path else None
 
 
 @dataclass
@@ -160,7 +163,9 @@ class _Crew:
                 continue
             job = next((job for job in self.jobs if job.key == name), None)
             if job is None:
-                raise CheckFailedError("study worker", how, hint="--jobs 1, or more memory")
+                raise CheckFailedError(
+                    "study worker", how, hint="--jobs 1, more memory, or the same command again"
+                )
             self.study.record_failure(job, f"its worker ended twice: {how}")
 
     def _free(self, pid: int) -> list[str]:

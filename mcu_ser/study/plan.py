@@ -23,12 +23,14 @@ class Plan:
         corpus_root: Where recordings are, None if the corpora need none.
         scratch: Room for the files of work in progress.
         jobs: In the order of work.
+        code: Digest of the code that the keys of the jobs vouch for.
     """
 
     directory: Path
     corpus_root: Path | None
     scratch: Path
     jobs: tuple[Job, ...]
+    code: str
 
     def save(self, path: Path) -> None:
         """Write what `load` reads."""
@@ -37,6 +39,7 @@ class Plan:
             "corpus_root": str(self.corpus_root) if self.corpus_root else None,
             "scratch": str(self.scratch),
             "jobs": [_job_document(job) for job in self.jobs],
+            "code": self.code,
         }
         write_text(path, canonical_json(document))
 
@@ -50,6 +53,7 @@ class Plan:
             Path(root) if root else None,
             Path(document["scratch"]),
             tuple(_job(one) for one in document["jobs"]),
+            document["code"],
         )
 
 

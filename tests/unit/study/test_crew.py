@@ -187,9 +187,16 @@ def test_workers_that_do_not_start_are_not_started_for_ever(study, prepared, mon
     broken = (sys.executable, "-c", "raise SystemExit('no such library')")
     monkeypatch.setattr(crew, "WORKER", broken)
     with pytest.raises(
-        CheckFailedError, match=r"study worker: exit status 1 \(no such library\); try: --jobs 1, or more"
+        CheckFailedError, match=r"study worker: exit status 1 \(no such library\); try: --jobs 1, more"
     ):
         run_jobs(study, prepared.jobs, corpus_root=None, workers=1, watch=lambda progress: None)
+
+
+def test_code_that_changed_meanwhile_computes_nothing(study, prepared, monkeypatch) -> None:
+    monkeypatch.setattr(crew, "code_digest", lambda *packages: "of former code")
+    with pytest.raises(CheckFailedError, match=r"study worker: .*the code of mcu-ser has changed since the"):
+        run(study, prepared, workers=1)
+    assert not computations(study)
 
 
 def test_an_interruption_ends_the_workers_and_frees_their_claims(study, prepared, monkeypatch) -> None:
