@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.device.link import Link
+from mcu_ser.verify.client import Client
 from mcu_ser.verify.messages import LAYOUTS, RECORDS, LayerPage
 from mcu_ser.verify.protocol import EngineStatus, ErrorCode, MessageType, crc32
 from tests.c.server_line import (
@@ -25,6 +26,7 @@ from tests.c.server_line import (
     request,
     stats,
 )
+from tests.lossy_link import Faults, LossyLink
 from tests.native_firmware import build_native_firmware
 
 # More layers than one answer of 512 bytes tells of.
@@ -206,3 +208,20 @@ def test_no_numbers_take_the_server_out_of_its_buffers(traced, requests):
     answers = [traced.ask(dataclasses.replace(frame, session=session)) for frame in frames]
     assert [answer.seq for answer in answers] == list(range(len(frames)))
     assert answers[-1].payload == b"alive"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_and_tensor_arrive_whole_over_a_bad_line(traced_program, seed):
+    faults = Faults(drop=0.002, flip=0.002, double=0.001, noise=0.0005, repeat_frame=0.05)
+    with HostProcess(traced_program) as device, LossyLink(device, faults, seed) as link:
+        client = Client(link)
+        client.hello()
+        for round_, first, last in ((0, 0, MOST - 1), (1, MOST, 49), (2, 0, 0)):
+            data = TRACED.samples(1, seed=round_)[0].tobytes()
+            tensors = [TRACED.expected_tensor(data, layer) for layer in range(first, last + 1)]
+            count, records, _ = client.trace(round_, data, first, last)
+            assert count == 50
+            assert [(record.crc, record.bytes) for record in records] == [(crc32(t), len(t)) for t in tensors]
+            assert client.tensor(last, len(tensors[-1])) == tensors[-1]
+        assert client.stats().inferences == 0
+        assert client.run(7, data).output == TRACED.expected_output(data)
