@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
+
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.recipe import Recipe
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -24,6 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory")
     add_recipe_options(parser)
+    parser.add_argument(
+        "--workers",
+        action="store_true",
+        help="share the training with the other processes that the environment variable TF_CONFIG names; "
+        "all are started with the same command, and worker 0 writes RUN",
+    )
     add_json_option(parser)
     return parser
 
@@ -41,8 +52,13 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.train.cache import Cache
 
     run_dir = RunDir(args.run_dir)
-    run_dir.claim()
-    document = stage.run(run_dir, recipe, args.corpus_root, output.track, Cache(args.cache))
+    if args.workers:
+        document = _run_as_worker(run_dir, recipe, args, output)
+        if document is None:
+            return 0
+    else:
+        run_dir.claim()
+        document = stage.run(run_dir, recipe, args.corpus_root, output.track, Cache(args.cache))
     show_training(output, document)
     output.document(document)
     output.wrote(
@@ -51,6 +67,34 @@ def run(args: argparse.Namespace) -> int:
         next_command=shell_command("mcu-ser", "compress", args.run_dir),
     )
     return 0
+
+
+def _run_as_worker(
+    run_dir: RunDir, recipe: Recipe, args: argparse.Namespace, output: Output
+) -> dict[str, Any] | None:
+    """Train as one of the workers of TF_CONFIG; returns the metrics in worker 0, which alone writes RUN."""
+    from mcu_ser.artifacts import RunDir
+    from mcu_ser.errors import ConfigError
+    from mcu_ser.train import distributed, stage
+
+    if args.cache:
+        raise ConfigError(
+            "--cache", "cannot be used with --workers: a worker that finds what others make waits"
+        )
+    place = distributed.place_of(os.environ)
+    distributed.check_recipe(recipe, place)
+    if place.is_chief:
+        run_dir.claim()
+    with tempfile.TemporaryDirectory() as scratch, distributed.losses_of_workers():
+        workers = distributed.join()
+        own = run_dir if place.is_chief else RunDir(Path(scratch))
+        document = stage.run(own, recipe, args.corpus_root, output.track)
+        workers.wait_for_all()
+    if place.is_chief:
+        return document
+    output.document(document)
+    output.say(f"worker {place.index} of {place.count} is done; worker 0 wrote {args.run_dir}")
+    return None
 
 
 def show_training(output: Output, document: dict[str, Any]) -> None:

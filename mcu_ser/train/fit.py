@@ -159,6 +159,7 @@ class Descent:
         rows = order.permutation(len(self.training.y)).astype(np.int32)
         batches = rows[: steps * (len(rows) // steps)].reshape(steps, -1)[:, : self.recipe.batch_size]
         losses = [step(batch, (self.seed, number * steps + index)) for index, batch in enumerate(batches)]
+        step.finish_epoch()
         if self.after_epoch:
             self.after_epoch()
         scores = score(evaluate(self.validation.x), self.validation.y) if self.validation else None

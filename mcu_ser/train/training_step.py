@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mcu_ser.train.augmentation import augment
+from mcu_ser.train.distributed import check_batch, joined
 from mcu_ser.train.graph_regularization import graph_loss, with_embedding
 from mcu_ser.train.nsl_import import keras, tf
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mcu_ser.recipe import FitRecipe
+    from mcu_ser.train.distributed import Workers
     from mcu_ser.train.fit import Clips
     from mcu_ser.train.graph_regularization import GraphRegularization
 
@@ -39,7 +42,14 @@ class TrainingStep:
         steps: int,
         graph: GraphRegularization | None = None,
     ) -> None:
+        self._workers = joined()
+        self._plain = model
+        if self._workers:
+            check_batch("the training set", min(recipe.batch_size, len(training.y)), self._workers.place)
+            self._workers.check_agreement(_deciding(model, training, recipe, graph))
+            model = self._workers.mirrored(model)
         self._model = model
+        self._variables = _trainable_variables(model)
         self._recipe = recipe
         self._x, self._y = tf.constant(training.x), tf.constant(training.y)
         self._classes = model.output_shape[-1]
@@ -51,10 +61,12 @@ class TrainingStep:
             self._with_embedding = with_embedding(model, graph.layer)
             self._neighbour_rows = tf.constant(graph.neighbours.rows)
             self._neighbour_weights = tf.constant(graph.neighbours.weights)
-        self._optimizer = _optimizer(recipe, steps)
-        self._optimizer.build(model.trainable_variables)
+        with self._workers.scope() if self._workers else nullcontext():
+            self._optimizer = _optimizer(recipe, steps)
+            self._optimizer.build(self._variables)
         # Nothing here branches on tensors; converting all of Keras for autograph would only cost time.
-        self._compiled = tf.function(self._update, autograph=False)
+        update = self._workers.each(self._update) if self._workers else self._update
+        self._compiled = tf.function(update, autograph=False)
 
     def __call__(self, rows: NDArray[np.int32], seed: tuple[int, int]) -> tuple[float, float]:
         """Update the weights.
@@ -69,18 +81,54 @@ class TrainingStep:
         loss, distance = self._compiled(tf.constant(rows, tf.int32), tf.constant(seed, tf.int32))
         return float(loss), float(distance)
 
+    def finish_epoch(self) -> None:
+        """Bring the weights to the model: workers train a copy of it."""
+        if self._workers:
+            self._plain.set_weights(self._model.get_weights())
+
     def _update(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            if self._graph:
+            if self._workers:
+                loss, distance = self._own_losses(self._workers, rows, seed)
+                total = loss + self._multiplier() * distance if self._graph else loss
+            elif self._graph:
                 loss, distance = self._losses_with_graph(rows, seed)
                 total = loss + self._multiplier() * distance
             else:
                 clips = augment(tf.gather(self._x, rows), self._recipe.augmentation, seed)
                 total = loss = self._classification_loss(self._model(clips[..., None], training=True), rows)
                 distance = tf.constant(0.0)
-        gradients = tape.gradient(total, self._model.trainable_variables)
-        self._optimizer.apply_gradients(zip(gradients, self._model.trainable_variables, strict=True))
+        gradients = tape.gradient(total, self._variables)
+        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        if self._workers:
+            loss, distance = self._workers.total([loss, distance])
         return loss, distance
+
+    def _own_losses(self, workers: Workers, rows: Any, seed: Any) -> tuple[Any, Any]:
+        """This worker's terms of both losses of the whole batch."""
+        batch = rows.shape[0]
+        own = workers.own(batch)
+        chosen, places = rows, own
+        if self._graph:
+            chosen = tf.concat([rows, tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])], axis=0)
+            k = self._neighbour_rows.shape[1]
+            places = np.concatenate([own, (batch + own[:, None] * k + np.arange(k)).ravel()]).astype(np.int32)
+        clips = augment(tf.gather(self._x, chosen), self._recipe.augmentation, seed)
+        share = tf.gather(clips, places)[..., None]
+        with workers.slice(places, chosen.shape[0], seed):
+            if not self._graph:
+                probabilities = self._model(share, training=True)
+                distance = tf.constant(0.0)
+            else:
+                embeddings, probabilities = self._with_embedding(share, training=True)
+                weights = tf.gather(self._neighbour_weights, rows)
+                mine = tf.gather(weights, own)
+                # A mean over edges: this worker's edges among those of the batch.
+                edges = [tf.math.count_nonzero(one, dtype=tf.float32) for one in (mine, weights)]
+                distance = graph_loss(embeddings[: len(own)], embeddings[len(own) :], mine)
+                distance *= edges[0] / tf.maximum(edges[1], 1.0)
+        loss = self._classification_loss(probabilities[: len(own)], tf.gather(rows, own))
+        return loss / workers.place.count, distance
 
     def _multiplier(self) -> Any:
         last = self._multipliers.shape[0] - 1
@@ -103,6 +151,27 @@ class TrainingStep:
             tf.one_hot(labels, self._classes), probabilities, label_smoothing=self._recipe.label_smoothing
         )
         return tf.reduce_mean(losses * tf.gather(self._class_weights, labels))
+
+
+def _deciding(
+    model: Any, training: Clips, recipe: FitRecipe, graph: GraphRegularization | None
+) -> list[bytes]:
+    """Everything that has to be the same for all workers, as bytes."""
+    parts = [
+        model.name.encode(),
+        recipe.model_dump_json().encode(),
+        training.x.tobytes(),
+        training.y.tobytes(),
+    ]
+    parts += [weights.tobytes() for weights in model.get_weights()]
+    if graph:
+        parts += [graph.neighbours.rows.tobytes(), graph.neighbours.weights.tobytes()]
+    return parts
+
+
+def _trainable_variables(model: Any) -> list[Any]:
+    # By layer: a wrapper of quantisation lists its kernel as trainable even if the layer is frozen.
+    return [weight for layer in model.layers if layer.trainable for weight in layer.trainable_weights]
 
 
 def class_weights(y: NDArray[np.int64], classes: int, balanced: bool) -> NDArray[np.float32]:
