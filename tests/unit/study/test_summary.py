@@ -92,13 +92,17 @@ def test_every_approach_is_compared_and_holm_counts_a_stage_of_all_models():
     assert np.mean(clear["difference_by_seed"]) == pytest.approx(clear["difference"], abs=1e-12)
 
 
-def test_a_significant_difference_whose_interval_holds_zero_is_not_supported(monkeypatch):
+@pytest.mark.parametrize(
+    ("limits", "supported"),
+    [((-0.01, 0.2), False), ((0.01, 0.2), True), ((-0.2, -0.01), True), (None, False)],
+)
+def test_a_difference_is_supported_if_its_interval_leaves_out_zero(monkeypatch, limits, supported):
     from mcu_ser.study import comparisons
 
-    monkeypatch.setattr(comparisons, "interval", lambda *_, **__: (-0.01, 0.2))
+    monkeypatch.setattr(comparisons, "interval", lambda *_, **__: limits)
     clear = comparison(summarise(made_up_study(ROWS)).document, "nsl_fine_tuning", "speech_only")
     assert clear["significant"]
-    assert not clear["supported"]
+    assert clear["supported"] is supported
 
 
 def test_only_common_seeds_are_compared():
