@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         *((args.project, args.out / CERTIFICATE_NAME) if args.certify_arena else ()),
         args.out / "report.json",
         args.out / "junit.xml",
-        next_command=_next_command(args.project, report),
+        next_command=_next_command(args, project, report),
     )
     return 0 if report.passed else 1
 
@@ -141,12 +141,21 @@ def _certify(output: Output, args: argparse.Namespace, project: Project, samples
     return adopted
 
 
-def _next_command(project: Path, report: Report) -> str:
-    model = project / "model.tflite"
+def _next_command(args: argparse.Namespace, project: Project, report: Report) -> str:
+    """What usually follows: other boards, or on the way to the cause of a failure."""
+    from mcu_ser.verify.layers import generate_with_layers
+
     if report.passed:
-        return shell_command("mcu-ser", "inspect", model, "--board", "all")
-    board = report.document["board"]
-    return shell_command("mcu-ser", "generate", model, "--board", board, "--out", f"{project}-again")
+        return shell_command("mcu-ser", "inspect", args.project / "model.tflite", "--board", "all")
+    if project.manifest.layers and report.document["layers"] is None:
+        samples = ("--samples", args.samples) if args.samples else ("--random", args.random)
+        seed = () if args.samples or args.seed == 1 else ("--seed", args.seed)
+        port = ("--port", args.port) if args.port else ()
+        return shell_command(
+            "mcu-ser", "verify", args.project, *samples, *seed, *port, "--bisect", "--out", args.out
+        )
+    # Generated anew: what was changed since is gone, and if it fails again, its layers tell where.
+    return generate_with_layers(project)
 
 
 def show_report(output: Output, report: Report) -> None:

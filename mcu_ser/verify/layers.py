@@ -125,15 +125,22 @@ def require_layers(project: Project, samples: Samples, request: LayerRequest) ->
         SamplesError: There is no such sample.
     """
     if not project.manifest.layers:
-        command = shell_command("mcu-ser", "generate", project.model_path, "--board", project.board.id)
-        raise ConfigError(
-            project.root,
-            "has firmware that does not tell of its layers",
-            hint=f"{command} --engine {project.engine} --layers --out {project.root}-layers",
-        )
+        problem = "has firmware that does not tell of its layers"
+        raise ConfigError(project.root, problem, hint=generate_with_layers(project))
     count = len(samples.x)
     if request.sample is not None and not 0 <= request.sample < count:
         raise SamplesError("--sample", str(request.sample), limit=f"0 to {count - 1}")
+
+
+def generate_with_layers(project: Project) -> str:
+    """The command that makes a project like this one beside it, with firmware that traces layers."""
+    options = ["--board", project.board.id, "--engine", project.engine, "--layers"]
+    if project.engine == "tflm" and project.manifest.arena_basis != "estimated":
+        options += ["--arena-bytes", str(project.arena_bytes)]
+    if project.baud != project.board.serial.baud:
+        options += ["--baud", str(project.baud)]
+    out = f"{project.root}-layers"
+    return shell_command("mcu-ser", "generate", project.model_path, *options, "--out", out)
 
 
 def model_layers(graph: Graph) -> tuple[ModelLayer, ...]:

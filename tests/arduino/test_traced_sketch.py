@@ -10,7 +10,6 @@ from mcu_ser.generate.project import generate
 from tests.arduino_firmware import BOARD, compile_sketch, require_arduino_tools
 from tests.layered_model import layered_model
 
-
 pytestmark = pytest.mark.emulator
 
 

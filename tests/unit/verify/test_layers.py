@@ -3,21 +3,27 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mcu_ser.aot.tflite_reader import read_model
-from mcu_ser.cli.main import main
+from mcu_ser.board import load_board
+from mcu_ser.cli.main import build_parser, main
+from mcu_ser.cli.verify import _next_command
 from mcu_ser.convert.oracle import layer_outputs
 from mcu_ser.errors import DeviceFaultError, LinkError, MismatchError
+from mcu_ser.generate.engine_model import Arena
+from mcu_ser.generate.project import Project, generate
 from mcu_ser.verify.bisect import first_wrong_layer
 from mcu_ser.verify.client import Client
-from mcu_ser.verify.layers import TICKS_PER_MAC, model_layers, trace
+from mcu_ser.verify.layers import TICKS_PER_MAC, generate_with_layers, model_layers, trace
 from mcu_ser.verify.messages import LAYOUTS, RECORDS, LayerPage, LayerRecord, PayloadError
 from mcu_ser.verify.patience import Patience
 from mcu_ser.verify.profile import layer_section, layer_times, total_ticks
 from mcu_ser.verify.protocol import ErrorCode, MessageType, crc32
+from mcu_ser.verify.report import Report
 from mcu_ser.verify.samples import random_samples
 from tests.layered_model import MIDDLE, OPERATORS, layered_model
 from tests.lossy_link import PretendBoard, ScriptedLink, refusal
@@ -321,3 +327,37 @@ def test_a_sample_that_does_not_exist_or_is_named_in_vain(projects, tmp_path, ca
     assert main([*arguments, *options]) == 2
     assert problem in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
+
+
+def test_the_command_that_traces_keeps_what_the_project_was_generated_with(tmp_path):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(tiny_classifier())
+    plain = generate(
+        model, load_board("netduinoplus2"), "tflm", tmp_path / "p", baud=9600, arena=Arena(4096, "given")
+    )
+    command = generate_with_layers(plain).split()
+    *options, out = command[command.index("--board") :]
+    assert options == (
+        "--board netduinoplus2 --engine tflm --layers --arena-bytes 4096 --baud 9600 --out".split()
+    )
+    assert main(command[1:]) == 0
+    traced = Project.load(Path(out)).manifest
+    assert (traced.layers, traced.arena_bytes, traced.baud) == (True, 4096, 9600)
+
+
+def test_what_follows_a_failure_leads_to_its_layer(projects):
+    plain, traced = (Project.load(projects[name]) for name in ("plain", "traced"))
+    base = ["verify", "project", "--out", "report"]
+
+    def after(options, project, *, verdict="fail", layers=None):
+        args = build_parser().parse_args([*base, *options])
+        return _next_command(args, project, Report({"verdict": verdict, "layers": layers}, (), ()))
+
+    random, samples = ["--random", "2", "--seed", "5"], ["--samples", "x.npz", "--port", "COM3"]
+    assert after(random, traced) == "mcu-ser verify project --random 2 --seed 5 --bisect --out report"
+    assert after(samples, traced) == (
+        "mcu-ser verify project --samples x.npz --port COM3 --bisect --out report"
+    )
+    assert after(random, plain) == generate_with_layers(plain)
+    assert after(random, traced, layers={}) == generate_with_layers(traced)
+    assert after(random, plain, verdict="pass") == "mcu-ser inspect project/model.tflite --board all"
