@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study that trains, on made-up voices and as small as can be: through every stage."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from mcu_ser.cli.main import main
+from mcu_ser.corpus.voices import EMOTIONS
+from mcu_ser.recipe import load_recipe
+from mcu_ser.study.directory import StudyDir
+from mcu_ser.study.prepare import prepare
+from mcu_ser.study.results import read_cell, read_json
+
+if find_spec("tensorflow") is None:
+    pytest.skip("needs the [train] extra", allow_module_level=True)
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+
+TINY = """
+name = "tiny"
+
+[corpora.source]
+reader = "synthetic"
+language = "source"
+speakers = 3
+takes = 1
+
+[corpora.target]
+reader = "synthetic"
+language = "target"
+speakers = 3
+takes = 1
+validation_speakers = ["t02"]
+test_speakers = ["t03"]
+
+[features]
+frames = 24
+mels = 8
+
+[source_model]
+width = 8
+fit = { epochs = 1, learning_rate = 3e-3, batch_size = 8 }
+
+[graph]
+similarity_threshold = 0.3
+
+[training]
+fit = { epochs = 1, learning_rate = 5e-3, batch_size = 4 }
+
+[pruning]
+fit = { epochs = 1, learning_rate = 2e-3, batch_size = 4 }
+
+[qat]
+fit = { epochs = 1, learning_rate = 5e-4, batch_size = 4 }
+
+[study]
+choices = { neighbours = [1, 2] }
+
+[[study.rows]]
+model = { family = "ds_cnn", width = 8, blocks = 1 }
+approaches = ["speech_only", "nsl"]
+seeds = [4]
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def run_study(recipe_file, out) -> StudyDir:
+    assert main(["study", "--recipe", str(recipe_file), "--out", str(out), "--jobs", "2"]) == 0
+    return StudyDir(out)
+
+
+@pytest.fixture(scope="module")
+def study(recipe_file, tmp_path_factory) -> StudyDir:
+    return run_study(recipe_file, tmp_path_factory.mktemp("study") / "out")
+
+
+@pytest.fixture(scope="module")
+def jobs(recipe_file):
+    return prepare(load_recipe(recipe_file), None).jobs
+
+
+def cells_of(jobs):
+    return {job.place.approach: job for job in jobs if job.kind == "cell"}
+
+
+def test_what_chooses_has_not_heard_the_test_speaker(study, jobs) -> None:
+    for job in jobs:
+        if job.kind == "choice":
+            metrics = read_json(study.cell(job.key) / "metrics.json")
+            confusion = metrics["train"]["target"]["test"]["confusion"]
+            assert sum(map(sum, confusion)) == len(EMOTIONS)  # one take of each, by t02
+            kept = load_recipe(study.cell(job.key) / "recipe.toml").corpora.target
+            assert (kept.test_speakers, kept.left_out_speakers) == (("t02",), ("t03",))
+            assert not (study.cell(job.key) / "predictions.npz").exists()
+
+
+def test_a_cell_has_the_decisions_of_every_stage(study, jobs) -> None:
+    for approach, job in cells_of(jobs).items():
+        cell = read_cell(study, job)
+        assert set(cell.decisions) == {"float", "pruned", "int8", "post_training"}
+        assert set(cell.speakers) == {"t03"}
+        assert sorted(cell.y) == list(range(len(EMOTIONS)))
+        assert all(decided.shape == cell.y.shape for decided in cell.decisions.values())
+        assert cell.tflite_bytes == (study.cell(job.key) / "model.tflite").stat().st_size
+        assert 0.5 <= cell.sparsity < 1
+        assert bool(cell.graph) == bool(cell.chosen) == (approach == "nsl")
+        assert np.isfinite(cell.seconds)
