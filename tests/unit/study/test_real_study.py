@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A study that trains, on made-up voices and as small as can be: through every stage."""
+"""A study that trains, on made-up voices and as small as can be: through every stage, killed and resumed."""
 
+import os
+import shutil
+import signal
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,8 +12,11 @@ import pytest
 from mcu_ser.cli.main import main
 from mcu_ser.corpus.voices import EMOTIONS
 from mcu_ser.recipe import load_recipe
+from mcu_ser.study import crew
+from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.prepare import prepare
+from mcu_ser.study.progress import Progress
 from mcu_ser.study.results import read_cell, read_json
 
 if find_spec("tensorflow") is None:
@@ -89,6 +95,30 @@ def jobs(recipe_file):
 
 def cells_of(jobs):
     return {job.place.approach: job for job in jobs if job.kind == "cell"}
+
+
+def test_a_killed_worker_and_a_second_call_change_no_byte_of_the_report(
+    study, jobs, recipe_file, tmp_path
+) -> None:
+    again = StudyDir(tmp_path / "out")
+    lost = cells_of(jobs)["speech_only"].key
+    shutil.copytree(study.root, again.root, ignore=shutil.ignore_patterns(lost, "study.json", "study.csv"))
+    killed = []
+
+    def kill(progress: Progress) -> None:
+        if killed:
+            raise KeyboardInterrupt
+        for owner in Claims(again.claims, Owner.this_process()).held().values():
+            os.kill(owner.pid, signal.SIGKILL)
+            killed.append(owner)
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run_jobs(again, jobs, corpus_root=None, workers=1, watch=kill)
+    assert killed
+    assert not again.is_done(lost)
+    run_study(recipe_file, again.root)
+    for name in ("study.json", "study.csv", f"cells/{lost}/model.tflite", f"cells/{lost}/predictions.npz"):
+        assert (again.root / name).read_bytes() == (study.root / name).read_bytes()
 
 
 def test_what_chooses_has_not_heard_the_test_speaker(study, jobs) -> None:
