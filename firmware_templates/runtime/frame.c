@@ -6,8 +6,6 @@
 #include "crc32.h"
 #include "le_bytes.h"
 
-enum { AT_VERSION = 0, AT_TYPE = 1, AT_SESSION = 2, AT_SEQ = 4, AT_LENGTH = 6 };
-
 #define COBS_FULL_BLOCK 0xFFu /* 254 data bytes and no zero after them */
 
 void frame_decoder_init(struct frame_decoder *decoder) { memset(decoder, 0, sizeof *decoder); }
@@ -54,11 +52,11 @@ static int read_frame(const struct frame_decoder *decoder, struct frame *frame) 
   if (crc32_update(0, bytes, covered) != le_get_u32(bytes + covered)) {
     return 0;
   }
-  frame->version = bytes[AT_VERSION];
-  frame->type = bytes[AT_TYPE];
-  frame->session = le_get_u16(bytes + AT_SESSION);
-  frame->seq = le_get_u16(bytes + AT_SEQ);
-  frame->length = le_get_u16(bytes + AT_LENGTH);
+  frame->version = bytes[FRAME_AT_VERSION];
+  frame->type = bytes[FRAME_AT_TYPE];
+  frame->session = le_get_u32(bytes + FRAME_AT_SESSION);
+  frame->seq = le_get_u16(bytes + FRAME_AT_SEQ);
+  frame->length = le_get_u16(bytes + FRAME_AT_LENGTH);
   frame->payload = bytes + FRAME_HEADER_BYTES;
   return frame->length == covered - FRAME_HEADER_BYTES;
 }
@@ -113,11 +111,11 @@ size_t frame_encode(uint8_t *dst, const struct frame *frame) {
   uint8_t crc_bytes[FRAME_CRC_BYTES];
   struct cobs_encoder encoder = {dst, 0, 0};
 
-  header[AT_VERSION] = frame->version;
-  header[AT_TYPE] = frame->type;
-  le_put_u16(header + AT_SESSION, frame->session);
-  le_put_u16(header + AT_SEQ, frame->seq);
-  le_put_u16(header + AT_LENGTH, frame->length);
+  header[FRAME_AT_VERSION] = frame->version;
+  header[FRAME_AT_TYPE] = frame->type;
+  le_put_u32(header + FRAME_AT_SESSION, frame->session);
+  le_put_u16(header + FRAME_AT_SEQ, frame->seq);
+  le_put_u16(header + FRAME_AT_LENGTH, frame->length);
   le_put_u32(crc_bytes, crc32_update(crc32_update(0, header, sizeof header), frame->payload, frame->length));
 
   dst[encoder.length++] = 0; /* ends whatever garbage the receiver holds */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames of the serial protocol:
- *   0x00 | COBS(version u8 | type u8 | session u16 | seq u16 | length u16 | payload | crc32 u32) | 0x00
+ *   0x00 | COBS(version u8 | type u8 | session u32 | seq u16 | length u16 | payload | crc32 u32) | 0x00
  * Little endian; the CRC-32 covers everything before it. 0x00 occurs nowhere in COBS data, so the decoder
  * finds the next frame behind any garbage. */
 #ifndef MCU_SER_FRAME_H
@@ -24,7 +24,7 @@ extern "C" {
 struct frame {
   uint8_t version;
   uint8_t type; /* enum message_type, or a number that this firmware does not know */
-  uint16_t session;
+  uint32_t session;
   uint16_t seq;
   uint16_t length;        /* payload bytes, at most SERVER_MAX_PAYLOAD */
   const uint8_t *payload; /* owned by the decoder or the caller of frame_encode() */

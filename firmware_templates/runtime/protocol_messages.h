@@ -3,15 +3,20 @@
  * Generated from mcu_ser/verify/protocol.py and messages.py by `python -m mcu_ser.verify.protocol_header`.
  * <MESSAGE>_AT_<FIELD> is the offset of a field in the payload; all integers are little endian.
  * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them.
- * LAYER_... is a record of which such data consist. */
+ * LAYER_... is a record of which such data consist; FRAME_AT_... are the fields before the payload. */
 #ifndef MCU_SER_PROTOCOL_MESSAGES_H
 #define MCU_SER_PROTOCOL_MESSAGES_H
 
 #define PROTOCOL_VERSION 1u
 #define PROTOCOL_ANSWER 0x80u
 #define PROTOCOL_MAX_RANK 6u
-#define FRAME_HEADER_BYTES 8u
+#define FRAME_HEADER_BYTES 10u
 #define FRAME_CRC_BYTES 4u
+#define FRAME_AT_VERSION 0u
+#define FRAME_AT_TYPE 1u
+#define FRAME_AT_SESSION 2u
+#define FRAME_AT_SEQ 6u
+#define FRAME_AT_LENGTH 8u
 
 enum message_type {
   MESSAGE_HELLO = 0x01,

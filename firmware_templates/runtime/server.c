@@ -22,7 +22,7 @@ static struct {
   uint8_t in_session;
   uint8_t gap_reported; /* a NACK went out for the present gap */
   uint8_t damage_nacks; /* NACKs for damaged frames since the last good one */
-  uint16_t session;
+  uint32_t session;
   uint16_t next_seq; /* of the next request to be carried out */
 
   uint8_t payload[SERVER_MAX_PAYLOAD]; /* of the answer that is being made */
@@ -33,7 +33,7 @@ static struct {
 } server;
 
 /* Sends a frame that is not kept: the host repeats its request if this one is lost. */
-static void send_unkept(uint8_t type, uint16_t session, uint16_t seq, const uint8_t *payload, size_t length) {
+static void send_unkept(uint8_t type, uint32_t session, uint16_t seq, const uint8_t *payload, size_t length) {
   uint8_t wire[FRAME_WIRE_BYTES(BOOT_FIELDS_BYTES)]; /* BOOT is the longest of them */
   const struct frame frame = {PROTOCOL_VERSION, type, session, seq, (uint16_t)length, payload};
   port_write(wire, frame_encode(wire, &frame));

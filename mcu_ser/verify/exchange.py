@@ -319,7 +319,8 @@ class Exchange:
 
 
 def _new_session() -> int:
-    return secrets.randbelow(0xFFFF) + 1
+    # Never 0, the session of BOOT. Of 32 bits, so that what is left over from an old run is never an answer.
+    return secrets.randbelow(0xFFFF_FFFF) + 1
 
 
 def _boot(frame: Frame) -> Boot | None:

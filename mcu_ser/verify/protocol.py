@@ -3,7 +3,7 @@
 
 One frame on the wire is
 
-    0x00 | COBS(version u8 | type u8 | session u16 | seq u16 | length u16 | payload | crc32 u32) | 0x00
+    0x00 | COBS(version u8 | type u8 | session u32 | seq u16 | length u16 | payload | crc32 u32) | 0x00
 
 little endian; the CRC is CRC-32/ISO-HDLC over everything before it. 0x00 occurs in no COBS code, so a decoder
 finds the next frame behind any garbage. A frame that fails any check is counted and dropped.
@@ -21,13 +21,16 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
+from mcu_ser.verify.messages import Layout
+
 PROTOCOL_VERSION = 1
 
 # The most payload bytes that the host accepts in one frame, whatever the device claims.
 MAX_PAYLOAD = 4096
 
 DELIMITER = b"\x00"
-_HEADER = struct.Struct("<BBHHH")
+HEADER = Layout(("version", "B"), ("type", "B"), ("session", "I"), ("seq", "H"), ("length", "H"))
+_HEADER = struct.Struct("<" + "".join(code for _, code in HEADER.fields))
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size
 OVERHEAD_BYTES = HEADER_BYTES + _CRC.size

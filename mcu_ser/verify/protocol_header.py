@@ -20,7 +20,7 @@ _INTRODUCTION = """\
  * Generated from mcu_ser/verify/protocol.py and messages.py by `python -m mcu_ser.verify.protocol_header`.
  * <MESSAGE>_AT_<FIELD> is the offset of a field in the payload; all integers are little endian.
  * <MESSAGE>_FIELDS_BYTES is the length of the fields; data, where a message carries any, follows them.
- * LAYER_... is a record of which such data consist. */
+ * LAYER_... is a record of which such data consist; FRAME_AT_... are the fields before the payload. */
 """
 
 
@@ -35,6 +35,7 @@ def render() -> str:
                 f"#define PROTOCOL_MAX_RANK {messages.MAX_RANK}u",
                 f"#define FRAME_HEADER_BYTES {protocol.HEADER_BYTES}u",
                 f"#define FRAME_CRC_BYTES {protocol.OVERHEAD_BYTES - protocol.HEADER_BYTES}u",
+                *_offsets("FRAME", protocol.HEADER),
             )
         ),
         _enum(
@@ -54,8 +55,12 @@ def _enum(name: str, members: Iterable[tuple[str, str]]) -> str:
     return f"enum {name} {{\n{body}\n}};"
 
 
+def _offsets(message: str, layout: messages.Layout) -> list[str]:
+    return [f"#define {message}_AT_{name.upper()} {at}u" for name, at in layout.offsets().items()]
+
+
 def _layout(message: str, layout: messages.Layout) -> str:
-    lines = [f"#define {message}_AT_{name.upper()} {at}u" for name, at in layout.offsets().items()]
+    lines = _offsets(message, layout)
     lines += [
         f"#define {message}_{name.upper()}_BYTES {code[:-1]}u"
         for name, code in layout.fields

@@ -5,7 +5,7 @@ Go-back-N: at most `credit` chunks are unanswered; after a gap everything from t
 anew at the present chunk size. First comes one chunk alone, and each success doubles how many follow: sending
 the whole window at every report of a gap would call up more such reports than it answers. Chunks halve when
 something is lost and grow by a quarter with each that arrives, which settles where about a quarter of the
-frames is lost: near the best length for any rate of errors, with the 15 bytes that a frame adds.
+frames is lost: near the best length for any rate of errors, with the 17 bytes that a frame adds.
 
 The device's word on where it is (next sequence number, bytes received) decides; a report from before the
 present state is ignored. No I/O and no clock.

@@ -4,7 +4,7 @@
  * A case is `mode u8 | length u32 | bytes`, little endian.
  *   'd': decodes the bytes; answers `frames_ok u32 | frames_bad u32`, and each frame encoded again, as
  *        `length u32 | bytes`.
- *   'e': the bytes are `version u8 | type u8 | session u16 | seq u16 | payload`; answers the encoded frame. */
+ *   'e': the bytes are `version u8 | type u8 | session u32 | seq u16 | payload`; answers the encoded frame. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +50,10 @@ static void decode(const uint8_t *bytes, size_t length) {
 static void encode(const uint8_t *bytes, size_t length) {
   const struct frame frame = {bytes[0],
                               bytes[1],
-                              le_get_u16(bytes + 2),
-                              le_get_u16(bytes + 4),
-                              (uint16_t)(length - 6),
-                              bytes + 6};
+                              le_get_u32(bytes + 2),
+                              le_get_u16(bytes + 6),
+                              (uint16_t)(length - 8),
+                              bytes + 8};
   put_encoded(&frame);
 }
 

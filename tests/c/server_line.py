@@ -6,7 +6,7 @@ from mcu_ser.verify.protocol import ErrorCode, Frame, FrameDecoder, MessageType,
 from tests.native_firmware import TestModel
 
 MODEL = TestModel(input_bytes=100, output_bytes=1200)
-SESSION = 0x1234
+SESSION = 0x1234_5678
 NOTHING_S = 0.05
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcu_ser.resources import firmware_templates_dir
-from mcu_ser.verify.protocol import Frame, FrameDecoder, encode_frame
+from mcu_ser.verify.protocol import HEADER_BYTES, Frame, FrameDecoder, encode_frame
 from tests.native_firmware import SANITIZED, STRICT, require_gcc
 
 MAX_PAYLOAD = 512  # SERVER_MAX_PAYLOAD of server_config.h
@@ -61,7 +61,7 @@ def random_frame(rng: random.Random, longest: int = MAX_PAYLOAD) -> Frame:
     payload = bytes(rng.choice(values) for _ in range(length))
     return Frame(
         rng.randrange(256),
-        rng.choice([0, rng.randrange(0x10000)]),
+        rng.choice([0, rng.randrange(1 << 32)]),
         rng.randrange(0x10000),
         payload,
         rng.choice([1, 0, 2]),
@@ -106,7 +106,7 @@ def random_stream(rng: random.Random) -> bytes:
 def test_both_encoders_give_the_same_bytes(program):
     rng = random.Random(1)
     frames = [random_frame(rng) for _ in range(3000)]
-    cases = [(b"e", struct.pack("<BBHH", f.version, f.type, f.session, f.seq) + f.payload) for f in frames]
+    cases = [(b"e", struct.pack("<BBIH", f.version, f.type, f.session, f.seq) + f.payload) for f in frames]
     expected = b"".join(struct.pack("<I", len(wire)) + wire for wire in map(encode_frame, frames))
     assert run(program, cases) == expected
 
@@ -136,13 +136,13 @@ def cobs_by_hand(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("length", [0, 2, 4, 0xFFFF])
 def test_a_length_field_that_lies_is_refused(program, length):
-    body = struct.pack("<BBHHH", 1, 6, 1, 1, length) + b"abc"
+    body = struct.pack("<BBIHH", 1, 6, 1, 1, length) + b"abc"
     body += struct.pack("<I", zlib.crc32(body))
     assert decode_in_c(program, [b"\0" + cobs_by_hand(body) + b"\0"]) == [([], 0, 1)]
 
 
 def test_a_frame_shorter_than_a_header_is_refused_although_its_crc_holds(program):
-    for size in range(8):
+    for size in range(HEADER_BYTES):
         body = bytes(range(1, size + 1))
         body += struct.pack("<I", zlib.crc32(body))
         assert decode_in_c(program, [cobs_by_hand(body) + b"\0"]) == [([], 0, 1)]

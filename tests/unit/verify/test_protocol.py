@@ -21,7 +21,7 @@ from mcu_ser.verify.protocol import (
 FRAMES = st.builds(
     Frame,
     type=st.integers(0, 255),
-    session=st.integers(0, 0xFFFF),
+    session=st.integers(0, 0xFFFF_FFFF),
     seq=st.integers(0, 0xFFFF),
     payload=st.one_of(
         st.binary(max_size=40),
@@ -39,9 +39,9 @@ def cobs_by_hand(data: bytes) -> bytes:
 
 
 def test_a_frame_on_the_wire_is_what_the_specification_says():
-    body = struct.pack("<BBHHH", 1, 0x06, 0xBEEF, 0x0102, 3) + b"a\0b"
+    body = struct.pack("<BBIHH", 1, 0x06, 0xDEADBEEF, 0x0102, 3) + b"a\0b"
     body += struct.pack("<I", zlib.crc32(body))
-    assert encode_frame(Frame(0x06, 0xBEEF, 0x0102, b"a\0b")) == b"\0" + cobs_by_hand(body) + b"\0"
+    assert encode_frame(Frame(0x06, 0xDEADBEEF, 0x0102, b"a\0b")) == b"\0" + cobs_by_hand(body) + b"\0"
 
 
 def test_crc_check_value():
@@ -127,7 +127,7 @@ def test_a_flipped_bit_anywhere_is_noticed():
 
 
 def test_a_length_field_that_lies_is_refused():
-    body = struct.pack("<BBHHH", 1, 6, 1, 1, 4) + b"abc"
+    body = struct.pack("<BBIHH", 1, 6, 1, 1, 4) + b"abc"
     body += struct.pack("<I", zlib.crc32(body))
     assert decode_body(cobs_by_hand(body)) is None
 
