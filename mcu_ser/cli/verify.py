@@ -47,6 +47,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--no-litert", action="store_true", help="do not report LiteRT's answers (saves loading TensorFlow)"
     )
+    _add_layer_options(parser)
+    add_json_option(parser)
+    return parser
+
+
+def _add_layer_options(parser: argparse.ArgumentParser) -> None:
     layers = parser.add_argument_group("layer by layer", "for projects of `mcu-ser generate --layers`")
     layers.add_argument(
         "--bisect", action="store_true", help="name the first layer that differs, and what is likely wrong"
@@ -58,8 +64,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="sample to look into, from 0 (default: the first that differs, else 0)",
     )
-    add_json_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,17 +73,12 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.verify.check import check
     from mcu_ser.verify.layers import require_layers
     from mcu_ser.verify.report import discard_report
-    from mcu_ser.verify.samples import load_samples, random_samples
 
     output = Output(as_json=args.json)
     layers = _layer_request(args)
     discard_report(args.out)
     project = Project.load(args.project)
-    samples = (
-        load_samples(args.samples, project.input, project.output.bytes)
-        if args.samples
-        else random_samples(args.random, args.seed, project.input)
-    )
+    samples = _samples(args, project)
     if layers is not None:
         require_layers(project, samples, layers)
     if args.certify_arena:
@@ -104,6 +103,14 @@ def run(args: argparse.Namespace) -> int:
         next_command=_next_command(args, project, report),
     )
     return 0 if report.passed else 1
+
+
+def _samples(args: argparse.Namespace, project: Project) -> Samples:
+    from mcu_ser.verify.samples import load_samples, random_samples
+
+    if args.samples:
+        return load_samples(args.samples, project.input, project.output.bytes)
+    return random_samples(args.random, args.seed, project.input)
 
 
 def _layer_request(args: argparse.Namespace) -> LayerRequest | None:
