@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcu_ser.intervals import percentile_interval
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 # Draws of an interval. With ten speakers and three seeds, other draws would move its ends by less than 0.001
 # UAR (one standard deviation).
 DRAWS = 20_000
-CONFIDENCE = 0.95
 # So many speakers are enumerated, 2^16 assignments; more are sampled.
 ENUMERATED_SPEAKERS = 16
 SAMPLED_ASSIGNMENTS = 99_999
@@ -129,9 +130,7 @@ def interval(counts: Tally, minus: Tally | None = None) -> tuple[float, float] |
     if minus is not None:
         _require_pair(counts, minus)
         means = means - _drawn_means(minus)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    return percentile_interval(means)
 
 
 @dataclass(frozen=True)

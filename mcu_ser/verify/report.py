@@ -15,20 +15,23 @@ import numpy.typing as npt
 from mcu_ser import __version__
 from mcu_ser.artifacts import canonical_json, write_bytes, write_text
 from mcu_ser.errors import ConfigError
+from mcu_ser.intervals import uar_interval, wilson_interval
 from mcu_ser.metrics import Scores, score
 from mcu_ser.toolchain.footprint import Footprint
+from mcu_ser.verify.report_schema import REPORT_NAME, SCHEMA
+from mcu_ser.verify.report_sections import Background, answers, histogram, memory, samples_digest
 from mcu_ser.verify.samples import Samples
 
-SCHEMA = 1
 # The report names this many differing samples; the counts are always whole.
 NAMED_MISMATCHES = 20
 
 Outputs = npt.NDArray[np.int8]
 
 # Keys that are always there, so that a program that reads a report needs no special case.
-NO_SCORES: dict[str, Any] = dict.fromkeys(("uar", "accuracy", "recalls", "confusion"))
+NO_SCORES: dict[str, Any] = dict.fromkeys(
+    ("uar", "uar_interval", "accuracy", "recalls", "recall_intervals", "confusion")
+)
 NO_SPREAD: dict[str, int | None] = dict.fromkeys(("min", "median", "max"))
-REPORT_NAME = "report.json"
 JUNIT_NAME = "junit.xml"
 
 
@@ -44,6 +47,7 @@ class Facts:
         oracle: Name and version of the reference interpreter.
         changed_files: Files of the project that are no longer what was generated.
         footprint: Flash and RAM of the firmware.
+        background: What else is known of it; None where nobody asks.
     """
 
     board: str
@@ -53,6 +57,7 @@ class Facts:
     oracle: str
     changed_files: tuple[str, ...]
     footprint: Footprint
+    background: Background | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Measurement:
         ticks_are_instructions: True under instruction-counting emulation.
         link: Link counters: frames, retries, bytes_per_s and more.
         stack_high_water_bytes: Most stack ever used, 0 if unknown.
+        repeats: Samples that were run twice, with the same bytes both times (`shards.Repeats`).
+        boards: Who has computed what (`shards.Share`).
     """
 
     outputs: Outputs
@@ -76,6 +83,8 @@ class Measurement:
     ticks_are_instructions: bool
     link: dict[str, int | float]
     stack_high_water_bytes: int
+    repeats: dict[str, int] | None = None
+    boards: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,7 @@ def build_report(
     document = _head(facts, samples) | {
         "identical": identical,
         "mismatches": _mismatches(samples, expected, actual, differing),
+        "answers": answers(samples, expected, actual),
         "host": _scores(samples, expected),
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
@@ -182,14 +192,17 @@ def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
     document = _head(facts, samples) | {
         "identical": None,
         "mismatches": [],
+        "answers": None,
         "host": NO_SCORES,
         "device": NO_SCORES,
         "litert": None,
         "layers": None,
         "instructions": NO_SPREAD,
-        "ticks": NO_SPREAD | {"source": None, "hz": None},
+        "ticks": NO_SPREAD | {"source": None, "hz": None, "histogram": None},
         "stack_high_water_bytes": None,
         "link": {"frames": None, "retries": None, "bytes_per_s": None},
+        "repeats": None,
+        "boards": [],
         "verdict": "fail",
         "reason": reason,
     }
@@ -197,6 +210,7 @@ def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
 
 
 def _head(facts: Facts, samples: Samples) -> dict[str, Any]:
+    background = facts.background
     return {
         "board": facts.board,
         "engine": facts.engine,
@@ -208,10 +222,16 @@ def _head(facts: Facts, samples: Samples) -> dict[str, Any]:
         "ram_bytes": facts.footprint.ram_bytes,
         "flash_limit_bytes": facts.footprint.flash_limit_bytes,
         "ram_limit_bytes": facts.footprint.ram_limit_bytes,
+        "memory": memory(facts.footprint),
+        "arena": None if background is None else background.arena,
+        "stack_budget_bytes": None if background is None else background.stack_budget_bytes,
+        "provenance": None if background is None else background.provenance,
+        "limits": [],
         "schema": SCHEMA,
         "mcu_ser": __version__,
         "samples": len(samples.x),
         "samples_origin": samples.origin,
+        "samples_sha256": samples_digest(samples),
         "labels": None if samples.labels is None else list(samples.labels),
     }
 
@@ -220,9 +240,16 @@ def _figures(measurement: Measurement) -> dict[str, Any]:
     spread = _spread(measurement.ticks)
     return {
         "instructions": spread if measurement.ticks_are_instructions else NO_SPREAD,
-        "ticks": spread | {"source": measurement.tick_source, "hz": measurement.tick_hz},
+        "ticks": spread
+        | {
+            "source": measurement.tick_source,
+            "hz": measurement.tick_hz,
+            "histogram": histogram(measurement.ticks),
+        },
         "stack_high_water_bytes": measurement.stack_high_water_bytes,
         "link": measurement.link,
+        "repeats": measurement.repeats,
+        "boards": list(measurement.boards),
     }
 
 
@@ -248,7 +275,12 @@ def _scores(samples: Samples, outputs: Outputs) -> dict[str, Any]:
     if samples.y is None:
         return NO_SCORES
     scores: Scores = score(samples.y, outputs.argmax(axis=1), outputs.shape[1])
-    return asdict(scores)
+    return asdict(scores) | {
+        "uar_interval": uar_interval(scores.confusion),
+        "recall_intervals": [
+            wilson_interval(row[index], sum(row)) for index, row in enumerate(scores.confusion)
+        ],
+    }
 
 
 def _litert(samples: Samples, expected: Outputs, litert: Outputs) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sections of `report.json` that others compare or draw: every answer, durations, memory, provenance."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcu_ser.artifacts import sha256_file
+from mcu_ser.generate.manifest import MANIFEST_NAME
+from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME
+from mcu_ser.programs import package_versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from mcu_ser.generate.project import Project
+    from mcu_ser.toolchain.footprint import Footprint
+    from mcu_ser.verify.samples import Samples
+
+# As many bars as can be told apart on a phone.
+HISTOGRAM_BINS = 24
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a report says of a firmware beside its size.
+
+    Attributes:
+        arena: Bytes of the arena, where that size comes from, and the board's budget for it.
+        stack_budget_bytes: What the board reserves for the stack, None without limit.
+        provenance: Command, board, compiler, versions and hashes.
+    """
+
+    arena: dict[str, Any]
+    stack_budget_bytes: int | None
+    provenance: dict[str, Any]
+
+
+def background_of(project: Project, command: str | None) -> Background:
+    """The background of a project that is built; `command` is what the user typed."""
+    budget, manifest = project.board.budget, project.manifest
+    return Background(
+        arena={
+            "bytes": manifest.arena_bytes,
+            "basis": manifest.arena_basis,
+            "budget_bytes": None if budget is None else budget.arena_bytes,
+        },
+        stack_budget_bytes=None if budget is None else budget.stack_bytes,
+        provenance={
+            "command": command,
+            "board_name": project.board.name,
+            "mcu": f"{project.board.mcu.part}, {project.board.mcu.core}",
+            "runs_on": _runs_on(project),
+            "compiler": compiler_of(project.elf_path),
+            "macs": manifest.macs,
+            "weight_bytes": manifest.weight_bytes,
+            "versions": _versions(),
+            "hashes": {
+                path.name: sha256_file(path)
+                for path in (
+                    *(project.root / name for name in (BOARD_NAME, MANIFEST_NAME, MODEL_NAME)),
+                    project.elf_path,
+                )
+                if path.is_file()
+            },
+        },
+    )
+
+
+def answers(samples: Samples, expected: npt.NDArray[np.int8], actual: npt.NDArray[np.int8]) -> dict[str, Any]:
+    """Every answer, short enough to be kept and exact enough to be compared with another run's."""
+    return {
+        "ids": list(samples.ids),
+        "oracle_crc32": [binascii.crc32(row.tobytes()) for row in expected],
+        "device_crc32": [binascii.crc32(row.tobytes()) for row in actual],
+        "oracle_classes": expected.argmax(axis=1).tolist(),
+        "device_classes": actual.argmax(axis=1).tolist(),
+    }
+
+
+def samples_digest(samples: Samples) -> str:
+    """SHA-256 of the samples as they are sent, and of their true classes: equal for equal test sets."""
+    digest = hashlib.sha256(f"{samples.x.shape}".encode())
+    digest.update(np.ascontiguousarray(samples.x).tobytes())
+    if samples.y is not None:
+        digest.update(samples.y.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def histogram(ticks: npt.NDArray[np.uint64]) -> dict[str, Any] | None:
+    """Counts in bins of a whole number of ticks; None if nothing was measured."""
+    if not len(ticks):
+        return None
+    first, last = int(ticks.min()), int(ticks.max())
+    width = -(-(last - first + 1) // HISTOGRAM_BINS)
+    bins = (ticks - np.uint64(first)) // np.uint64(width)
+    return {"first": first, "width": width, "counts": np.bincount(bins.astype(np.int64)).tolist()}
+
+
+def memory(footprint: Footprint) -> list[dict[str, Any]]:
+    """What the firmware takes of each memory region."""
+    return [
+        {"name": region.name, "kind": region.kind, "bytes": region.bytes, "limit_bytes": region.limit_bytes}
+        for region in footprint.regions
+    ]
+
+
+def compiler_of(elf: Path) -> str | None:
+    """What the compiler wrote into the firmware about itself; None if it wrote nothing that can be read."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with elf.open("rb") as stream:
+            section = ELFFile(stream).get_section_by_name(".comment")
+            text = b"" if section is None else section.data()
+    except (OSError, ELFError):
+        return None
+    # Strings that end in zero, one per compiler that had a part in it.
+    said = sorted({part.decode("ascii", "replace") for part in text.split(b"\0") if part})
+    return "; ".join(said) or None
+
+
+def _runs_on(project: Project) -> str:
+    board = project.board
+    if board.platform == "host":
+        return "this computer, as a native program"
+    if board.emulator is None:
+        return "the board"
+    return f"{board.emulator.kind}, machine {board.emulator.machine}, unless a port was given"
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version for name, version in package_versions("").items() if version is not None}
+    return packages | {"python": platform.python_version()}
