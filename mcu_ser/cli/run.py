@@ -117,7 +117,7 @@ def _deploy(
     from mcu_ser.generate.project import generate
     from mcu_ser.programs import package_versions
     from mcu_ser.toolchain.build import build, require_programs
-    from mcu_ser.verify.check import check
+    from mcu_ser.verify.check import RunRequest, check
     from mcu_ser.verify.samples import load_samples
 
     where = run_dir.project(board.id, args.engine)
@@ -133,10 +133,11 @@ def _deploy(
     run_dir.record_stage("build", seed=recipe.seed, read=[manifest], wrote=[built.elf], versions=tools)
     samples = load_samples(run_dir.samples, project.input, project.output.bytes)
     out = run_dir.report(board.id, args.engine)
+    request = RunRequest((args.port,) if args.port else ())
     report = _timed(
         output,
         "verify",
-        lambda: check(project, samples, out, port=args.port, litert=True, track=output.track),
+        lambda: check(project, samples, out, request, litert=True, track=output.track),
     )
     show_report(output, report)
     run_dir.record_stage(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mcu_ser.generate.project import Project
+    from mcu_ser.verify.check import RunRequest
     from mcu_ser.verify.layers import LayerRequest
     from mcu_ser.verify.report import Report
     from mcu_ser.verify.samples import Samples
@@ -35,9 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     samples.add_argument("--random", type=int, metavar="N", help="N random int8 samples")
     parser.add_argument("--seed", type=int, default=1, help="of --random (default 1)")
-    parser.add_argument(
-        "--port", metavar="URL", help="port of a flashed board, e.g. COM3 (default: the one with its USB ids)"
-    )
+    _add_run_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml")
     parser.add_argument(
         "--certify-arena",
@@ -50,6 +49,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_layer_options(parser)
     add_json_option(parser)
     return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="port of a flashed board: COM3, /dev/ttyACM0, socket://HOST:PORT, rfc2217://HOST:PORT; "
+        "several times for identical boards that share the samples (default: the one with its USB ids)",
+    )
+    parser.add_argument(
+        "--repeat-every",
+        type=_count,
+        metavar="K",
+        help="run one in K samples twice, in another order, and require the same bytes (default 16; 0: none)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where an interrupted run with the same --out stopped"
+    )
+
+
+def _count(text: str) -> int:
+    import argparse
+
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of samples")
+    return int(text)
 
 
 def _add_layer_options(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.verify.report import discard_report
 
     output = Output(as_json=args.json)
-    layers = _layer_request(args)
+    layers, request = _layer_request(args), _run_request(args)
     discard_report(args.out)
     project = Project.load(args.project)
     samples = _samples(args, project)
@@ -89,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         project,
         samples,
         args.out,
-        port=args.port,
+        request,
         litert=not args.no_litert,
         layers=layers,
         track=output.track,
@@ -113,6 +140,23 @@ def _samples(args: argparse.Namespace, project: Project) -> Samples:
     return random_samples(args.random, args.seed, project.input)
 
 
+def _run_request(args: argparse.Namespace) -> RunRequest:
+    """How the options want the samples to be run.
+
+    Raises:
+        ConfigError: They contradict each other.
+    """
+    from mcu_ser.errors import ConfigError
+    from mcu_ser.verify.check import REPEAT_EVERY, RunRequest
+
+    if args.certify_arena and len(args.port) > 1:
+        raise ConfigError("--certify-arena", "asks one board", hint="one --port")
+    if args.certify_arena and args.resume:
+        raise ConfigError("--resume", "goes on with the firmware as it was", hint="not with --certify-arena")
+    every = REPEAT_EVERY if args.repeat_every is None else args.repeat_every
+    return RunRequest(tuple(args.port), every, args.resume)
+
+
 def _layer_request(args: argparse.Namespace) -> LayerRequest | None:
     """What the options ask about layers.
 
@@ -132,18 +176,18 @@ def _layer_request(args: argparse.Namespace) -> LayerRequest | None:
 def _certify(output: Output, args: argparse.Namespace, project: Project, samples: Samples) -> Project:
     from mcu_ser.verify.certify import CERTIFICATE_NAME, certify
 
-    before = project.manifest
-    adopted, certificate = certify(project, samples.x, args.out, port=args.port, track=output.track)
+    before, port = project.manifest, next(iter(args.port), None)
+    adopted, certificate = certify(project, samples.x, args.out, port=port, track=output.track)
     output.say(
         f"arena: {certificate.arena_bytes} B certified on {project.board.id} in {len(certificate.trials)} "
         f"trials, {before.arena_bytes} B {before.arena_basis} before"
     )
-    if args.port:
+    if port:
         output.document({"build_id": adopted.build_id, **asdict(certificate)})
         output.wrote(
             args.project,
             args.out / CERTIFICATE_NAME,
-            next_command=shell_command("mcu-ser", "flash", args.project, "--port", args.port),
+            next_command=shell_command("mcu-ser", "flash", args.project, "--port", port),
         )
     return adopted
 
@@ -157,7 +201,7 @@ def _next_command(args: argparse.Namespace, project: Project, report: Report) ->
     if project.manifest.layers and report.document["layers"] is None:
         samples = ("--samples", args.samples) if args.samples else ("--random", args.random)
         seed = () if args.samples or args.seed == 1 else ("--seed", args.seed)
-        port = ("--port", args.port) if args.port else ()
+        port = ("--port", args.port[0]) if args.port else ()
         return shell_command(
             "mcu-ser", "verify", args.project, *samples, *seed, *port, "--bisect", "--out", args.out
         )
@@ -201,9 +245,23 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     rows += [(kind, _used(document, kind)) for kind in ("flash", "ram")]
     if document["stack_high_water_bytes"]:
         rows.append(("stack used", f"{document['stack_high_water_bytes']} B"))
+    rows += _boards(document)
     link = document["link"]
     speed = f"{link['frames']} frames, {link['retries']} repeated, {link['bytes_per_s']:.0f} B/s"
     return [*rows, ("link", speed)]
+
+
+def _boards(document: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    repeats = document["repeats"]
+    if repeats is not None and repeats["samples"]:
+        across = f", {repeats['across_boards']} by two boards" if len(document["boards"]) > 1 else ""
+        rows.append(("run twice, same bytes", f"{repeats['samples']} samples{across}"))
+    if len(document["boards"]) > 1:
+        for board in document["boards"]:
+            lost = f"; lost: {board['lost']}" if board["lost"] else ""
+            rows.append((board["port"] or "started here", f"{board['samples']} samples{lost}"))
+    return rows
 
 
 def _duration(document: dict[str, Any]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from mcu_ser.errors import ConfigError
 from mcu_ser.progress import Track, silent
 from mcu_ser.shell_command import shell_command
 from mcu_ser.toolchain.firmware_parts import find_parts
-from mcu_ser.verify.check import find_facts, run_on_device
+from mcu_ser.verify.check import RunRequest, find_facts, run_on_device
 from mcu_ser.verify.report import build_report
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def compare(
     for project, port in zip(projects, ports, strict=True):
         require_device(project.board, port)
     measured = [
-        run_on_device(project, samples, port=port, track=track)
+        run_on_device(project, samples, RunRequest(() if port is None else (port,)), track=track)
         for project, port in zip(projects, ports, strict=True)
     ]
     expected = Oracle(a.model_path.read_bytes(), a.model_path.name).run(samples.x, track)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mcu_ser.device.device import AttachedPort, Device
@@ -34,6 +35,19 @@ def open_device(project: Project, port: str | None = None) -> Device:
     if port is not None:
         return AttachedPort(port, project.baud)
     return open_emulated(project)
+
+
+def open_devices(project: Project, ports: Sequence[str] = ()) -> list[Device]:
+    """The devices of a project: a board at each of `ports`, or else the one of `open_device`.
+
+    Raises:
+        ConfigError: A port is named twice; or as `open_device`.
+        DeviceError: As `open_device`.
+    """
+    twice = next((port for index, port in enumerate(ports) if port in ports[:index]), None)
+    if twice is not None:
+        raise ConfigError("--port", f"{twice} is named twice", hint="each board once")
+    return [open_device(project, port) for port in ports or (None,)]
 
 
 def require_device(board: Board, port: str | None) -> str | None:

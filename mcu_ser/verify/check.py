@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
-from mcu_ser.device.start import open_device
+from mcu_ser.device.start import open_devices
 from mcu_ser.errors import McuSerError
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
@@ -20,11 +21,14 @@ from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.bisect import first_wrong_layer
 from mcu_ser.verify.client import Client
-from mcu_ser.verify.harness import Expectation, HarnessResult, run_samples
+from mcu_ser.verify.harness import Expectation, HarnessResult, run_boards
+from mcu_ser.verify.journal import Journal, Record, RunIdentity
 from mcu_ser.verify.layers import TICKS_PER_MAC, LayerRequest, require_layers, trace_on_device
 from mcu_ser.verify.messages import TickSource
 from mcu_ser.verify.profile import layer_section
 from mcu_ser.verify.report import Facts, Measurement, Report, build_failure, build_report, with_layers
+from mcu_ser.verify.report_sections import background_of
+from mcu_ser.verify.shards import Ledger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,15 +39,35 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+REPEAT_EVERY = 16
+"""One in so many samples is run twice, if nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """How the samples are run.
+
+    Attributes:
+        ports: Port URLs of identical boards, which share the samples; none: the project's emulated board is
+            started, or the real one found by its USB ids.
+        repeat_every: One in so many samples is run twice; 0: none is.
+        resume: Whether to go on where an interrupted run with the same report directory stopped.
+    """
+
+    ports: tuple[str, ...] = ()
+    repeat_every: int = REPEAT_EVERY
+    resume: bool = False
+
 
 def check(
     project: Project,
     samples: Samples,
     out: Path,
+    request: RunRequest = RunRequest(),
     *,
-    port: str | None = None,
     litert: bool = False,
     layers: LayerRequest | None = None,
+    command: str | None = None,
     track: Track = silent,
 ) -> Report:
     """Send every sample to the board, compare every output byte with the oracle's, write the report to `out`.
@@ -54,36 +78,43 @@ def check(
     Args:
         project: The firmware project, built.
         samples: What is sent.
-        out: Directory of `report.json` and `junit.xml`.
-        port: Port URL of a board; without it the project's emulated board is started.
+        out: Directory of `report.json` and `junit.xml`; until the run is complete also of its journal.
+        request: How they are run.
         litert: Whether LiteRT's answers are reported beside, if TensorFlow is installed.
         layers: What is asked about the layers of one sample.
+        command: What the user typed, for the report.
         track: Shows progress.
 
     Raises:
         ConfigError: The project is not built, was changed since, traces no layers though they are asked for,
-            or `out` cannot be written.
+            `out` cannot be written, or there is no such run to go on with.
         SamplesError: The sample whose layers are asked for does not exist.
         DeviceError: The run could not be completed.
     """
-    facts = find_facts(project)
+    facts = find_facts(project, command)
     if layers is not None:
         require_layers(project, samples, layers)
     build_failure(facts, samples, "the run was not completed").write(out)
     try:
-        report = _checked(project, facts, samples, port=port, litert=litert, track=track)
-        if layers is not None:
-            report = _layers_checked(project, report, samples, layers, port=port, track=track)
+        journal, known = _open_journal(project, samples, out, request)
+        with journal:
+            # The board first: a wrong port is then found before the oracle has computed everything.
+            measurement = run_on_device(project, samples, request, journal=journal, known=known, track=track)
+            report = _judged(project, facts, samples, measurement, litert=litert, track=track)
+            if layers is not None:
+                port = next((board["port"] for board in measurement.boards if board["lost"] is None), None)
+                report = _layers_checked(project, report, samples, layers, port=port, track=track)
+            report.write(out)
+            journal.discard()
     except BaseException as error:
         reason = str(error) or f"the run was ended by {type(error).__name__}"
         build_failure(facts, samples, reason).write(out)
         raise
-    report.write(out)
     return report
 
 
-def find_facts(project: Project) -> Facts:
-    """What is known of a project before it runs.
+def find_facts(project: Project, command: str | None = None) -> Facts:
+    """What is known of a project before it runs; `command` is what the user typed.
 
     Raises:
         ConfigError: It is not built, or was changed since.
@@ -97,14 +128,26 @@ def find_facts(project: Project) -> Facts:
         oracle=f"tflite-micro {package_versions('')['tflite-micro']}",
         changed_files=project.changed_files(),
         footprint=measure(project.elf_path, project.board),
+        background=background_of(project, command),
     )
 
 
-def _checked(
-    project: Project, facts: Facts, samples: Samples, *, port: str | None, litert: bool, track: Track
+def _open_journal(
+    project: Project, samples: Samples, out: Path, request: RunRequest
+) -> tuple[Journal, tuple[Record, ...]]:
+    identity = RunIdentity.of(
+        model_sha256=project.model_sha256,
+        build_id=project.build_id,
+        x=samples.x,
+        output_bytes=project.output.bytes,
+        repeat_every=request.repeat_every,
+    )
+    return Journal.resume(out, identity) if request.resume else (Journal.begin(out, identity), ())
+
+
+def _judged(
+    project: Project, facts: Facts, samples: Samples, measurement: Measurement, *, litert: bool, track: Track
 ) -> Report:
-    # The board first: a wrong port is then found before the oracle has computed everything.
-    measurement = run_on_device(project, samples, port=port, track=track)
     model = project.model_path.read_bytes()
     return build_report(
         facts=facts,
@@ -135,18 +178,40 @@ def _layers_checked(
 
 
 def run_on_device(
-    project: Project, samples: Samples, *, port: str | None = None, track: Track = silent
+    project: Project,
+    samples: Samples,
+    request: RunRequest = RunRequest(),
+    *,
+    journal: Journal | None = None,
+    known: Sequence[Record] = (),
+    track: Track = silent,
 ) -> Measurement:
-    """Run every sample on the board of a project; the arguments are those of `check`.
+    """Run every sample on the board or boards of a project.
+
+    Args:
+        project: The firmware project, built.
+        samples: What is sent.
+        request: How they are run; whether to resume is the caller's, who has the journal.
+        journal: Takes every answer as it comes.
+        known: Answers of an interrupted run, which is continued.
+        track: Shows progress.
 
     Raises:
         DeviceError: The run could not be completed.
     """
+    expectation = Expectation.of(project)
+    ledger = Ledger(
+        len(samples.x),
+        expectation.output_bytes,
+        request.ports or (None,),
+        repeat_every=request.repeat_every,
+        journal=journal,
+        known=known,
+    )
     with ExitStack() as stack:
-        device = stack.enter_context(open_device(project, port))
-        link = stack.enter_context(Link(device))
-        expectation = Expectation.of(project)
-        result = run_samples(Client(link), expectation, samples.x, track, what=project.board.id)
+        devices = [stack.enter_context(device) for device in open_devices(project, request.ports)]
+        clients = [Client(stack.enter_context(Link(device))) for device in devices]
+        result = run_boards(clients, expectation, samples.x, ledger, track, what=project.board.id)
     return _measurement(result, project)
 
 
@@ -177,4 +242,6 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
         ticks_are_instructions=counts_instructions,
         link=asdict(result.link) | {"bytes_per_s": result.link.bytes_per_s},
         stack_high_water_bytes=result.device.stack_high_water,
+        repeats=asdict(result.repeats),
+        boards=[asdict(share) for share in result.boards],
     )

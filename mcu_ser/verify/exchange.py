@@ -62,6 +62,13 @@ class LinkStats:
         """Mean rate over all of the time."""
         return self.bytes / self.seconds if self.seconds > 0 else 0.0
 
+    @classmethod
+    def sum(cls, links: Sequence[LinkStats]) -> LinkStats:
+        """What passed over several links; the time is that of the longest."""
+        names = ("frames", "retries", "answers", "bad_frames", "bytes")
+        sums = {name: sum(getattr(link, name) for link in links) for name in names}
+        return cls(**sums, seconds=max(link.seconds for link in links))
+
 
 class RefusedError(Exception):
     """The device answered a request with ERROR; the client turns this into an error for the user."""
@@ -94,6 +101,8 @@ class Exchange:
         self.session: int | None = None
         self.next_seq = 0
         self.last_message = "none"
+        self.answered_after_s = 0.0
+        """Seconds from the last sending of the last request to its answer."""
 
     @property
     def url(self) -> str:
@@ -201,10 +210,12 @@ class Exchange:
         while True:
             self.send([frame], repeated=int(sent > 0))
             sent += 1
-            until = min(deadline, time.monotonic() + wait_s(repeats))
+            sent_at = time.monotonic()
+            until = min(deadline, sent_at + wait_s(repeats))
             answer = self._await_answer(frame, until, until_damage=sent <= _QUICK_REPEATS)
             if answer is not None and answer.type != MessageType.NACK:
                 self.next_seq = (self.next_seq + 1) & 0xFFFF
+                self.answered_after_s = time.monotonic() - sent_at
                 return _granted(answer), repeats
             if time.monotonic() >= deadline:
                 raise self.silence(str(frame), give_up_s)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs samples on a board and vouches for the answers: the right firmware, every sample, nothing lost.
+"""Runs samples on boards and vouches for the answers: the right firmware, every sample, nothing lost.
 
 What comes back is complete or an error; whether the outputs are right is for the caller to judge.
 """
@@ -7,9 +7,10 @@ What comes back is complete or an error; whether the outputs are right is for th
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from mcu_ser.verify.client import Client
 from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.messages import DeviceStats, Hello
 from mcu_ser.verify.protocol import EngineStatus, engine_status_text
+from mcu_ser.verify.shards import Ledger, Repeats, Share, serve_together
 
 if TYPE_CHECKING:
     from mcu_ser.generate.project import Project
@@ -74,15 +76,17 @@ class Expectation:
 
 @dataclass(frozen=True, eq=False)
 class HarnessResult:
-    """The answers of a board to n samples.
+    """The answers of one or more boards to n samples.
 
     Attributes:
         outputs: Raw output tensors, int8 (n, output bytes).
         ticks: Duration of each inference, uint64 (n,), in the ticks that `hello` describes.
         undisturbed: bool (n,): whether nothing was sent to the board during that inference.
-        hello: What the board said about itself.
-        device: What the board counted since it started.
-        link: What passed over the link.
+        hello: What the first board said about itself.
+        device: What the boards counted since they started, in sum; of stacks the largest.
+        link: What passed over the links, in sum; the time is that of the longest.
+        repeats: Samples that were run twice, with the same bytes both times.
+        boards: Who has computed what.
     """
 
     outputs: npt.NDArray[np.int8]
@@ -91,6 +95,8 @@ class HarnessResult:
     hello: Hello
     device: DeviceStats
     link: LinkStats
+    repeats: Repeats
+    boards: tuple[Share, ...]
 
 
 def run_samples(
@@ -100,6 +106,7 @@ def run_samples(
     track: Track = silent,
     *,
     what: str = "verify",
+    repeat_every: int = 0,
 ) -> HarnessResult:
     """Run every sample on the board behind `client`.
 
@@ -107,32 +114,111 @@ def run_samples(
         client: A fresh client.
         expected: What the board must be.
         x: Quantised inputs, int8 (n, input bytes), n at least 1.
-        track: Shows progress, one step per sample.
+        track: Shows progress, one step per run of a sample.
         what: What the progress is called.
+        repeat_every: One in so many samples is run twice; 0: none is.
 
     Raises:
         SamplesError: `x` has the wrong shape or dtype.
         MismatchError: The board has another firmware than `expected`.
         LinkError, DeviceFaultError: The run could not be completed; names the sample and the last message.
     """
+    ledger = Ledger(len(x), expected.output_bytes, repeat_every=repeat_every)
+    return run_boards([client], expected, x, ledger, track, what=what)
+
+
+def run_boards(
+    clients: Sequence[Client],
+    expected: Expectation,
+    x: npt.NDArray[np.int8],
+    ledger: Ledger,
+    track: Track = silent,
+    *,
+    what: str = "verify",
+) -> HarnessResult:
+    """Run what is left in `ledger` on the boards behind `clients`, which share it.
+
+    Args:
+        clients: Fresh clients of identical boards, in the order of the ledger's ports.
+        expected: What every board must be.
+        x: Quantised inputs, int8 (n, input bytes), n at least 1.
+        ledger: What is to be done with them.
+        track: Shows progress, one step per run of a sample.
+        what: What the progress is called.
+
+    Raises:
+        SamplesError: `x` has the wrong shape or dtype.
+        MismatchError: A board has another firmware than `expected`, or counts time otherwise than the first.
+        LinkError, DeviceFaultError: Not even one board came to the end, or a board gives other bytes in
+            another run; names the sample and the last message.
+    """
     _require_samples(x, expected.input_bytes)
+    hellos = [_greet(client, expected) for client in clients]
+    for client, hello in zip(clients, hellos, strict=True):
+        _require_same_ticks(client.url, hellos[0], hello)
+    counted: list[DeviceStats] = []
+    with track(what, ledger.left) as advance:
+
+        def work(board: int) -> None:
+            counted.append(_work(clients[board], board, x, ledger, advance))
+
+        if len(clients) == 1:
+            work(0)
+        else:
+            serve_together(ledger, [partial(work, board) for board in range(len(clients))])
+    return HarnessResult(
+        outputs=ledger.outputs,
+        ticks=ledger.ticks,
+        undisturbed=ledger.undisturbed,
+        hello=hellos[0],
+        device=_summed(counted),
+        link=LinkStats.sum([client.link_stats() for client in clients]),
+        repeats=ledger.repeats(),
+        boards=ledger.shares(),
+    )
+
+
+def _greet(client: Client, expected: Expectation) -> Hello:
     hello = client.hello()
     require_match(client.url, expected, hello)
-    before = client.stats()
-    count = len(x)
-    outputs = np.empty((count, expected.output_bytes), np.int8)
-    ticks, undisturbed = np.empty(count, np.uint64), np.empty(count, np.bool_)
-    with track(what, count) as advance:
-        for index in range(count):
-            with _naming_sample(client, index, count):
-                answer = client.run(index, x[index].tobytes())
-            outputs[index] = np.frombuffer(answer.output, np.int8)
-            ticks[index] = answer.ticks
-            undisturbed[index] = answer.undisturbed
-            advance(1)
+    return hello
+
+
+def _work(
+    client: Client,
+    board: int,
+    x: npt.NDArray[np.int8],
+    ledger: Ledger,
+    advance: Callable[[int], None],
+) -> DeviceStats:
+    """Run samples on one board until the ledger has no more for it; returns what the board has counted."""
+    before, sent = client.stats(), 0
+    if ledger.probe is not None:
+        with _naming_sample(client, ledger.probe, len(x)):
+            answer = client.run(ledger.probe, x[ledger.probe].tobytes())
+        ledger.require_same(board, ledger.probe, answer.output)
+        sent += 1
+    while (task := ledger.take(board)) is not None:
+        with _naming_sample(client, task.sample, len(x), again=task.again):
+            answer = client.run(task.sample, x[task.sample].tobytes())
+        ledger.done(board, answer)
+        sent += 1
+        advance(1)
     after = client.stats()
-    _require_count(client.url, (after.inferences - before.inferences) & 0xFFFFFFFF, count)
-    return HarnessResult(outputs, ticks, undisturbed, hello, after, client.link_stats())
+    try:
+        _require_count(client.url, (after.inferences - before.inferences) & 0xFFFFFFFF, sent)
+    except DeviceFaultError as error:
+        ledger.stop(error)  # no mere loss of a board: what it has answered is in doubt
+        raise
+    return after
+
+
+def _summed(counted: Sequence[DeviceStats]) -> DeviceStats:
+    every = [asdict(stats) for stats in counted]
+    sums = {name: sum(stats[name] for stats in every) for name in every[0]}
+    return DeviceStats(
+        **sums | {name: max(stats[name] for stats in every) for name in ("stack_bytes", "stack_high_water")}
+    )
 
 
 def require_match(url: str, expected: Expectation, hello: Hello) -> None:
@@ -190,6 +276,15 @@ def _require_samples(x: npt.NDArray[np.int8], input_bytes: int) -> None:
         raise SamplesError("samples", problem)
 
 
+def _require_same_ticks(url: str, first: Hello, hello: Hello) -> None:
+    if (hello.tick_source, hello.tick_hz) != (first.tick_source, first.tick_hz):
+        problem = (
+            f"counts {hello.tick_source.name} ticks at {hello.tick_hz} Hz, "
+            f"the first board {first.tick_source.name} at {first.tick_hz} Hz"
+        )
+        raise MismatchError(url, problem, hint="boards of one kind, or one of them alone")
+
+
 def _require_count(url: str, counted: int, sent: int) -> None:
     if counted != sent:
         problem = f"the board counted {counted} inferences in this run, the host {sent}"
@@ -197,12 +292,13 @@ def _require_count(url: str, counted: int, sent: int) -> None:
 
 
 @contextmanager
-def _naming_sample(client: Client, index: int, count: int) -> Iterator[None]:
+def _naming_sample(client: Client, index: int, count: int, *, again: bool = False) -> Iterator[None]:
     """Adds to a device error where in the run it happened."""
     try:
         yield
     except DeviceError as error:
-        where = f"sample {index} of {count}, last message {client.last_message}"
+        second = ", run again" if again else ""
+        where = f"sample {index} of {count}{second}, last message {client.last_message}"
         raise type(error)(
             error.subject, f"{error.problem} ({where})", limit=error.limit, hint=error.hint
         ) from error

@@ -17,7 +17,7 @@ from mcu_ser.device.link import Link
 from mcu_ser.errors import BuildError, LinkError
 from mcu_ser.generate.project import Project
 from mcu_ser.resources import firmware_templates_dir
-from mcu_ser.verify.check import check
+from mcu_ser.verify.check import RunRequest, check
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, run_samples
 from mcu_ser.verify.messages import ResetCause, TickSource
@@ -100,7 +100,7 @@ def payload_of_wire_bytes(length: int) -> bytes:
 def test_build_and_verify_of_the_sketch_are_identical_to_the_oracle(
     project: Project, board: SketchEmulator, tmp_path: Path
 ) -> None:
-    report = check(project, samples_of(project, 40), tmp_path / "report", port=board.url)
+    report = check(project, samples_of(project, 40), tmp_path / "report", RunRequest((board.url,)))
     assert report.passed
     assert report.document["verdict"] == "pass"
     seen = board.report()
@@ -126,7 +126,7 @@ def test_a_published_model_is_identical(tmp_path: Path, monkeypatch: pytest.Monk
     require_arduino_tools("qemu-system-arm")
     project = build_sketch(tmp_path, SHARED_MODELS / "kws_ref_model.tflite", monkeypatch)
     with SketchEmulator(project.elf_path) as board:
-        report = check(project, samples_of(project, 12), tmp_path / "report", port=board.url)
+        report = check(project, samples_of(project, 12), tmp_path / "report", RunRequest((board.url,)))
         seen = board.report()
     assert report.passed
     # The real thread has no more.

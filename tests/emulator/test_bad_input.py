@@ -254,7 +254,7 @@ def test_an_older_pass_does_not_survive_an_interrupted_run(fails, built, passed,
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mcu_ser.verify.check.run_samples", interrupted)
+    monkeypatch.setattr("mcu_ser.verify.check.run_boards", interrupted)
     fails(130, "verify", built, "--out", passed, "--no-litert", "--random", 2)
     assert verdict(passed) == "fail"
 
@@ -271,7 +271,7 @@ def test_sources_that_were_edited_after_the_build(fails, built, tmp_path):
 
 @needs_tools
 def test_an_output_that_is_a_file_is_found_before_the_run(fails, built, tmp_path, monkeypatch):
-    monkeypatch.setattr("mcu_ser.verify.check.run_samples", None)
+    monkeypatch.setattr("mcu_ser.verify.check.run_boards", None)
     out = tmp_path / "report"
     out.write_text("mine")
     assert "try: another --out" in fails(2, "verify", built, "--random", 2, "--out", out, "--no-litert")

@@ -9,6 +9,7 @@ import pytest
 from mcu_ser.verify.check import _measurement
 from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.messages import TickSource
+from mcu_ser.verify.shards import Repeats, Share
 
 
 def measured(*, source=TickSource.TIM2, tick_hz=0, emulator="qemu", macs=1000, undisturbed=(True, True)):
@@ -19,6 +20,8 @@ def measured(*, source=TickSource.TIM2, tick_hz=0, emulator="qemu", macs=1000, u
         hello=SimpleNamespace(tick_source=source, tick_hz=tick_hz),
         device=SimpleNamespace(stack_high_water=300),
         link=LinkStats(frames=4, retries=0, answers=4, bad_frames=0, bytes=400, seconds=2.0),
+        repeats=Repeats(16, 1, 0),
+        boards=(Share(None, 2, "0-1", 1, None),),
     )
     project = SimpleNamespace(board=SimpleNamespace(emulator=emulator), manifest=SimpleNamespace(macs=macs))
     return _measurement(result, project)

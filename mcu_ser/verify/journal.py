@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal of a run: every answer as it comes, so that a run that was interrupted can be continued.
+
+A text file of lines, each a CRC-32 in hex and a JSON object. The first says which run this is: model, build,
+samples. A line that was being written when the run ended is left out; anything else that is wrong is an
+error, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mcu_ser.artifacts import sha256_hex
+from mcu_ser.errors import ConfigError
+from mcu_ser.verify.protocol import crc32
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mcu_ser.verify.client import Answer
+    from mcu_ser.verify.shards import Task
+
+JOURNAL_NAME = "journal.jsonl"
+_SCHEMA = 1
+_ANEW = "the run without --resume"
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must be the same for a run to be continued. Hashes are hex.
+
+    Attributes:
+        samples_sha256: Of the bytes of all inputs, in order.
+        samples: How many they are.
+        output_bytes: Length of each answer.
+        repeat_every: One in so many samples is run twice.
+    """
+
+    model_sha256: str
+    build_id: str
+    samples_sha256: str
+    samples: int
+    output_bytes: int
+    repeat_every: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        model_sha256: str,
+        build_id: str,
+        x: npt.NDArray[np.int8],
+        output_bytes: int,
+        repeat_every: int,
+    ) -> RunIdentity:
+        """The identity of a run of the inputs `x` (n, input bytes)."""
+        return cls(model_sha256, build_id, sha256_hex(x.tobytes()), len(x), output_bytes, repeat_every)
+
+
+@dataclass(frozen=True)
+class Record:
+    """An answer to `sample` of the board at `port` (None: started by the run); `again`: it is the second."""
+
+    sample: int
+    again: bool
+    port: str | None
+    output: bytes
+    ticks: int
+    undisturbed: bool
+
+
+class Journal:
+    """An open journal; a context manager. Made by `begin` or `resume`."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._stream = stream
+
+    @classmethod
+    def begin(cls, directory: Path, identity: RunIdentity) -> Journal:
+        """Start a journal in `directory`; an older one is gone.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        path = directory / JOURNAL_NAME
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            journal = cls(path, path.open("wb"))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        journal._write({"schema": _SCHEMA} | asdict(identity))
+        return journal
+
+    @classmethod
+    def resume(cls, directory: Path, identity: RunIdentity) -> tuple[Journal, tuple[Record, ...]]:
+        """Open the journal in `directory` to go on; returns it and the answers that it holds.
+
+        Raises:
+            ConfigError: There is none, it is that of another run, or it is damaged.
+        """
+        path = directory / JOURNAL_NAME
+        records, whole_bytes = read_journal(path, identity)
+        try:
+            stream = path.open("r+b")
+            stream.truncate(whole_bytes)
+            stream.seek(whole_bytes)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return cls(path, stream), records
+
+    def append(self, task: Task, port: str | None, answer: Answer) -> None:
+        """Write down an answer. It outlives this process, though not a failure of the computer's power.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        values = {"sample": task.sample, "again": task.again, "port": port, "output": answer.output.hex()}
+        self._write(values | {"ticks": answer.ticks, "undisturbed": answer.undisturbed})
+
+    def discard(self) -> None:
+        """The run is complete: remove the journal."""
+        self._stream.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def _write(self, values: dict[str, Any]) -> None:
+        text = json.dumps(values, sort_keys=True).encode()
+        try:
+            self._stream.write(b"%08x %b\n" % (crc32(text), text))
+            self._stream.flush()
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+
+def read_journal(path: Path, identity: RunIdentity) -> tuple[tuple[Record, ...], int]:
+    """The answers in a journal, and the length of its whole lines in bytes.
+
+    Raises:
+        ConfigError: There is none, it is that of another run, or it is damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(path, "is not there: no run was interrupted", hint=_ANEW) from error
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read ({error.strerror})", hint=_ANEW) from error
+    *lines, torn = data.split(b"\n")
+    parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+    if not parsed:
+        raise ConfigError(path, "holds nothing to continue", hint=_ANEW)
+    _require_identity(path, parsed[0], identity)
+    records, seen = [], dict[int, bytes]()
+    for number, values in enumerate(parsed[1:], start=2):
+        record = _record(path, number, values, identity)
+        known = seen.get(record.sample)
+        if (known is not None) != record.again or (record.again and known != record.output):
+            raise _damaged(path, number)
+        seen[record.sample] = record.output
+        records.append(record)
+    return tuple(records), len(data) - len(torn)
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    check, _, text = line.partition(b" ")
+    if check != b"%08x" % crc32(text):
+        raise _damaged(path, number)
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise _damaged(path, number) from error
+    if not isinstance(values, dict):
+        raise _damaged(path, number)
+    return values
+
+
+def _require_identity(path: Path, head: dict[str, Any], identity: RunIdentity) -> None:
+    expected = {"schema": _SCHEMA} | asdict(identity)
+    for name, want in expected.items():
+        if head.get(name) != want:
+            what = name.replace("_", " ")
+            problem = f"is the journal of another run: {what} {head.get(name)!r}, this run has {want!r}"
+            raise ConfigError(path, problem, hint=_ANEW)
+
+
+def _record(path: Path, number: int, values: dict[str, Any], identity: RunIdentity) -> Record:
+    try:
+        record = Record(**values | {"output": bytes.fromhex(values["output"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, number) from error
+    in_range = (
+        type(record.sample) is int
+        and 0 <= record.sample < identity.samples
+        and len(record.output) == identity.output_bytes
+        and type(record.ticks) is int
+        and 0 <= record.ticks < 1 << 64
+    )
+    if not in_range:
+        raise _damaged(path, number)
+    return record
+
+
+def _damaged(path: Path, number: int) -> ConfigError:
+    return ConfigError(path, f"is damaged in line {number}", hint=_ANEW)
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(path, f"cannot be written ({error.strerror})", hint="another --out, or free space")
