@@ -243,12 +243,11 @@ class Client:
 
     def _compute(self, kind: MessageType, payload: bytes, duration: InferenceTime) -> tuple[bytes, bool]:
         """Payload of the answer to a request that runs the model, and whether it was sent only once."""
-        started = time.monotonic()
         frame, repeats = self._exchange.request(
             kind, payload, wait_s=duration.wait_s, give_up_s=self._patience.inference_s
         )
         if repeats == 0:
-            duration.measured(time.monotonic() - started)
+            duration.measured(self._exchange.answered_after_s)
         else:
             duration.repeated()
         return frame.payload, repeats == 0
@@ -280,7 +279,6 @@ class Client:
 
     def _ask(self, kind: MessageType, payload: bytes = b"") -> tuple[bytes, int]:
         """Payload of the answer, and how often the request was repeated."""
-        started = time.monotonic()
         try:
             answer, repeats = self._exchange.request(
                 kind, payload, wait_s=self._round_trip.wait_s, give_up_s=self._patience.answer_s
@@ -288,7 +286,7 @@ class Client:
         except RefusedError as error:
             raise self._refused(error.refusal) from error
         if repeats == 0:
-            self._round_trip.measured(time.monotonic() - started)
+            self._round_trip.measured(self._exchange.answered_after_s)
         return answer.payload, repeats
 
     @property

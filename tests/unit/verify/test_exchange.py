@@ -2,10 +2,12 @@
 """Sessions: what belongs to another run is no answer in this one."""
 
 import dataclasses
+import time
 
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.exchange import _new_session
-from tests.lossy_link import PretendBoard, ScriptedLink
+from mcu_ser.verify.protocol import Frame, MessageType, encode_frame
+from tests.lossy_link import PretendBoard, ScriptedLink, report
 from tests.native_firmware import TestModel
 
 MODEL = TestModel(input_bytes=1100, output_bytes=9)
@@ -38,3 +40,21 @@ def test_all_answers_of_an_old_run_together_change_nothing_in_a_new_one():
     client = Client(ScriptedLink(lambda frame: [*stale, *new(frame)]))
     assert client.hello().build_id == MODEL.build_id
     assert client.run(0, DATA).output == MODEL.expected_output(DATA)
+
+
+def test_the_wait_for_a_frame_that_never_arrived_is_no_round_trip():
+    state = {"nacked": 0}
+
+    def late_nack(board, frame):
+        if state["nacked"] < 1:
+            state["nacked"] += 1
+            time.sleep(0.3)
+            missing = report(frame.seq, board.received)
+            return [encode_frame(Frame(MessageType.NACK, frame.session, frame.seq, missing))]
+        return [board.answer(frame)]
+
+    client = Client(ScriptedLink(PretendBoard(MODEL, {MessageType.INFER: late_nack})))
+    client.hello()
+    client.run(0, DATA)
+    # Eight times the slowest inference, which the 0.3 s before the NACK are no part of.
+    assert client._inference_time.wait_s(0) < 8 * 0.3
