@@ -21,22 +21,33 @@ _MAX_NAME = 60
 
 
 @dataclass(frozen=True)
+class EmittedStep:
+    """One kernel call of a layer.
+
+    `inputs` holds, per input of the kernel, an offset into the arena, or the constant that is read instead.
+    `scratch_offset` is None for a kernel without scratch.
+    """
+
+    call: KernelCall
+    inputs: tuple[int | Table, ...]
+    output_offset: int
+    scratch_offset: int | None = None
+
+
+@dataclass(frozen=True)
 class EmittedLayer:
     """One layer of the generated code.
 
-    `call` is None for a layer that needs no code. `inputs` holds, per input of the kernel, an offset into
-    the arena, or the constant that is read instead. `scratch_offset` is None for a kernel without scratch.
-    `title` describes the layer in a comment.
+    `steps` is empty for a layer that needs no code. `title` describes the layer in a comment.
+    `output_offset` and `output_bytes` are those of its first output.
     """
 
     index: int
     operator: str
     title: str
-    call: KernelCall | None
-    inputs: tuple[int | Table, ...]
+    steps: tuple[EmittedStep, ...]
     output_offset: int
     output_bytes: int
-    scratch_offset: int | None = None
 
     @property
     def identifier(self) -> str:
@@ -119,9 +130,9 @@ void aot_model_invoke(void);
 
 
 def _source(model: EmittedModel) -> str:
-    kernels = sorted({layer.call.header for layer in model.layers if layer.call})
+    kernels = sorted({step.call.header for layer in model.layers for step in layer.steps})
     includes = "".join(f'#include "kernels/{header}"\n' for header in kernels)
-    layers = "".join(_layer(layer) for layer in model.layers if layer.call)
+    layers = "".join(_layer(layer) for layer in model.layers if layer.steps)
     calls = "".join(_invocation(layer) for layer in model.layers)
     trace = '#include "layer_trace.h"\n' if model.traced else ""
     return f"""{_banner(model, "The model as C: one description and one function per layer.")}\
@@ -151,30 +162,35 @@ void aot_model_invoke(void) {{
 
 
 def _layer(layer: EmittedLayer) -> str:
-    call = layer.call
-    assert call is not None
-    name = layer.identifier
-    operands = [_operand(layer, place) for place in range(len(layer.inputs))]
-    scratch = [] if layer.scratch_offset is None else [f"arena + {layer.scratch_offset}"]
-    arguments = ", ".join([f"&{name}_description", *operands, f"arena + {layer.output_offset}", *scratch])
+    descriptions = [f"{layer.identifier}_description"]
+    descriptions += [f"{descriptions[0]}_{place}" for place in range(1, len(layer.steps))]
+    named = list(zip(layer.steps, descriptions, strict=True))
     return f"""
 /* {layer.title} */
-static const struct {call.struct_name} {name}_description = {{
-{_members(call.description, name, "    ")}}};
-
-static AOT_NOINLINE void {name}(void) {{
-  {call.kernel}({arguments});
-}}
+{"".join(_description(layer, step, name) for step, name in named)}
+static AOT_NOINLINE void {layer.identifier}(void) {{
+{"".join(_call(layer, step, name) for step, name in named)}}}
 """
 
 
-def _operand(layer: EmittedLayer, place: int) -> str:
-    value = layer.inputs[place]
+def _description(layer: EmittedLayer, step: EmittedStep, name: str) -> str:
+    members = _members(step.call.description, layer.identifier, "    ")
+    return f"static const struct {step.call.struct_name} {name} = {{\n{members}}};\n"
+
+
+def _call(layer: EmittedLayer, step: EmittedStep, description: str) -> str:
+    operands = [_operand(layer, value) for value in step.inputs]
+    scratch = [] if step.scratch_offset is None else [f"arena + {step.scratch_offset}"]
+    arguments = ", ".join([f"&{description}", *operands, f"arena + {step.output_offset}", *scratch])
+    return f"  {step.call.kernel}({arguments});\n"
+
+
+def _operand(layer: EmittedLayer, value: int | Table) -> str:
     return f"{layer.identifier}_{value.name}" if isinstance(value, Table) else f"arena + {value}"
 
 
 def _invocation(layer: EmittedLayer) -> str:
-    if layer.call:
+    if layer.steps:
         call = f"  {layer.identifier}();\n"
     else:
         call = f"  /* {layer.title}: the same bytes */\n"
@@ -203,9 +219,9 @@ def _value(value: Value, name: str, indent: str) -> str:
 def _tables(model: EmittedModel) -> list[tuple[EmittedLayer, Table]]:
     found = []
     for layer in model.layers:
-        operands = [value for value in layer.inputs if isinstance(value, Table)]
-        found += [(layer, table) for table in operands]
-        found += [(layer, table) for table in (layer.call.tables() if layer.call else ())]
+        for step in layer.steps:
+            operands = [value for value in step.inputs if isinstance(value, Table)]
+            found += [(layer, table) for table in (*operands, *step.call.tables())]
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mcu_ser.aot import arena, c_emitter, lifetimes, passes, supported
-from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel
+from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import KERNELS
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
@@ -171,23 +171,41 @@ def _emitted_layer(
     graph: Graph, operator: Operator, call: KernelCall | None, offsets: _Offsets
 ) -> EmittedLayer:
     output = graph.results(operator)[0]
-    shapes = ", ".join(graph.tensors[i].shape_text for i in (call.inputs if call else operator.inputs[:1]))
+    steps = call.steps() if call else ()
+    shapes = ", ".join(graph.tensors[i].shape_text for i in _read(operator, call))
     macs = f", {call.macs} MACs" if call and call.macs else ""
     name = c_emitter.comment_text(short_name(output.name))
     return EmittedLayer(
         index=operator.index,
         operator=operator.opcode,
         title=f"Layer {operator.index}: {operator.opcode} {name}: {shapes} to {output.shape_text}{macs}",
-        call=call,
-        inputs=tuple(
-            _source(graph, i, place, offsets) for place, i in enumerate(call.inputs if call else ())
+        steps=tuple(
+            _emitted_step(graph, operator, step, number, offsets) for number, step in enumerate(steps)
         ),
         output_offset=offsets[output.index],
         output_bytes=output.elements,
-        scratch_offset=offsets[lifetimes.scratch_index(operator.index)]
-        if call and call.scratch_bytes
-        else None,
     )
+
+
+def _emitted_step(
+    graph: Graph, operator: Operator, call: KernelCall, number: int, offsets: _Offsets
+) -> EmittedStep:
+    scratch = offsets[lifetimes.scratch_index(operator.index)] if call.scratch_bytes else None
+    return EmittedStep(
+        call=call,
+        # Layers of several calls have one input per call.
+        inputs=tuple(_source(graph, i, number + place, offsets) for place, i in enumerate(call.inputs)),
+        output_offset=offsets[call.output],
+        scratch_offset=scratch,
+    )
+
+
+def _read(operator: Operator, call: KernelCall | None) -> tuple[int, ...]:
+    """The tensors that a layer reads besides its constants, each as often as it is an operand."""
+    if call is None:
+        return operator.inputs[:1]
+    read = [i for step in call.steps() for i in step.inputs]
+    return tuple(read) if len(operator.outputs) == 1 else call.inputs
 
 
 def _source(graph: Graph, tensor: int, place: int, offsets: _Offsets) -> int | Table:
@@ -204,9 +222,9 @@ def _layer(
     offsets: _Offsets,
 ) -> Layer:
     output = graph.results(operator)[0]
-    inputs = [graph.tensors[i] for i in (call.inputs if call else operator.inputs[:1])]
+    inputs = [graph.tensors[i] for i in _read(operator, call)]
     constants = sum(t.elements for t in inputs if t.data is not None)
-    tables = list(call.tables()) if call else []
+    tables = [table for step in (call.steps() if call else ()) for table in step.tables()]
     return Layer(
         index=operator.index,
         operator=operator.opcode,

@@ -27,7 +27,7 @@ from mcu_ser.aot.requantize import INT32_MAX, divide_binary32, scale_fits
 from mcu_ser.aot.weighted import CHANNEL_AXIS, weighted
 from mcu_ser.aot.window import depth_multiplier, window_of
 
-# Operands of an operator: fewest, most. The first is data; ADD has two of data.
+# Operands of an operator: fewest, most.
 OPERANDS = {
     "ADD": (2, 2),
     "AVERAGE_POOL_2D": (1, 1),
@@ -43,6 +43,14 @@ OPERANDS = {
     "RESHAPE": (1, 2),
     "SOFTMAX": (1, 1),
 }
+
+# Where the activations are among the operands; the first operand elsewhere.
+_DATA_PLACES = {
+    "ADD": slice(2),
+}
+
+# Operators with one output per part of their input.
+_SEVERAL_OUTPUTS: frozenset[str] = frozenset()
 
 # Operators whose last operand may be marked as absent. The oracle crashes on such a DEPTHWISE_CONV_2D.
 _BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED"}
@@ -60,22 +68,33 @@ _OPERAND_TYPES = {
 
 def data_tensors(graph: Graph, operator: Operator) -> tuple[Tensor, ...]:
     """The activations that a layer reads and writes."""
-    count = 2 if operator.opcode == "ADD" else 1
-    return (*(graph.tensors[i] for i in operator.inputs[:count]), *graph.results(operator))
+    return (*data_inputs(graph, operator), *graph.results(operator))
+
+
+def data_inputs(graph: Graph, operator: Operator) -> tuple[Tensor, ...]:
+    """The activations that a layer reads."""
+    return tuple(graph.tensors[i] for i in operator.inputs[_data_places(operator)])
+
+
+def _data_places(operator: Operator) -> slice:
+    return _DATA_PLACES.get(operator.opcode, slice(1))
 
 
 def _parameters(graph: Graph, operator: Operator) -> Iterator[tuple[int, Tensor]]:
-    """The operands that are given and are not activations, with their place among the operands."""
-    start = 2 if operator.opcode == "ADD" else 1
-    for place, tensor in enumerate(graph.operands(operator)):
-        if place >= start and tensor is not None:
+    """The operands that are given and are not activations, with their place among those that are not."""
+    operands = list(graph.operands(operator))
+    del operands[_data_places(operator)]
+    for place, tensor in enumerate(operands):
+        if tensor is not None:
             yield place, tensor
 
 
 def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
-    """Its operands must be those that TensorFlow Lite defines, with one output."""
+    """Its operands must be those that TensorFlow Lite defines."""
     fewest, most = OPERANDS[operator.opcode]
-    if not fewest <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+    outputs = len(operator.outputs)
+    outputs_right = outputs >= 1 if operator.opcode in _SEVERAL_OUTPUTS else outputs == 1
+    if not (fewest <= len(operator.inputs) <= most and outputs_right):
         return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
     required = operator.inputs[:fewest] if operator.opcode in _BIAS_MAY_BE_ABSENT else operator.inputs
     if ABSENT in required or ABSENT in operator.outputs:
@@ -91,7 +110,7 @@ def data_is_int8(graph: Graph, operator: Operator) -> str | None:
 
 def data_is_computed(graph: Graph, operator: Operator) -> str | None:
     """At least one input must be computed from the model's input."""
-    inputs = data_tensors(graph, operator)[:-1]
+    inputs = data_inputs(graph, operator)
     return "it is constant" if all(t.data is not None for t in inputs) else None
 
 
@@ -99,7 +118,7 @@ def parameters_have_their_type(graph: Graph, operator: Operator) -> str | None:
     """Weights must be INT8; biases, axes and paddings INT32."""
     types = _OPERAND_TYPES.get(operator.opcode, ())
     for place, tensor in _parameters(graph, operator):
-        if tensor.dtype != types[place - 1]:
+        if tensor.dtype != types[place]:
             return f"{tensor.name} is {tensor.dtype}"
     return None
 

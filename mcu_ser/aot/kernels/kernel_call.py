@@ -58,6 +58,7 @@ class KernelCall:
     it includes besides kernel.h; its description is a `struct <struct_name>`. `inputs` and `output` are
     tensor indices. `macs` counts every tap of the kernel, those in the padding included. `scratch_bytes` of
     the arena are the kernel's own while it runs. `sparsity` is the fraction of zeros among the weights.
+    `more` are further calls of the layer, of the same header, for its other inputs or outputs.
     """
 
     header: str
@@ -70,6 +71,11 @@ class KernelCall:
     included: tuple[str, ...] = ()
     scratch_bytes: int = 0
     sparsity: float | None = None
+    more: tuple[KernelCall, ...] = ()
+
+    def steps(self) -> tuple[KernelCall, ...]:
+        """All calls of the layer, in order."""
+        return (self, *self.more)
 
     def tables(self) -> Iterator[Table]:
         """The constant arrays of the layer."""

@@ -13,19 +13,19 @@ from tests.plain_layers import VALID, add, bias, conv, layer, matrix, mean, pad,
 BROKEN = {
     "two inputs for one": (
         layer("RELU", inputs=[0, 0]),
-        "its operands must be those that TensorFlow Lite defines, with one output (2 inputs, 1 outputs)",
+        "its operands must be those that TensorFlow Lite defines (2 inputs, 1 outputs)",
     ),
     "an absent input": (
         layer("RELU", inputs=[-1]),
-        "its operands must be those that TensorFlow Lite defines, with one output (a tensor is not given)",
+        "its operands must be those that TensorFlow Lite defines (a tensor is not given)",
     ),
     "an absent bias of a depthwise convolution": (
         conv("DEPTHWISE_CONV_2D", inputs=[0, 1, -1]),
-        "its operands must be those that TensorFlow Lite defines, with one output (a tensor is not given)",
+        "its operands must be those that TensorFlow Lite defines (a tensor is not given)",
     ),
     "an absent pad value": (
         pad(inputs=[0, 1, -1]),
-        "its operands must be those that TensorFlow Lite defines, with one output (a tensor is not given)",
+        "its operands must be those that TensorFlow Lite defines (a tensor is not given)",
     ),
     "16-bit data": (
         add(second={"dtype": "INT16", "name": "wide"}),
