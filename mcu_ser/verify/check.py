@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,8 +96,7 @@ def check(
         require_layers(project, samples, layers)
     build_failure(facts, samples, "the run was not completed").write(out)
     try:
-        journal, known = _open_journal(project, samples, out, request)
-        with journal:
+        with _journal(project, samples, out, request) as (journal, known):
             # The board first: a wrong port is then found before the oracle has computed everything.
             measurement = run_on_device(project, samples, request, journal=journal, known=known, track=track)
             report = _judged(project, facts, samples, measurement, litert=litert, track=track)
@@ -132,9 +131,11 @@ def find_facts(project: Project, command: str | None = None) -> Facts:
     )
 
 
-def _open_journal(
+@contextmanager
+def _journal(
     project: Project, samples: Samples, out: Path, request: RunRequest
-) -> tuple[Journal, tuple[Record, ...]]:
+) -> Iterator[tuple[Journal, tuple[Record, ...]]]:
+    """The journal of a run and the answers that it holds; says how to go on if the run ends early."""
     identity = RunIdentity.of(
         model_sha256=project.model_sha256,
         build_id=project.build_id,
@@ -142,7 +143,15 @@ def _open_journal(
         output_bytes=project.output.bytes,
         repeat_every=request.repeat_every,
     )
-    return Journal.resume(out, identity) if request.resume else (Journal.begin(out, identity), ())
+    journal, known = Journal.resume(out, identity) if request.resume else (Journal.begin(out, identity), ())
+    with journal:
+        try:
+            yield journal, known
+        except BaseException:
+            if journal.answers:
+                text = "%s keeps %d answers; the same command with --resume goes on from there"
+                _log.warning(text, journal.path, journal.answers)
+            raise
 
 
 def _judged(

@@ -75,10 +75,16 @@ class Record:
 
 
 class Journal:
-    """An open journal; a context manager. Made by `begin` or `resume`."""
+    """An open journal; a context manager. Made by `begin` or `resume`.
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self._path = path
+    Attributes:
+        path: Its file.
+        answers: How many answers it holds.
+    """
+
+    def __init__(self, path: Path, stream: BinaryIO, answers: int = 0) -> None:
+        self.path = path
+        self.answers = answers
         self._stream = stream
 
     @classmethod
@@ -112,7 +118,7 @@ class Journal:
             stream.seek(whole_bytes)
         except OSError as error:
             raise _unwritable(path, error) from error
-        return cls(path, stream), records
+        return cls(path, stream, len(records)), records
 
     def append(self, task: Task, port: str | None, answer: Answer) -> None:
         """Write down an answer. It outlives this process, though not a failure of the computer's power.
@@ -122,11 +128,12 @@ class Journal:
         """
         values = {"sample": task.sample, "again": task.again, "port": port, "output": answer.output.hex()}
         self._write(values | {"ticks": answer.ticks, "undisturbed": answer.undisturbed})
+        self.answers += 1
 
     def discard(self) -> None:
         """The run is complete: remove the journal."""
         self._stream.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Journal:
         return self
@@ -142,7 +149,7 @@ class Journal:
             self._stream.write(b"%08x %b\n" % (crc32(text), text))
             self._stream.flush()
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _unwritable(self.path, error) from error
 
 
 def read_journal(path: Path, identity: RunIdentity) -> tuple[tuple[Record, ...], int]:
