@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mcu_ser import __version__
 from mcu_ser.errors import ConfigError, McuSerError
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process exit code (see `errors`)."""
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser().parse_args(words)
+    args.command_line = shell_command("mcu-ser", *words)
     logging.basicConfig(
         level=logging.DEBUG if args.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     output.wrote(
         directory / "report.json",
         directory / "junit.xml",
+        directory / "report.html",
         run_dir.manifest_path,
         next_command=shell_command("mcu-ser", "inspect", run_dir.tflite, "--board", "all"),
     )
@@ -137,14 +138,22 @@ def _deploy(
     report = _timed(
         output,
         "verify",
-        lambda: check(project, samples, out, request, litert=True, track=output.track),
+        lambda: check(
+            project,
+            samples,
+            out,
+            request,
+            litert=True,
+            command=args.command_line,
+            track=output.track,
+        ),
     )
     show_report(output, report)
     run_dir.record_stage(
         "verify",
         seed=recipe.seed,
         read=[run_dir.samples, manifest, built.elf],
-        wrote=[out / "report.json", out / "junit.xml"],
+        wrote=[out / name for name in ("report.json", "junit.xml", "report.html")],
         versions=versions,
     )
     return report

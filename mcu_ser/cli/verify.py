@@ -37,7 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     samples.add_argument("--random", type=int, metavar="N", help="N random int8 samples")
     parser.add_argument("--seed", type=int, default=1, help="of --random (default 1)")
     _add_run_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml, report.html"
+    )
     parser.add_argument(
         "--certify-arena",
         action="store_true",
@@ -119,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         request,
         litert=not args.no_litert,
         layers=layers,
+        command=args.command_line,
         track=output.track,
     )
     show_report(output, report)
@@ -127,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
         *((args.project, args.out / CERTIFICATE_NAME) if args.certify_arena else ()),
         args.out / "report.json",
         args.out / "junit.xml",
+        args.out / "report.html",
         next_command=_next_command(args, project, report),
     )
     return 0 if report.passed else 1

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns what the device answered into a verdict: `report.json` for programs, `junit.xml` for CI systems."""
+"""Turns what the device answered into a verdict.
+
+`report.json` is for programs, `junit.xml` for CI systems, `report.html` for people.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from mcu_ser.artifacts import canonical_json, write_bytes, write_text
 from mcu_ser.errors import ConfigError
 from mcu_ser.intervals import uar_interval, wilson_interval
 from mcu_ser.metrics import Scores, score
+from mcu_ser.report.page import PAGE_NAME, write_page
 from mcu_ser.toolchain.footprint import Footprint
 from mcu_ser.verify.report_schema import REPORT_NAME, SCHEMA
 from mcu_ser.verify.report_sections import Background, answers, histogram, memory, samples_digest
@@ -99,16 +103,17 @@ class Report:
     def passed(self) -> bool:
         return bool(self.document["verdict"] == "pass")
 
-    def write(self, directory: Path) -> tuple[Path, Path]:
-        """Write `report.json` and `junit.xml`; returns their paths.
+    def write(self, directory: Path) -> tuple[Path, Path, Path]:
+        """Write `report.json`, `junit.xml` and `report.html`; returns their paths.
 
         Raises:
             ConfigError: They cannot be written.
         """
         report, junit = directory / REPORT_NAME, directory / JUNIT_NAME
         write_bytes(junit, _junit(self))
+        page = write_page(directory, self.document)
         write_text(report, canonical_json(self.document))
-        return report, junit
+        return report, junit, page
 
 
 def discard_report(directory: Path) -> None:
@@ -117,7 +122,7 @@ def discard_report(directory: Path) -> None:
     Raises:
         ConfigError: It cannot be removed.
     """
-    for name in (REPORT_NAME, JUNIT_NAME):
+    for name in (REPORT_NAME, JUNIT_NAME, PAGE_NAME):
         try:
             (directory / name).unlink(missing_ok=True)
         except OSError as error:

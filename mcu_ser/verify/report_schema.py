@@ -261,8 +261,8 @@ class ReportDocument(_Part):
     stack_budget_bytes: Count | None
     limits: tuple[LimitPart, ...]
     link: LinkPart
-    repeats: RepeatsPart | None = None
-    boards: tuple[BoardPart, ...] = ()
+    repeats: RepeatsPart | None
+    boards: tuple[BoardPart, ...]
     provenance: ProvenancePart | None
 
 

@@ -104,7 +104,7 @@ def test_missing_answers_are_never_a_report():
 def test_files(tmp_path):
     wrong = EXPECTED.copy()
     wrong[2, 1] = 99
-    report_path, junit_path = build(wrong, samples=samples(ids=("a", 'b<&"', "c\x00"))).write(tmp_path)
+    report_path, junit_path, _ = build(wrong, samples=samples(ids=("a", 'b<&"', "c\x00"))).write(tmp_path)
     assert json.loads(report_path.read_text())["verdict"] == "fail"
     suite = ElementTree.parse(junit_path).getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
@@ -144,7 +144,7 @@ def test_an_older_report_is_discarded(tmp_path):
 
 def test_an_aborted_run_is_a_failure_with_one_failing_case(tmp_path):
     report = build_failure(FACTS, samples(), "port went away at sample 2")
-    _, junit_path = report.write(tmp_path)
+    _, junit_path, _ = report.write(tmp_path)
     assert report.document["verdict"] == "fail"
     assert report.document["identical"] is None
     suite = ElementTree.parse(junit_path).getroot()[0]
