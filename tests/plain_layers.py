@@ -98,12 +98,17 @@ def softmax(**changes):
     return layer("SOFTMAX", x=changes.get("x"), y=fixed | changes.get("y", {}), options=options)
 
 
+def probability(opcode="LOGISTIC", **changes):
+    return layer(opcode, x=changes.get("x"), y={"scale": 1 / 256, "zero_point": -128} | changes.get("y", {}))
+
+
 VALID = {
     "ADD": add(),
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": conv(),
     "DEPTHWISE_CONV_2D": conv("DEPTHWISE_CONV_2D"),
     "FULLY_CONNECTED": matrix(),
+    "LOGISTIC": probability(),
     "MAX_POOL_2D": pool(),
     "MEAN": mean(),
     "PAD": pad(),
@@ -112,4 +117,5 @@ VALID = {
     "RELU6": layer("RELU6"),
     "RESHAPE": layer("RESHAPE", y={"shape": (1, 2, 2)}),
     "SOFTMAX": softmax(),
+    "TANH": layer("TANH", y={"scale": 1 / 128}),
 }

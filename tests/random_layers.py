@@ -281,6 +281,18 @@ def _relu(opcode: str) -> Callable[[Drawer], bytes]:
     return relu
 
 
+def _curve(opcode: str, scale: float, zero_point: int) -> Callable[[Drawer], bytes]:
+    def curve(d: Drawer) -> bytes:
+        shape = _shape(d, 1, 4)
+        exponent = d.draw(st.one_of(EXPONENTS, st.floats(-28, 34)))
+        x = d.activation(shape, float(np.float32(2.0**exponent)))
+        y = d.model.tensor(shape, scale=scale, zero_point=zero_point)
+        d.model.operator(opcode, [x], [y])
+        return d.model.build([x], [y])
+
+    return curve
+
+
 def _reshape(d: Drawer) -> bytes:
     shape, scale, zero_point = _shape(d, 2, 4), d.scale(), d.draw(ZERO_POINTS)
     flat = (1, int(np.prod(shape)))
@@ -308,6 +320,7 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "DEPTHWISE_CONV_2D": _layer(_depthwise_conv_2d),
     "DEPTHWISE_CONV_2D 3x3": _layer(_depthwise_3x3),
     "FULLY_CONNECTED": _layer(_fully_connected),
+    "LOGISTIC": _layer(_curve("LOGISTIC", 1 / 256, -128)),
     "MAX_POOL_2D": _layer(_pool("MAX_POOL_2D")),
     "MEAN": _layer(_mean),
     "PAD": _layer(_pad),
@@ -315,4 +328,5 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "RELU6": _layer(_relu("RELU6")),
     "RESHAPE": _layer(_reshape),
     "SOFTMAX": _layer(_softmax),
+    "TANH": _layer(_curve("TANH", 1 / 128, 0)),
 }

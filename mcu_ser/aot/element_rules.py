@@ -125,9 +125,9 @@ def six_is_in_range(graph: Graph, operator: Operator) -> str | None:
     return six_out_of_range(graph.tensors[operator.inputs[0]])
 
 
-def softmax_output_is_fixed(graph: Graph, operator: Operator) -> str | None:
+def output_is_probability(graph: Graph, operator: Operator) -> str | None:
     """The output must have scale 1/256 and zero point -128."""
-    # The oracle's limit.
+    # The oracle's limit; the scale of LOGISTIC it takes for granted.
     output = graph.results(operator)[0]
     if output.scale == 1 / 256 and output.zero_point == -128:
         return None

@@ -34,6 +34,7 @@ OPERANDS = {
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
     "FULLY_CONNECTED": (2, 3),
+    "LOGISTIC": (1, 1),
     "MAX_POOL_2D": (1, 1),
     "MEAN": (2, 2),
     "PAD": (2, 3),
@@ -42,6 +43,7 @@ OPERANDS = {
     "RELU6": (1, 1),
     "RESHAPE": (1, 2),
     "SOFTMAX": (1, 1),
+    "TANH": (1, 1),
 }
 
 # Where the activations are among the operands; the first operand elsewhere.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcu_ser.aot import element_rules, rules
+from mcu_ser.aot import curve_rules, element_rules, rules
 from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
 from mcu_ser.errors import ModelError
 
@@ -79,6 +79,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.activation_is_supported,
         rules.accumulator_fits_int32,
     ),
+    "LOGISTIC": (
+        *_DATA,
+        element_rules.shape_is_kept,
+        curve_rules.curve_scale_is_in_range,
+        element_rules.output_is_probability,
+    ),
     "MAX_POOL_2D": _POOL,
     "MEAN": (
         *_DATA,
@@ -101,8 +107,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         *_DATA,
         element_rules.shape_is_kept,
         element_rules.softmax_depth_is_limited,
-        element_rules.softmax_output_is_fixed,
+        element_rules.output_is_probability,
         element_rules.softmax_factor_is_above_one,
+    ),
+    "TANH": (
+        *_DATA,
+        element_rules.shape_is_kept,
+        curve_rules.curve_scale_is_in_range,
+        curve_rules.tanh_output_is_fixed,
     ),
 }
 

@@ -16,6 +16,7 @@ from mcu_ser.aot.kernels import (
     pool_2d,
     relu,
     softmax,
+    table,
 )
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
@@ -26,6 +27,7 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "CONV_2D": conv_2d.call,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d.call,
     "FULLY_CONNECTED": fully_connected.call,
+    "LOGISTIC": table.call,
     "MAX_POOL_2D": pool_2d.call,
     "MEAN": mean.call,
     "PAD": pad.call,
@@ -33,4 +35,5 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "RELU": relu.call,
     "RELU6": relu.call,
     "SOFTMAX": softmax.call,
+    "TANH": table.call,
 }

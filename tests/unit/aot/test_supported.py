@@ -7,7 +7,20 @@ import pytest
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.supported import RULES, operator_table
 from mcu_ser.errors import ModelError
-from tests.plain_layers import VALID, add, bias, conv, layer, matrix, mean, pad, pool, softmax, weights
+from tests.plain_layers import (
+    VALID,
+    add,
+    bias,
+    conv,
+    layer,
+    matrix,
+    mean,
+    pad,
+    pool,
+    probability,
+    softmax,
+    weights,
+)
 
 # One model per way to break a rule, and the whole reason that the user reads.
 BROKEN = {
@@ -289,6 +302,22 @@ BROKEN = {
     "a softmax of another output": (
         softmax(y={"zero_point": 0}),
         "the output must have scale 1/256 and zero point -128 (scale 0.00390625, zero point 0)",
+    ),
+    "a logistic of another output": (
+        probability(y={"scale": 1 / 128}),
+        "the output must have scale 1/256 and zero point -128 (scale 0.0078125, zero point -128)",
+    ),
+    "a logistic of a tiny scale": (
+        probability(x={"scale": 2.0**-29}),
+        "the input scale must be at least 2^-28 and below 2^35 (it is 1.86265e-09)",
+    ),
+    "a tanh of a huge scale": (
+        layer("TANH", x={"scale": 2.0**35}, y={"scale": 1 / 128}),
+        "the input scale must be at least 2^-28 and below 2^35 (it is 3.43597e+10)",
+    ),
+    "a tanh of another output": (
+        layer("TANH", y={"scale": 1 / 128, "zero_point": -1}),
+        "the output must have scale 1/128 and zero point 0 (scale 0.0078125, zero point -1)",
     ),
     "a softmax of a tiny scale": (
         softmax(x={"scale": 2.0**-27}),

@@ -18,13 +18,13 @@ def _refusal(file) -> str:
 def test_all_unsupported_layers_are_named_at_once():
     model = TfliteBuilder()
     x, a, b, y = (model.tensor((1, 4), scale=1.0, name=name) for name in ("x", "first", "b;fused", "last"))
-    model.operator("TANH", [x], [a])
+    model.operator("LSTM", [x], [a])
     model.operator("RELU", [a], [b])
     model.operator("SOFTMAX", [b], [y], Beta=1.0)
     text = _refusal(model.build([x], [y]))
     assert text.splitlines() == [
         "m.tflite: has 2 layers that the engine does not support:",
-        "  layer 0, TANH (first): the engine has no such operator; it has " + ", ".join(sorted(RULES)),
+        "  layer 0, LSTM (first): the engine has no such operator; it has " + ", ".join(sorted(RULES)),
         "  layer 2, SOFTMAX (last): the output must have scale 1/256 and zero point -128 "
         "(scale 1, zero point 0)",
     ]

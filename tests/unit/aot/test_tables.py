@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions of one int8 value, as tables, against the oracle: every one of the 256 inputs of each model."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tflite_micro import runtime
+
+from mcu_ser.aot.kernels.table import values
+from mcu_ser.aot.supported import check_supported
+from mcu_ser.aot.tflite_reader import read_model
+from tests.plain_layers import layer
+
+EVERY_INPUT = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
+ZERO_POINTS = st.one_of(st.sampled_from([-128, 0, 127]), st.integers(-128, 127))
+
+
+def scales(least, greatest):
+    """Scales as converters make them, and over the whole range of exponents that the rules accept."""
+    exponents = st.one_of(st.floats(max(-9, least), min(2, greatest)), st.floats(least, greatest))
+    return exponents.map(lambda exponent: float(np.float32(2.0**exponent)))
+
+
+def model_of(opcode, x, y, **options):
+    """A model of one layer with 256 elements; `x` and `y` are scale and zero point."""
+    ends = [{"shape": (1, 256), "scale": scale, "zero_point": zero_point} for scale, zero_point in (x, y)]
+    return layer(opcode, x=ends[0], y=ends[1], options=options)
+
+
+def of_oracle(file):
+    oracle = runtime.Interpreter.from_bytes(file, arena_size=1 << 16)
+    oracle.set_input(EVERY_INPUT, 0)
+    oracle.invoke()
+    return oracle.get_output(0).ravel().tolist()
+
+
+def of_table(file):
+    graph = read_model(file, "m.tflite")
+    check_supported(graph)
+    return values(graph, graph.operators[0]).tolist()
+
+
+@pytest.mark.parametrize(("opcode", "output"), [("LOGISTIC", (1 / 256, -128)), ("TANH", (1 / 128, 0))])
+@given(scale=scales(-28, 34.9), zero_point=ZERO_POINTS)
+def test_a_curve_is_that_of_the_oracle(opcode, output, scale, zero_point):
+    file = model_of(opcode, (scale, zero_point), output)
+    assert of_table(file) == of_oracle(file)
