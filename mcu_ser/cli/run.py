@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mcu_ser.artifacts import RunDir
     from mcu_ser.board import Board
+    from mcu_ser.generate.project import Project
     from mcu_ser.recipe import Recipe
     from mcu_ser.verify.report import Report
 
@@ -114,26 +115,31 @@ def _deploy(
     output: Output, run_dir: RunDir, recipe: Recipe, board: Board, args: argparse.Namespace
 ) -> Report:
     from mcu_ser.cli.build import show_footprint
-    from mcu_ser.cli.verify import show_report
     from mcu_ser.generate.project import generate
-    from mcu_ser.programs import package_versions
     from mcu_ser.toolchain.build import build, require_programs
-    from mcu_ser.verify.check import RunRequest, check
-    from mcu_ser.verify.samples import load_samples
 
     where = run_dir.project(board.id, args.engine)
-    versions = {name: version or "" for name, version in package_versions("").items()}
     project = _timed(output, "generate", lambda: generate(run_dir.tflite, board, args.engine, where))
     manifest = where / "project.json"
     run_dir.record_stage(
-        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[manifest], versions=versions
+        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[manifest], versions=_versions()
     )
     built = _timed(output, "build", lambda: build(project))
     show_footprint(output, built.footprint)
     tools = {program.command: program.version() or "" for program in require_programs(board)}
     run_dir.record_stage("build", seed=recipe.seed, read=[manifest], wrote=[built.elf], versions=tools)
+    return _verify(output, run_dir, recipe, project, args)
+
+
+def _verify(
+    output: Output, run_dir: RunDir, recipe: Recipe, project: Project, args: argparse.Namespace
+) -> Report:
+    from mcu_ser.cli.verify import show_report
+    from mcu_ser.verify.check import RunRequest, check
+    from mcu_ser.verify.samples import load_samples
+
     samples = load_samples(run_dir.samples, project.input, project.output.bytes)
-    out = run_dir.report(board.id, args.engine)
+    out = run_dir.report(project.board.id, args.engine)
     request = RunRequest((args.port,) if args.port else ())
     report = _timed(
         output,
@@ -152,11 +158,17 @@ def _deploy(
     run_dir.record_stage(
         "verify",
         seed=recipe.seed,
-        read=[run_dir.samples, manifest, built.elf],
+        read=[run_dir.samples, project.root / "project.json", project.elf_path],
         wrote=[out / name for name in ("report.json", "junit.xml", "report.html")],
-        versions=versions,
+        versions=_versions(),
     )
     return report
+
+
+def _versions() -> dict[str, str]:
+    from mcu_ser.programs import package_versions
+
+    return {name: version or "" for name, version in package_versions("").items()}
 
 
 def _timed(output: Output, stage: str, work: Callable[[], T]) -> T:
