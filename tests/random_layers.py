@@ -139,7 +139,7 @@ def windowed(
     return image, window, (output[0], output[1]), options
 
 
-def _layer(function: Callable[[Drawer], bytes]) -> SearchStrategy[LayerModel]:
+def layer_strategy(function: Callable[[Drawer], bytes]) -> SearchStrategy[LayerModel]:
     @st.composite
     def strategy(draw: DrawFn) -> LayerModel:
         return LayerModel(function(Drawer(draw)))
@@ -293,6 +293,14 @@ def _curve(opcode: str, scale: float, zero_point: int) -> Callable[[Drawer], byt
     return curve
 
 
+def _hard_swish(d: Drawer) -> bytes:
+    shape, scale = _shape(d, 1, 4), d.scale()
+    x = d.activation(shape, scale)
+    y = d.activation(shape, float(np.float32(scale * 2.0 ** d.draw(st.floats(-6.9, 20)))))
+    d.model.operator("HARD_SWISH", [x], [y])
+    return d.model.build([x], [y])
+
+
 def _reshape(d: Drawer) -> bytes:
     shape, scale, zero_point = _shape(d, 2, 4), d.scale(), d.draw(ZERO_POINTS)
     flat = (1, int(np.prod(shape)))
@@ -312,21 +320,21 @@ def _softmax(d: Drawer) -> bytes:
 
 
 LAYERS: dict[str, SearchStrategy[LayerModel]] = {
-    "ADD": _layer(_add),
-    "AVERAGE_POOL_2D": _layer(_pool("AVERAGE_POOL_2D")),
-    "CONV_2D": _layer(_conv_2d),
-    "CONV_2D 1x1": _layer(_conv_1x1),
-    "CONV_2D first": _layer(_first_conv),
-    "DEPTHWISE_CONV_2D": _layer(_depthwise_conv_2d),
-    "DEPTHWISE_CONV_2D 3x3": _layer(_depthwise_3x3),
-    "FULLY_CONNECTED": _layer(_fully_connected),
-    "LOGISTIC": _layer(_curve("LOGISTIC", 1 / 256, -128)),
-    "MAX_POOL_2D": _layer(_pool("MAX_POOL_2D")),
-    "MEAN": _layer(_mean),
-    "PAD": _layer(_pad),
-    "RELU": _layer(_relu("RELU")),
-    "RELU6": _layer(_relu("RELU6")),
-    "RESHAPE": _layer(_reshape),
-    "SOFTMAX": _layer(_softmax),
-    "TANH": _layer(_curve("TANH", 1 / 128, 0)),
+    "ADD": layer_strategy(_add),
+    "AVERAGE_POOL_2D": layer_strategy(_pool("AVERAGE_POOL_2D")),
+    "CONV_2D": layer_strategy(_conv_2d),
+    "CONV_2D 1x1": layer_strategy(_conv_1x1),
+    "CONV_2D first": layer_strategy(_first_conv),
+    "DEPTHWISE_CONV_2D": layer_strategy(_depthwise_conv_2d),
+    "DEPTHWISE_CONV_2D 3x3": layer_strategy(_depthwise_3x3),
+    "FULLY_CONNECTED": layer_strategy(_fully_connected),
+    "LOGISTIC": layer_strategy(_curve("LOGISTIC", 1 / 256, -128)),
+    "MAX_POOL_2D": layer_strategy(_pool("MAX_POOL_2D")),
+    "MEAN": layer_strategy(_mean),
+    "PAD": layer_strategy(_pad),
+    "RELU": layer_strategy(_relu("RELU")),
+    "RELU6": layer_strategy(_relu("RELU6")),
+    "RESHAPE": layer_strategy(_reshape),
+    "SOFTMAX": layer_strategy(_softmax),
+    "TANH": layer_strategy(_curve("TANH", 1 / 128, 0)),
 }

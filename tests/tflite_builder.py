@@ -34,12 +34,16 @@ OPTION_TABLES = {
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
     "MUL": "MulOptions",
+    "PACK": "PackOptions",
     "PAD": "PadOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SUB": "SubOptions",
+    "SPLIT": "SplitOptions",
+    "SPLIT_V": "SplitVOptions",
     "TRANSPOSE": "TransposeOptions",
+    "UNPACK": "UnpackOptions",
 }
 
 

@@ -138,7 +138,19 @@ class SoftmaxOptions:
     beta: float
 
 
-Options = WindowOptions | FullyConnectedOptions | AddOptions | SoftmaxOptions
+@dataclass(frozen=True)
+class PartsOptions:
+    """How an operator joins or divides tensors along `axis`, which may count from the end.
+
+    `count` is the number of parts where the options say it, else 0.
+    """
+
+    axis: int
+    count: int = 0
+    activation: Activation = Activation.NONE
+
+
+Options = PartsOptions | WindowOptions | FullyConnectedOptions | AddOptions | SoftmaxOptions
 
 
 @dataclass(frozen=True)

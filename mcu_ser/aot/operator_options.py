@@ -13,6 +13,7 @@ from mcu_ser.aot.ir import (
     FullyConnectedOptions,
     Options,
     Padding,
+    PartsOptions,
     PoolOptions,
     SoftmaxOptions,
     WindowOptions,
@@ -58,6 +59,18 @@ def _softmax(table: Any) -> SoftmaxOptions:
     return SoftmaxOptions(float(table.Beta()))
 
 
+def _concatenation(table: Any) -> PartsOptions:
+    return PartsOptions(table.Axis(), activation=Activation(table.FusedActivationFunction()))
+
+
+def _pack(table: Any) -> PartsOptions:
+    return PartsOptions(table.Axis(), table.ValuesCount())
+
+
+def _unpack(table: Any) -> PartsOptions:
+    return PartsOptions(table.Axis(), table.Num())
+
+
 # Operator -> name of its table in the schema, and what to make of it.
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "CONV_2D": ("Conv2DOptions", _window),
@@ -66,6 +79,9 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
     "MAX_POOL_2D": ("Pool2DOptions", _pool),
     "ADD": ("AddOptions", _add),
+    "CONCATENATION": ("ConcatenationOptions", _concatenation),
+    "PACK": ("PackOptions", _pack),
+    "UNPACK": ("UnpackOptions", _unpack),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }
 

@@ -27,32 +27,44 @@ from mcu_ser.aot.requantize import INT32_MAX, divide_binary32, scale_fits
 from mcu_ser.aot.weighted import CHANNEL_AXIS, weighted
 from mcu_ser.aot.window import depth_multiplier, window_of
 
+# One kernel call each; the oracle joins up to 10 tensors in a CONCATENATION and any number in a PACK.
+MAX_PARTS = 64
+
 # Operands of an operator: fewest, most.
 OPERANDS = {
     "ADD": (2, 2),
     "AVERAGE_POOL_2D": (1, 1),
+    "CONCATENATION": (1, 10),
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
     "FULLY_CONNECTED": (2, 3),
+    "HARD_SWISH": (1, 1),
     "LOGISTIC": (1, 1),
     "MAX_POOL_2D": (1, 1),
     "MEAN": (2, 2),
+    "PACK": (1, MAX_PARTS),
     "PAD": (2, 3),
     "PADV2": (3, 3),
     "RELU": (1, 1),
     "RELU6": (1, 1),
     "RESHAPE": (1, 2),
     "SOFTMAX": (1, 1),
+    "SPLIT": (2, 2),
+    "SPLIT_V": (3, 3),
+    "UNPACK": (1, 1),
     "TANH": (1, 1),
 }
 
 # Where the activations are among the operands; the first operand elsewhere.
 _DATA_PLACES = {
     "ADD": slice(2),
+    "CONCATENATION": slice(None),
+    "PACK": slice(None),
+    "SPLIT": slice(1, 2),
 }
 
 # Operators with one output per part of their input.
-_SEVERAL_OUTPUTS: frozenset[str] = frozenset()
+_SEVERAL_OUTPUTS = frozenset({"SPLIT", "SPLIT_V", "UNPACK"})
 
 # Operators whose last operand may be marked as absent. The oracle crashes on such a DEPTHWISE_CONV_2D.
 _BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED"}
@@ -65,6 +77,8 @@ _OPERAND_TYPES = {
     "MEAN": ("INT32",),
     "PAD": ("INT32", "INT8"),
     "PADV2": ("INT32", "INT8"),
+    "SPLIT": ("INT32",),
+    "SPLIT_V": ("INT32", "INT32"),
 }
 
 
@@ -95,7 +109,7 @@ def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
     """Its operands must be those that TensorFlow Lite defines."""
     fewest, most = OPERANDS[operator.opcode]
     outputs = len(operator.outputs)
-    outputs_right = outputs >= 1 if operator.opcode in _SEVERAL_OUTPUTS else outputs == 1
+    outputs_right = 1 <= outputs <= MAX_PARTS if operator.opcode in _SEVERAL_OUTPUTS else outputs == 1
     if not (fewest <= len(operator.inputs) <= most and outputs_right):
         return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
     required = operator.inputs[:fewest] if operator.opcode in _BIAS_MAY_BE_ABSENT else operator.inputs
@@ -117,7 +131,7 @@ def data_is_computed(graph: Graph, operator: Operator) -> str | None:
 
 
 def parameters_have_their_type(graph: Graph, operator: Operator) -> str | None:
-    """Weights must be INT8; biases, axes and paddings INT32."""
+    """Weights and pad values must be INT8, other parameters INT32."""
     types = _OPERAND_TYPES.get(operator.opcode, ())
     for place, tensor in _parameters(graph, operator):
         if tensor.dtype != types[place]:
@@ -126,7 +140,7 @@ def parameters_have_their_type(graph: Graph, operator: Operator) -> str | None:
 
 
 def parameters_are_constant(graph: Graph, operator: Operator) -> str | None:
-    """Weights, biases, axes, paddings and pad values must be constants."""
+    """Weights and other parameters must be constants."""
     wrong = [tensor.name for _, tensor in _parameters(graph, operator) if tensor.data is None]
     return f"{wrong[0]} is computed" if wrong else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcu_ser.aot import curve_rules, element_rules, rules
+from mcu_ser.aot import curve_rules, element_rules, part_rules, rules
 from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
 from mcu_ser.errors import ModelError
 
@@ -49,6 +49,9 @@ _PAD: tuple[Rule, ...] = (
     element_rules.pad_value_matches,
 )
 
+_MOVED: tuple[Rule, ...] = (rules.operands_are_complete, rules.data_is_int8, rules.data_is_computed)
+_PARTS: tuple[Rule, ...] = (part_rules.axis_exists, part_rules.parts_make_whole)
+
 # Operator -> its rules; each rule may rely on those before it.
 RULES: dict[str, tuple[Rule, ...]] = {
     "ADD": (
@@ -59,6 +62,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.activation_is_supported,
     ),
     "AVERAGE_POOL_2D": _POOL,
+    "CONCATENATION": (
+        *_DATA,
+        *_PARTS,
+        part_rules.parts_keep_quantisation,
+        part_rules.concatenation_has_six_dimensions,
+        part_rules.nothing_is_fused,
+    ),
     "CONV_2D": (
         *_WEIGHTS,
         rules.data_is_one_image,
@@ -79,6 +89,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.activation_is_supported,
         rules.accumulator_fits_int32,
     ),
+    "HARD_SWISH": (
+        *_DATA,
+        element_rules.shape_is_kept,
+        curve_rules.hard_swish_scales_down,
+    ),
     "LOGISTIC": (
         *_DATA,
         element_rules.shape_is_kept,
@@ -93,16 +108,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         element_rules.mean_has_five_loops,
         element_rules.mean_fits_int32,
     ),
+    "PACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "PAD": _PAD,
     "PADV2": _PAD,
     "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),
     "RELU6": (*_DATA, element_rules.shape_is_kept, element_rules.six_is_in_range),
-    "RESHAPE": (
-        rules.operands_are_complete,
-        rules.data_is_int8,
-        rules.data_is_computed,
-        element_rules.elements_are_kept,
-    ),
+    "RESHAPE": (*_MOVED, element_rules.elements_are_kept),
     "SOFTMAX": (
         *_DATA,
         element_rules.shape_is_kept,
@@ -110,6 +121,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         element_rules.output_is_probability,
         element_rules.softmax_factor_is_above_one,
     ),
+    "SPLIT": (*_MOVED, *_PARAMETERS, *_PARTS, part_rules.split_is_even),
+    "SPLIT_V": (*_MOVED, *_PARAMETERS, *_PARTS, part_rules.sizes_are_those_of_the_parts),
+    "UNPACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "TANH": (
         *_DATA,
         element_rules.shape_is_kept,

@@ -28,15 +28,19 @@ RESOLVER_METHODS = {
     "MAX_POOL_2D": "AddMaxPool2D",
     "MEAN": "AddMean",
     "MUL": "AddMul",
+    "PACK": "AddPack",
     "PAD": "AddPad",
     "PADV2": "AddPadV2",
     "RELU": "AddRelu",
     "RELU6": "AddRelu6",
     "RESHAPE": "AddReshape",
     "SOFTMAX": "AddSoftmax",
+    "SPLIT": "AddSplit",
+    "SPLIT_V": "AddSplitV",
     "SUB": "AddSub",
     "TANH": "AddTanh",
     "TRANSPOSE": "AddTranspose",
+    "UNPACK": "AddUnpack",
 }
 
 # Operators of which TFLite-Micro has a registration for int8 alone: with CMSIS-NN it leaves the rest out.

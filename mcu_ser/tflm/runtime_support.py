@@ -42,9 +42,13 @@ _NEW_OPERATORS: Mapping[str, int] = {
     "CONCATENATION": 2,
     "LOGISTIC": 2,
     "MUL": 2,
+    "PACK": 2,
+    "SPLIT": 2,
+    "SPLIT_V": 2,
     "SUB": 2,
     "TANH": 2,
     "TRANSPOSE": 2,
+    "UNPACK": 2,
 }
 
 _OTHER_ENGINE = "--engine aot"
@@ -167,7 +171,8 @@ def _version_is_known(graph: Graph, operator: Operator, runtime: Runtime) -> tup
 
 
 def _data_is_int8(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
-    data = [t for t in graph.operands(operator)[:1] if t is not None]
+    place = _DATA_OPERANDS.get(operator.opcode, 0)
+    data = [t for t in graph.operands(operator)[place : place + 1] if t is not None]
     weights = graph.operands(operator)[1:2] if operator.opcode in _WEIGHTED else ()
     for tensor in (*data, *(t for t in weights if t is not None), *graph.results(operator)):
         if tensor.dtype != "INT8":
@@ -205,6 +210,8 @@ def _convolution_has_no_groups(graph: Graph, operator: Operator, runtime: Runtim
     return reason, "a convolution over all channels"
 
 
+# Place of the data where it is not the first operand.
+_DATA_OPERANDS = {"SPLIT": 1}
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _RULES: tuple[_Rule, ...] = (
     _operator_is_known,

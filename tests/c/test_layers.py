@@ -12,6 +12,7 @@ from tflite_micro import runtime
 from mcu_ser.aot.compile import compile_model
 from tests.native_models import NativeModels
 from tests.random_layers import LAYERS
+from tests.random_moves import MOVES
 
 # One program per example: the compiler is asked once for a dozen models. MCU_SER_PROGRAMS=100 asks for more.
 MODELS_PER_PROGRAM = 14
@@ -26,7 +27,10 @@ def _samples(shape, rng):
     return [kind.astype(np.int8) for kind in (walk, *ends, *noise)]
 
 
-@pytest.mark.parametrize("kind", sorted(LAYERS))
+KINDS = LAYERS | MOVES
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
 @settings(
     max_examples=PROGRAMS,
     # Shrinking would compile hundreds of programs; the failing model is named instead.
@@ -35,7 +39,7 @@ def _samples(shape, rng):
 )
 @given(data=st.data())
 def test_layer_gives_the_bytes_of_the_oracle(kind, data):
-    drawn = data.draw(st.lists(LAYERS[kind], min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
+    drawn = data.draw(st.lists(KINDS[kind], min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
     files = [model.file for model in drawn]
     models = [compile_model(file, f"{kind} {number}") for number, file in enumerate(files)]
     rng = np.random.default_rng(0)

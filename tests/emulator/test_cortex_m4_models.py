@@ -13,6 +13,9 @@ from tflite_micro import runtime
 from mcu_ser.aot.compile import compile_model
 from tests.native_models import RUNTIME, STRICT, write_model
 from tests.random_layers import LAYERS
+from tests.random_moves import MOVES
+
+KINDS = LAYERS | MOVES
 
 pytestmark = pytest.mark.emulator
 
@@ -73,8 +76,8 @@ def _run_on_cortex_m4(models, samples, directory, flags):
 @given(data=st.data())
 def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, tmp_path_factory):
     drawn = [
-        data.draw(st.lists(LAYERS[kind], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
-        for kind in sorted(LAYERS)
+        data.draw(st.lists(KINDS[kind], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
+        for kind in sorted(KINDS)
     ]
     files = [model.file for models in drawn for model in models]
     models = [compile_model(file) for file in files]

@@ -7,8 +7,8 @@ import pytest
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.supported import RULES, operator_table
 from mcu_ser.errors import ModelError
+from tests import plain_layers, plain_moves
 from tests.plain_layers import (
-    VALID,
     add,
     bias,
     conv,
@@ -22,8 +22,10 @@ from tests.plain_layers import (
     weights,
 )
 
+VALID = plain_layers.VALID | plain_moves.VALID
+
 # One model per way to break a rule, and the whole reason that the user reads.
-BROKEN = {
+BROKEN = plain_moves.BROKEN | {
     "two inputs for one": (
         layer("RELU", inputs=[0, 0]),
         "its operands must be those that TensorFlow Lite defines (2 inputs, 1 outputs)",
@@ -50,15 +52,15 @@ BROKEN = {
     ),
     "16-bit weights": (
         matrix(constants=[weights((3, 4), dtype="INT16", name="w")]),
-        "weights must be INT8; biases, axes and paddings INT32 (w is INT16)",
+        "weights and pad values must be INT8, other parameters INT32 (w is INT16)",
     ),
     "a 64-bit bias": (
         conv(constants=[weights((2, 1, 1, 2)), bias(2, dtype="INT64", name="b")]),
-        "weights must be INT8; biases, axes and paddings INT32 (b is INT64)",
+        "weights and pad values must be INT8, other parameters INT32 (b is INT64)",
     ),
     "computed weights": (
         layer("FULLY_CONNECTED", y={"shape": (1, 1)}, inputs=[0, 0]),
-        "weights, biases, axes, paddings and pad values must be constants (in is computed)",
+        "weights and other parameters must be constants (in is computed)",
     ),
     "data without quantisation": (
         layer("RELU", y={"scale": None}),
