@@ -35,6 +35,7 @@ COMMANDS = (
     "emulate",
     "verify",
     "compare",
+    "report",
     "study",
     "boards",
     "doctor",
