@@ -108,6 +108,7 @@ VALID = {
     "CONV_2D": conv(),
     "DEPTHWISE_CONV_2D": conv("DEPTHWISE_CONV_2D"),
     "FULLY_CONNECTED": matrix(),
+    "HARD_SWISH": layer("HARD_SWISH"),
     "LOGISTIC": probability(),
     "MAX_POOL_2D": pool(),
     "MEAN": mean(),

@@ -328,6 +328,7 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "DEPTHWISE_CONV_2D": layer_strategy(_depthwise_conv_2d),
     "DEPTHWISE_CONV_2D 3x3": layer_strategy(_depthwise_3x3),
     "FULLY_CONNECTED": layer_strategy(_fully_connected),
+    "HARD_SWISH": layer_strategy(_hard_swish),
     "LOGISTIC": layer_strategy(_curve("LOGISTIC", 1 / 256, -128)),
     "MAX_POOL_2D": layer_strategy(_pool("MAX_POOL_2D")),
     "MEAN": layer_strategy(_mean),

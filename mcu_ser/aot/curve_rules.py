@@ -4,15 +4,32 @@
 from __future__ import annotations
 
 from mcu_ser.aot.ir import Graph, Operator
+from mcu_ser.aot.kernels import table
+from mcu_ser.aot.rules import data_tensors
 
 # The oracle shifts a 64-bit number by the exponent of scale * 2^28, which must be 1 .. 63.
 _LEAST_CURVE_SCALE, _CURVE_SCALE_LIMIT = 2.0**-28, 2.0**35
+
+# The oracle shifts a 32-bit 1 by the exponent of scale * 2^8 / 3, less one.
+_MOST_RAMP_SHIFT = 31
 
 
 def curve_scale_is_in_range(graph: Graph, operator: Operator) -> str | None:
     """The input scale must be at least 2^-28 and below 2^35."""
     scale = graph.tensors[operator.inputs[0]].scale
     return None if _LEAST_CURVE_SCALE <= scale < _CURVE_SCALE_LIMIT else f"it is {scale:g}"
+
+
+def hard_swish_scales_down(graph: Graph, operator: Operator) -> str | None:
+    """The output scale must be above 2^-7 of the input scale, and that below 3 * 2^23."""
+    # The first is a check of the oracle.
+    input_, output = data_tensors(graph, operator)
+    if not input_.scale < 3 * 2.0**23:
+        return f"input scale {input_.scale:g}"
+    to_output, to_ramp = table.hard_swish_multipliers(input_, output)
+    if to_output.shift > 0 or to_ramp.shift > _MOST_RAMP_SHIFT:
+        return f"input scale {input_.scale:g}, output scale {output.scale:g}"
+    return None
 
 
 def tanh_output_is_fixed(graph: Graph, operator: Operator) -> str | None:

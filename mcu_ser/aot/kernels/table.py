@@ -19,12 +19,15 @@ from mcu_ser.aot.requantize import (
     INT8_MAX,
     INT8_MIN,
     Multiplier,
+    divide_binary32,
     quantize_multiplier,
     rounding_shift_right,
     scale,
 )
 
 Function = Callable[[int], int]
+
+INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
@@ -45,6 +48,16 @@ def values(graph: Graph, operator: Operator) -> npt.NDArray[np.int8]:
     function = _FUNCTIONS[operator.opcode](graph, operator)
     outputs = [min(INT8_MAX, max(INT8_MIN, function(x))) for x in range(INT8_MIN, INT8_MAX + 1)]
     return np.array(outputs, np.int8)
+
+
+def hard_swish_multipliers(input_: Tensor, output: Tensor) -> tuple[Multiplier, Multiplier]:
+    """Multipliers of a HARD_SWISH from 1/128 of an input step: to output steps, and to 3 / 2^15."""
+    fine = divide_binary32(input_.scale, 128.0)
+    ramp = divide_binary32(3.0, 32768.0)
+    return (
+        quantize_multiplier(divide_binary32(fine, output.scale)),
+        quantize_multiplier(divide_binary32(fine, ramp)),
+    )
 
 
 def _ends(graph: Graph, operator: Operator) -> tuple[Tensor, Tensor]:
@@ -75,7 +88,55 @@ def _curve(graph: Graph, operator: Operator) -> Function:
     return function
 
 
+def _hard_swish(graph: Graph, operator: Operator) -> Function:
+    """Evaluates x * min(max(x + 3, 0), 6) / 6 in 16 bits, which saturate where the oracle's do."""
+    input_, output = _ends(graph, operator)
+    to_output, to_ramp = hard_swish_multipliers(input_, output)
+    output_mantissa, ramp_mantissa = _upper_half(to_output.mantissa), _upper_half(to_ramp.mantissa)
+
+    def function(stored: int) -> int:
+        fine = (stored - input_.zero_point) * 128
+        ramp = fine
+        if to_ramp.shift > 0:
+            ramp = _saturate16(ramp << (to_ramp.shift - 1))
+        ramp = _high_mul16(ramp, ramp_mantissa)
+        if to_ramp.shift > 0:
+            ramp = _saturate16(ramp << 1)
+        elif to_ramp.shift < 0:
+            ramp = _rounding_shift_right16(ramp, -to_ramp.shift)
+        # Of -1 .. 1, where 1 stands for a real 3, made 0 .. 1.
+        ramp = (ramp + (1 << 15)) >> 1
+        product = ramp * _high_mul16(fine, output_mantissa)
+        truncated = abs(product) >> 15
+        shifted = _rounding_shift_right16(truncated if product >= 0 else -truncated, -to_output.shift)
+        return shifted + output.zero_point
+
+    return function
+
+
+def _upper_half(mantissa: int) -> int:
+    """A 31-bit mantissa as one of 15 bits, to the nearest."""
+    return min(INT16_MAX, (mantissa + (1 << 15)) >> 16)
+
+
+def _saturate16(x: int) -> int:
+    return min(INT16_MAX, max(INT16_MIN, x))
+
+
+def _high_mul16(a: int, b: int) -> int:
+    """The product a * b / 2^15, to the nearest, ties upwards."""
+    return (a * b + (1 << 14)) >> 15
+
+
+def _rounding_shift_right16(x: int, exponent: int) -> int:
+    """The quotient x / 2^exponent, to the nearest; with exponents above 15 the oracle's 16-bit mask breaks."""
+    if exponent > 15:
+        return 1 if x >= 0 else -1
+    return rounding_shift_right(x, exponent)
+
+
 _FUNCTIONS: dict[str, Callable[[Graph, Operator], Function]] = {
+    "HARD_SWISH": _hard_swish,
     "LOGISTIC": _curve,
     "TANH": _curve,
 }

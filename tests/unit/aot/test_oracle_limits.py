@@ -8,7 +8,7 @@ import pytest
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.errors import ModelError
-from tests.plain_layers import VALID, add, bias, conv, matrix, pad, pool, probability, softmax, weights
+from tests.plain_layers import VALID, add, bias, conv, layer, matrix, pad, pool, probability, softmax, weights
 
 # Runs the model on zeros and prints "ran"; a model that ends the process must not end the test's.
 _PROGRAM = """
@@ -27,6 +27,7 @@ REFUSED = {
     "a pool that changes the zero point": pool(y={"zero_point": 1}),
     "an addition that scales up": add(y={"scale": 2.0**-20}),
     "a pad value of another scale": pad(opcode="PADV2", value={"scale": 0.5}),
+    "a hard-swish that scales up": layer("HARD_SWISH", y={"scale": 2.0**-7}),
     "a logistic of another zero point": probability(y={"zero_point": 0}),
     "a softmax of another output": softmax(y={"zero_point": 0}),
     "a softmax of a tiny scale": softmax(x={"scale": 2.0**-27}),

@@ -305,6 +305,16 @@ BROKEN = plain_moves.BROKEN | {
         softmax(y={"zero_point": 0}),
         "the output must have scale 1/256 and zero point -128 (scale 0.00390625, zero point 0)",
     ),
+    "a hard-swish that scales up": (
+        layer("HARD_SWISH", y={"scale": 2.0**-7}),
+        "the output scale must be above 2^-7 of the input scale, and that below 3 * 2^23 "
+        "(input scale 1, output scale 0.0078125)",
+    ),
+    "a hard-swish of a huge scale": (
+        layer("HARD_SWISH", x={"scale": 3 * 2.0**23}, y={"scale": 2.0**30}),
+        "the output scale must be above 2^-7 of the input scale, and that below 3 * 2^23 "
+        "(input scale 2.51658e+07)",
+    ),
     "a logistic of another output": (
         probability(y={"scale": 1 / 128}),
         "the output must have scale 1/256 and zero point -128 (scale 0.0078125, zero point -128)",

@@ -46,3 +46,17 @@ def of_table(file):
 def test_a_curve_is_that_of_the_oracle(opcode, output, scale, zero_point):
     file = model_of(opcode, (scale, zero_point), output)
     assert of_table(file) == of_oracle(file)
+
+
+@given(scale=scales(-30, 24.5), gain=scales(-6.9, 40), zero_points=st.tuples(ZERO_POINTS, ZERO_POINTS))
+def test_a_hard_swish_is_that_of_the_oracle(scale, gain, zero_points):
+    output = float(np.float32(scale * gain))
+    file = model_of("HARD_SWISH", (scale, zero_points[0]), (output, zero_points[1]))
+    assert of_table(file) == of_oracle(file)
+
+
+def test_a_hard_swish_of_far_smaller_outputs_never_ends_at_its_zero_point():
+    # The oracle's mask for the last shift has 16 bits: from 16 places on it rounds all but to 1 and -1.
+    file = model_of("HARD_SWISH", (2.0**-10, 0), (2.0**3, 5))
+    assert set(of_oracle(file)) == {4, 6}
+    assert of_table(file) == of_oracle(file)
