@@ -42,7 +42,38 @@ def unpacked(**changes):
     return divided("UNPACK", **(plain | changes))
 
 
+def sliced(*, begin=(0, 1), size=(1, 2), y=(1, 2), x=(1, 4), **changes):
+    return layer(
+        "SLICE",
+        x={"shape": x},
+        y={"shape": y},
+        constants=[numbers(begin, **changes.get("begins", {})), numbers(size)],
+    )
+
+
+def strided(*, begin=(0, 3), end=(1, 0), stride=(1, -2), y=(1, 2), x=(1, 4), **options):
+    constants = [numbers(begin), numbers(end), numbers(stride)]
+    return layer("STRIDED_SLICE", x={"shape": x}, y={"shape": y}, constants=constants, options=options)
+
+
+def transposed(permutation=(0, 2, 1), x=(1, 2, 3), y=(1, 3, 2)):
+    return layer("TRANSPOSE", x={"shape": x}, y={"shape": y}, constants=[numbers(permutation)])
+
+
+def expanded(axis=(1,), y=(1, 1, 4)):
+    return layer("EXPAND_DIMS", y={"shape": y}, constants=[numbers(axis)])
+
+
+def squeezed(y=(1, 4), x=(1, 1, 4), axes=(1,)):
+    return layer("SQUEEZE", x={"shape": x}, y={"shape": y}, options={"SqueezeDims": axes})
+
+
 VALID = {
+    "EXPAND_DIMS": expanded(),
+    "SLICE": sliced(),
+    "SQUEEZE": squeezed(),
+    "STRIDED_SLICE": strided(),
+    "TRANSPOSE": transposed(),
     "CONCATENATION": joined(),
     "PACK": joined("PACK"),
     "SPLIT": divided(),
@@ -50,6 +81,7 @@ VALID = {
     "UNPACK": unpacked(),
 }
 
+_INSIDE = "the slice must lie inside of the input and have the output's shape"
 _FILLED = "the parts must have the whole tensor's shape but along the axis, which they fill"
 
 BROKEN = {
@@ -134,5 +166,103 @@ BROKEN = {
     "a concatenation with an activation": (
         joined(options={"FusedActivationFunction": 1}),
         "no activation may be fused (RELU)",
+    ),
+    "a slice of six dimensions": (
+        sliced(begin=(0,) * 6, size=(1,) * 6, x=(1,) * 6, y=(1,) * 6),
+        "the input must have at most 5 dimensions, at most 4 for a STRIDED_SLICE (it has 6)",
+    ),
+    "a strided slice of five dimensions": (
+        strided(begin=(0,) * 5, end=(1,) * 5, stride=(1,) * 5, x=(1,) * 5, y=(1,) * 5),
+        "the input must have at most 5 dimensions, at most 4 for a STRIDED_SLICE (it has 5)",
+    ),
+    "a slice that begins in one dimension": (
+        sliced(begin=(1,)),
+        "begins, ends, sizes, strides and permutations must be one number per dimension of the input "
+        "(numbers is 1, not 2)",
+    ),
+    "a slice with 64-bit begins": (
+        sliced(begins={"dtype": "INT64"}),
+        "weights and pad values must be INT8, other parameters INT32 (numbers is INT64)",
+    ),
+    "a slice beyond the input": (
+        sliced(begin=(0, 3)),
+        f"{_INSIDE} (2 from 3 on in dimension 1 of 4)",
+    ),
+    "a slice before the input": (
+        sliced(begin=(0, -1)),
+        f"{_INSIDE} (2 from -1 on in dimension 1 of 4)",
+    ),
+    "a slice of nothing": (
+        sliced(begin=(0, 4), size=(1, -1)),
+        f"{_INSIDE} (0 from 4 on in dimension 1 of 4)",
+    ),
+    "a slice of another shape": (
+        sliced(y=(1, 3)),
+        f"{_INSIDE} (it is (1, 2), the output (1, 3))",
+    ),
+    "a stride of nothing": (
+        strided(stride=(1, 0)),
+        "strides must not be 0, and above 0 where a dimension is dropped (0 in dimension 1)",
+    ),
+    "a dimension that is dropped backwards": (
+        strided(ShrinkAxisMask=2, y=(1,)),
+        "strides must not be 0, and above 0 where a dimension is dropped (-2 in dimension 1)",
+    ),
+    "an ellipsis and a new axis": (
+        strided(EllipsisMask=1, NewAxisMask=2),
+        "there must be no ellipsis, no new axis, and no end that counts from the beginning "
+        "(an ellipsis, a new axis)",
+    ),
+    "ends that count from the begins": (
+        strided(Offset=True),
+        "there must be no ellipsis, no new axis, and no end that counts from the beginning (an offset)",
+    ),
+    "a strided slice of nothing": (
+        strided(end=(1, 3)),
+        f"{_INSIDE}, dropped dimensions aside (0 from 3 on in dimension 1 of 4)",
+    ),
+    "a dropped dimension beyond the input": (
+        strided(begin=(0, 4), stride=(1, 1), ShrinkAxisMask=2, y=(1,)),
+        f"{_INSIDE}, dropped dimensions aside (1 from 4 on in dimension 1 of 4)",
+    ),
+    "a strided slice of another shape": (
+        strided(y=(2,), ShrinkAxisMask=0),
+        f"{_INSIDE}, dropped dimensions aside (it is (1, 2), the output (2,))",
+    ),
+    "a permutation of one dimension twice": (
+        transposed((0, 1, 1)),
+        "the permutation must name each dimension once and give the output's shape (it is (0, 1, 1))",
+    ),
+    "a permutation from the end": (
+        transposed((0, 2, -2)),
+        "the permutation must name each dimension once and give the output's shape (it is (0, 2, -2))",
+    ),
+    "a permutation to another shape": (
+        transposed((0, 1, 2)),
+        "the permutation must name each dimension once and give the output's shape "
+        "(it gives (1, 2, 3), the output is (1, 3, 2))",
+    ),
+    "a squeeze of a dimension of 4": (
+        squeezed(axes=(1, -1), y=(1,)),
+        "the output must be the input without the dimensions of 1 that are named, or without all of them "
+        "(1x1x4 without (1, 2) to 1)",
+    ),
+    "a squeeze of all that keeps some": (
+        squeezed(axes=()),
+        "the output must be the input without the dimensions of 1 that are named, or without all of them "
+        "(1x1x4 without (0, 1) to 1x4)",
+    ),
+    "a squeeze of what is not there": (
+        squeezed(axes=(3,)),
+        "the output must be the input without the dimensions of 1 that are named, or without all of them "
+        "(axes (3,) of 3 dimensions)",
+    ),
+    "an expansion elsewhere": (
+        expanded(axis=(-1,)),
+        "the output must be the input with a dimension of 1 at the axis (1x4 to 1x1x4 with axis -1)",
+    ),
+    "an expansion beyond the end": (
+        expanded(axis=(3,)),
+        "the output must be the input with a dimension of 1 at the axis (axis (3,) of 3 dimensions)",
     ),
 }

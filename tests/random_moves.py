@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -26,7 +30,7 @@ def _with(shape: tuple[int, ...], axis: int, length: int) -> tuple[int, ...]:
     return tuple(changed)
 
 
-def _quantised(d: Drawer) -> dict[str, object]:
+def _quantised(d: Drawer) -> dict[str, Any]:
     return {"scale": d.scale(), "zero_point": d.draw(ZERO_POINTS)}
 
 
@@ -101,10 +105,110 @@ def _divided(d: Drawer, opcode: str) -> bytes:
     return d.model.build([x], [y])
 
 
+def _reshaped(d: Drawer, shape: tuple[int, ...], like: dict[str, Any], source: int | None = None) -> int:
+    """A tensor of any shape, batch or not, made from a flat input, and a flat output made from it."""
+    flat = (1, int(np.prod(shape)))
+    x = d.model.tensor(flat, **like) if source is None else source
+    y = d.model.tensor(shape if source is None else flat, **like)
+    target = shape if source is None else flat
+    d.model.operator("RESHAPE", [x, d.model.tensor((len(target),), "INT32", data=target)], [y])
+    return y
+
+
+def _free(
+    shape: tuple[int, ...], output: tuple[int, ...], opcode: str, constants: list[Any], **options: Any
+) -> Callable[[Drawer], bytes]:
+    """Builds flat input, RESHAPE, the operator between any two shapes, RESHAPE."""
+
+    def build(d: Drawer) -> bytes:
+        like = _quantised(d)
+        source = _reshaped(d, shape, like)
+        numbers = [d.model.tensor((len(c),), "INT32", data=c) for c in constants]
+        moved = d.model.tensor(output, **like)
+        d.model.operator(opcode, [source, *numbers], [moved], **options)
+        return d.model.build([0], [_reshaped(d, output, like, moved)])
+
+    return build
+
+
+def _any_shape(d: Drawer, most: int, largest: int) -> tuple[int, ...]:
+    return tuple(d.draw(st.lists(st.integers(1, largest), min_size=1, max_size=most)))
+
+
+def _slice(d: Drawer) -> bytes:
+    shape = _any_shape(d, 5, 5)
+    begins = [d.integer(0, size - 1) for size in shape]
+    sizes = [d.integer(1, size - begin) for size, begin in zip(shape, begins, strict=True)]
+    rest = [
+        -1 if size == extent - begin and d.draw(st.booleans()) else size
+        for extent, begin, size in zip(shape, begins, sizes, strict=True)
+    ]
+    return _free(shape, tuple(sizes), "SLICE", [begins, rest])(d)
+
+
+def _strided_slice(d: Drawer) -> bytes:
+    """Begins and ends anywhere, also far outside; numpy says what is left."""
+    shape = _any_shape(d, 4, 6)
+    masks = {"BeginMask": 0, "EndMask": 0, "ShrinkAxisMask": 0}
+    begins, ends, steps, taken = [], [], [], []
+    for axis, size in enumerate(shape):
+        kind = d.draw(st.sampled_from(["slice", "slice", "slice", "index"]))
+        begin, end = d.integer(-size, size - 1), d.integer(-size - 3, size + 3)
+        step = d.draw(st.sampled_from([1, 1, 2, 3, -1, -2]))
+        if kind == "index":
+            step = abs(step)
+            masks["ShrinkAxisMask"] |= 1 << axis
+            taken.append(begin)
+        else:
+            open_begin, open_end = d.draw(st.booleans()), d.draw(st.booleans())
+            if not range(size)[slice(None if open_begin else begin, None if open_end else end, step)]:
+                open_begin, open_end = True, True
+            masks["BeginMask"] |= open_begin << axis
+            masks["EndMask"] |= open_end << axis
+            taken.append(slice(None if open_begin else begin, None if open_end else end, step))
+        begins.append(begin)
+        ends.append(end)
+        steps.append(step)
+    if all(isinstance(index, int) for index in taken):
+        masks["ShrinkAxisMask"] -= 1
+        taken[0] = slice(None, None, steps[0])
+        masks["BeginMask"] |= 1
+        masks["EndMask"] |= 1
+    output = np.empty(shape, np.int8)[tuple(taken)].shape
+    return _free(shape, output, "STRIDED_SLICE", [begins, ends, steps], **masks)(d)
+
+
+def _transpose(d: Drawer) -> bytes:
+    shape = _any_shape(d, 5, 5)
+    order = d.draw(st.permutations(range(len(shape))))
+    return _free(shape, tuple(shape[axis] for axis in order), "TRANSPOSE", [order])(d)
+
+
+def _expand_dims(d: Drawer) -> bytes:
+    shape = _any_shape(d, 5, 4)
+    axis = d.integer(-len(shape) - 1, len(shape))
+    place = axis % (len(shape) + 1)
+    return _free(shape, (*shape[:place], 1, *shape[place:]), "EXPAND_DIMS", [[axis]])(d)
+
+
+def _squeeze(d: Drawer) -> bytes:
+    shape = (*_any_shape(d, 5, 2), 2)
+    ones = [axis for axis, size in enumerate(shape) if size == 1]
+    named = d.draw(st.lists(st.sampled_from(ones), unique=True)) if ones else []
+    output = tuple(s for axis, s in enumerate(shape) if axis not in (named or ones))
+    axes = [axis if d.draw(st.booleans()) else axis - len(shape) for axis in named]
+    return _free(shape, output, "SQUEEZE", [], SqueezeDims=axes)(d)
+
+
 MOVES: dict[str, SearchStrategy[LayerModel]] = {
     "CONCATENATION": layer_strategy(_concatenation),
+    "EXPAND_DIMS": layer_strategy(_expand_dims),
     "PACK": layer_strategy(_pack),
+    "SLICE": layer_strategy(_slice),
     "SPLIT": layer_strategy(lambda d: _divided(d, "SPLIT")),
     "SPLIT_V": layer_strategy(lambda d: _divided(d, "SPLIT_V")),
+    "SQUEEZE": layer_strategy(_squeeze),
+    "STRIDED_SLICE": layer_strategy(_strided_slice),
+    "TRANSPOSE": layer_strategy(_transpose),
     "UNPACK": layer_strategy(lambda d: _divided(d, "UNPACK")),
 }

@@ -38,10 +38,14 @@ OPTION_TABLES = {
     "PAD": "PadOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
+    "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SUB": "SubOptions",
     "SPLIT": "SplitOptions",
     "SPLIT_V": "SplitVOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions",
     "TRANSPOSE": "TransposeOptions",
     "UNPACK": "UnpackOptions",
 }
@@ -258,7 +262,12 @@ def _operator(builder: Any, operator: _Operator, opcodes: list[str]) -> int:
 
 def _options(builder: Any, operator: _Operator) -> int:
     table = str(operator.table)
+    # Vectors must be complete before the table begins.
+    values = {
+        name: _integers(builder, value) if isinstance(value, tuple | list) else value
+        for name, value in operator.options.items()
+    }
     getattr(tflite, f"{table}Start")(builder)
-    for name, value in operator.options.items():
+    for name, value in values.items():
         getattr(tflite, f"{table}Add{name}")(builder, value)
     return int(getattr(tflite, f"{table}End")(builder))

@@ -150,7 +150,38 @@ class PartsOptions:
     activation: Activation = Activation.NONE
 
 
-Options = PartsOptions | WindowOptions | FullyConnectedOptions | AddOptions | SoftmaxOptions
+@dataclass(frozen=True)
+class StridedSliceOptions:
+    """Bit i of a mask is about dimension i.
+
+    `begin_mask` and `end_mask` take a dimension from its first or to its last index, `shrink_axis_mask`
+    drops it from the output. `offset` says that ends count from the begins.
+    """
+
+    begin_mask: int
+    end_mask: int
+    ellipsis_mask: int
+    new_axis_mask: int
+    shrink_axis_mask: int
+    offset: bool
+
+
+@dataclass(frozen=True)
+class SqueezeOptions:
+    """The dimensions of 1 to drop, which may count from the end; none means all of them."""
+
+    axes: tuple[int, ...]
+
+
+Options = (
+    SqueezeOptions
+    | StridedSliceOptions
+    | PartsOptions
+    | WindowOptions
+    | FullyConnectedOptions
+    | AddOptions
+    | SoftmaxOptions
+)
 
 
 @dataclass(frozen=True)

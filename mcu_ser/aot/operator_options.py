@@ -16,6 +16,8 @@ from mcu_ser.aot.ir import (
     PartsOptions,
     PoolOptions,
     SoftmaxOptions,
+    SqueezeOptions,
+    StridedSliceOptions,
     WindowOptions,
 )
 from mcu_ser.errors import ModelError
@@ -71,6 +73,23 @@ def _unpack(table: Any) -> PartsOptions:
     return PartsOptions(table.Axis(), table.Num())
 
 
+def _squeeze(table: Any) -> SqueezeOptions:
+    # No tensor has more than 8 dimensions; a file that claims more must not keep the reader busy.
+    axes = table.SqueezeDimsAsNumpy() if table.SqueezeDimsLength() else ()
+    return SqueezeOptions(tuple(int(axis) for axis in axes[:9]))
+
+
+def _strided_slice(table: Any) -> StridedSliceOptions:
+    return StridedSliceOptions(
+        begin_mask=table.BeginMask(),
+        end_mask=table.EndMask(),
+        ellipsis_mask=table.EllipsisMask(),
+        new_axis_mask=table.NewAxisMask(),
+        shrink_axis_mask=table.ShrinkAxisMask(),
+        offset=bool(table.Offset()),
+    )
+
+
 # Operator -> name of its table in the schema, and what to make of it.
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "CONV_2D": ("Conv2DOptions", _window),
@@ -81,6 +100,8 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "ADD": ("AddOptions", _add),
     "CONCATENATION": ("ConcatenationOptions", _concatenation),
     "PACK": ("PackOptions", _pack),
+    "SQUEEZE": ("SqueezeOptions", _squeeze),
+    "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
     "UNPACK": ("UnpackOptions", _unpack),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }

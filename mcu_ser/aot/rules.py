@@ -37,6 +37,7 @@ OPERANDS = {
     "CONCATENATION": (1, 10),
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
+    "EXPAND_DIMS": (2, 2),
     "FULLY_CONNECTED": (2, 3),
     "HARD_SWISH": (1, 1),
     "LOGISTIC": (1, 1),
@@ -48,9 +49,13 @@ OPERANDS = {
     "RELU": (1, 1),
     "RELU6": (1, 1),
     "RESHAPE": (1, 2),
+    "SLICE": (3, 3),
     "SOFTMAX": (1, 1),
     "SPLIT": (2, 2),
     "SPLIT_V": (3, 3),
+    "SQUEEZE": (1, 1),
+    "STRIDED_SLICE": (4, 4),
+    "TRANSPOSE": (2, 2),
     "UNPACK": (1, 1),
     "TANH": (1, 1),
 }
@@ -73,12 +78,16 @@ _BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED"}
 _OPERAND_TYPES = {
     "CONV_2D": ("INT8", "INT32"),
     "DEPTHWISE_CONV_2D": ("INT8", "INT32"),
+    "EXPAND_DIMS": ("INT32",),
     "FULLY_CONNECTED": ("INT8", "INT32"),
     "MEAN": ("INT32",),
     "PAD": ("INT32", "INT8"),
     "PADV2": ("INT32", "INT8"),
+    "SLICE": ("INT32", "INT32"),
     "SPLIT": ("INT32",),
     "SPLIT_V": ("INT32", "INT32"),
+    "STRIDED_SLICE": ("INT32", "INT32", "INT32"),
+    "TRANSPOSE": ("INT32",),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcu_ser.aot import curve_rules, element_rules, part_rules, rules
+from mcu_ser.aot import curve_rules, element_rules, part_rules, rules, slice_rules
 from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
 from mcu_ser.errors import ModelError
 
@@ -50,6 +50,12 @@ _PAD: tuple[Rule, ...] = (
 )
 
 _MOVED: tuple[Rule, ...] = (rules.operands_are_complete, rules.data_is_int8, rules.data_is_computed)
+_WALKED: tuple[Rule, ...] = (
+    *_MOVED,
+    *_PARAMETERS,
+    slice_rules.rank_is_limited,
+    slice_rules.there_is_one_number_per_dimension,
+)
 _PARTS: tuple[Rule, ...] = (part_rules.axis_exists, part_rules.parts_make_whole)
 
 # Operator -> its rules; each rule may rely on those before it.
@@ -81,6 +87,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.depthwise_multiplies_channels,
         *_CONVOLUTION,
     ),
+    "EXPAND_DIMS": (*_MOVED, *_PARAMETERS, slice_rules.expansion_adds_a_one),
     "FULLY_CONNECTED": (
         *_WEIGHTS,
         rules.matrix_fits_data,
@@ -114,6 +121,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),
     "RELU6": (*_DATA, element_rules.shape_is_kept, element_rules.six_is_in_range),
     "RESHAPE": (*_MOVED, element_rules.elements_are_kept),
+    "SLICE": (*_WALKED, slice_rules.slice_is_inside),
     "SOFTMAX": (
         *_DATA,
         element_rules.shape_is_kept,
@@ -123,6 +131,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "SPLIT": (*_MOVED, *_PARAMETERS, *_PARTS, part_rules.split_is_even),
     "SPLIT_V": (*_MOVED, *_PARAMETERS, *_PARTS, part_rules.sizes_are_those_of_the_parts),
+    "SQUEEZE": (*_MOVED, slice_rules.squeeze_drops_ones),
+    "STRIDED_SLICE": (
+        *_WALKED,
+        slice_rules.strides_step,
+        slice_rules.masks_are_plain,
+        slice_rules.strided_slice_is_inside,
+    ),
+    "TRANSPOSE": (*_WALKED, slice_rules.permutation_makes_output),
     "UNPACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "TANH": (
         *_DATA,

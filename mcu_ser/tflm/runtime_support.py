@@ -40,14 +40,18 @@ _OLD_OPERATORS: Mapping[str, int] = {
 }
 _NEW_OPERATORS: Mapping[str, int] = {
     "CONCATENATION": 2,
+    "EXPAND_DIMS": 1,
     "LOGISTIC": 2,
     "MUL": 2,
     "PACK": 2,
+    "SLICE": 5,
     "SPLIT": 2,
     "SPLIT_V": 2,
+    "SQUEEZE": 1,
+    "STRIDED_SLICE": 2,
     "SUB": 2,
     "TANH": 2,
-    "TRANSPOSE": 2,
+    "TRANSPOSE": 4,
     "UNPACK": 2,
 }
 

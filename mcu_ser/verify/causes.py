@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot.ir import Activation, WindowOptions
+from mcu_ser.aot.passes import ALIASING
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.window import window_of
 
@@ -110,7 +111,7 @@ def evidence_of(
         high=high,
         zero_point=output.zero_point,
         border=_border(graph, operator),
-        computes_first=all(other.opcode == "RESHAPE" for other in earlier),
+        computes_first=all(other.opcode in ALIASING for other in earlier),
     )
 
 

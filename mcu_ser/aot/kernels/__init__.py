@@ -16,12 +16,13 @@ from mcu_ser.aot.kernels import (
     parts,
     pool_2d,
     relu,
+    slices,
     softmax,
     table,
 )
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
-# RESHAPE is not here: its output is an alias of its input.
+# Operators of `passes.ALIASING` are not here: their output is an alias of their input.
 KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "ADD": add.call,
     "AVERAGE_POOL_2D": pool_2d.call,
@@ -38,9 +39,12 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "PADV2": pad.call,
     "RELU": relu.call,
     "RELU6": relu.call,
+    "SLICE": slices.call_slice,
     "SOFTMAX": softmax.call,
     "SPLIT": parts.call,
     "SPLIT_V": parts.call,
+    "STRIDED_SLICE": slices.call_strided_slice,
+    "TRANSPOSE": slices.call_transpose,
     "UNPACK": parts.call,
     "TANH": table.call,
 }
