@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mcu_ser.generate.project import Project
     from mcu_ser.verify.check import RunRequest
     from mcu_ser.verify.layers import LayerRequest
+    from mcu_ser.verify.limits import Limits
     from mcu_ser.verify.report import Report
     from mcu_ser.verify.samples import Samples
 
@@ -26,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "verify",
         help="check the board's outputs byte for byte against the host",
         description="Send every sample to the board and compare every output byte with TFLite-Micro's. "
-        "Exits with 1 if any sample differs, with 4 if the run could not be completed. "
+        "Exits with 1 if any sample differs or a limit is passed, with 4 if the run could not be completed. "
         "Without --port the emulated board is started.",
     )
     parser.add_argument("project", type=Path, metavar="PROJECT", help="firmware project, built")
@@ -48,6 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--no-litert", action="store_true", help="do not report LiteRT's answers (saves loading TensorFlow)"
     )
+    _add_limit_options(parser)
     _add_layer_options(parser)
     add_json_option(parser)
     return parser
@@ -77,8 +79,22 @@ def _count(text: str) -> int:
     import argparse
 
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of samples")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
     return int(text)
+
+
+def _add_limit_options(parser: argparse.ArgumentParser) -> None:
+    limits = parser.add_argument_group(
+        "limits", "beside those of the board; a firmware over one fails the check"
+    )
+    limits.add_argument("--max-flash", type=_count, metavar="BYTES", help="most flash")
+    limits.add_argument("--max-ram", type=_count, metavar="BYTES", help="most RAM")
+    limits.add_argument(
+        "--max-instructions",
+        type=_count,
+        metavar="N",
+        help="most instructions of an inference, of an emulated STM32 board, which counts them exactly",
+    )
 
 
 def _add_layer_options(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +137,7 @@ def run(args: argparse.Namespace) -> int:
         request,
         litert=not args.no_litert,
         layers=layers,
+        limits=_limits(args),
         command=args.command_line,
         track=output.track,
     )
@@ -142,6 +159,12 @@ def _samples(args: argparse.Namespace, project: Project) -> Samples:
     if args.samples:
         return load_samples(args.samples, project.input, project.output.bytes)
     return random_samples(args.random, args.seed, project.input)
+
+
+def _limits(args: argparse.Namespace) -> Limits:
+    from mcu_ser.verify.limits import Limits
+
+    return Limits(args.max_flash, args.max_ram, args.max_instructions)
 
 
 def _run_request(args: argparse.Namespace) -> RunRequest:

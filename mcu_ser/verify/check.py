@@ -24,9 +24,18 @@ from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_boards
 from mcu_ser.verify.journal import Journal, Record, RunIdentity
 from mcu_ser.verify.layers import TICKS_PER_MAC, LayerRequest, require_layers, trace_on_device
+from mcu_ser.verify.limits import NO_LIMITS, Limits
 from mcu_ser.verify.messages import TickSource
 from mcu_ser.verify.profile import layer_section
-from mcu_ser.verify.report import Facts, Measurement, Report, build_failure, build_report, with_layers
+from mcu_ser.verify.report import (
+    Facts,
+    Measurement,
+    Report,
+    build_failure,
+    build_report,
+    with_layers,
+    with_limits,
+)
 from mcu_ser.verify.report_sections import background_of
 from mcu_ser.verify.shards import Ledger
 
@@ -67,6 +76,7 @@ def check(
     *,
     litert: bool = False,
     layers: LayerRequest | None = None,
+    limits: Limits = NO_LIMITS,
     command: str | None = None,
     track: Track = silent,
 ) -> Report:
@@ -82,6 +92,7 @@ def check(
         request: How they are run.
         litert: Whether LiteRT's answers are reported beside, if TensorFlow is installed.
         layers: What is asked about the layers of one sample.
+        limits: What the firmware may take at most; more fails the check.
         command: What the user typed, for the report.
         track: Shows progress.
 
@@ -91,6 +102,7 @@ def check(
         SamplesError: The sample whose layers are asked for does not exist.
         DeviceError: The run could not be completed.
     """
+    limits.require_countable(project.board)
     facts = find_facts(project, command)
     if layers is not None:
         require_layers(project, samples, layers)
@@ -103,6 +115,7 @@ def check(
             if layers is not None:
                 port = next((board["port"] for board in measurement.boards if board["lost"] is None), None)
                 report = _layers_checked(project, report, samples, layers, port=port, track=track)
+            report = with_limits(report, limits)
             report.write(out)
             journal.discard()
     except BaseException as error:

@@ -22,6 +22,7 @@ from mcu_ser.intervals import uar_interval, wilson_interval
 from mcu_ser.metrics import Scores, score
 from mcu_ser.report.page import PAGE_NAME, write_page
 from mcu_ser.toolchain.footprint import Footprint
+from mcu_ser.verify.limits import Limits, limit_problem
 from mcu_ser.verify.report_schema import REPORT_NAME, SCHEMA
 from mcu_ser.verify.report_sections import Background, answers, histogram, memory, samples_digest
 from mcu_ser.verify.samples import Samples
@@ -85,7 +86,7 @@ class Measurement:
     tick_source: str
     tick_hz: int
     ticks_are_instructions: bool
-    link: dict[str, int | float]
+    link: dict[str, int | float | None]
     stack_high_water_bytes: int
     repeats: dict[str, int] | None = None
     boards: Sequence[dict[str, Any]] = ()
@@ -189,6 +190,19 @@ def with_layers(report: Report, layers: dict[str, Any], problem: str | None) -> 
     document = report.document | {"layers": layers | {"problem": problem}}
     if problem is not None and report.passed:
         document |= {"verdict": "fail", "reason": f"all outputs are right, but {problem}"}
+    return Report(document, report.sample_ids, report.differing_bytes)
+
+
+def with_limits(report: Report, limits: Limits) -> Report:
+    """The report with its key `limits`. One that is passed fails the check, though all outputs be right."""
+    judged = limits.judge(report.document)
+    document = report.document | {"limits": judged}
+    problems = [problem for limit in judged if (problem := limit_problem(limit)) is not None]
+    if problems and report.passed:
+        document |= {
+            "verdict": "fail",
+            "reason": f"all outputs are right, but over a limit: {'; '.join(problems)}",
+        }
     return Report(document, report.sample_ids, report.differing_bytes)
 
 
@@ -313,6 +327,7 @@ def _junit(report: Report) -> bytes:
     ]
     if document["layers"] is not None:
         cases = [*cases, ("layers", document["layers"]["problem"])]
+    cases = [*cases, *((f"limit: {limit['name']}", limit_problem(limit)) for limit in document["limits"])]
     # A run without per-sample results still has one case, which fails: an empty suite counts as success.
     cases = cases or [("verdict", document["reason"])]
     failures = sum(problem is not None for _, problem in cases)

@@ -147,7 +147,7 @@ def test_all_boards_die(project, tmp_path, two_boards, monkeypatch, capsys):
         (("--port", "socket://127.0.0.1:9", "--port", "socket://127.0.0.1:9"), "is named twice"),
         (("--certify-arena", "--port", "a", "--port", "b"), "--certify-arena: asks one board"),
         (("--certify-arena", "--resume"), "--resume: goes on with the firmware as it was"),
-        (("--repeat-every", "-3"), "'-3' is no number of samples"),
+        (("--repeat-every", "-3"), "'-3' is no number from 0"),
     ],
 )
 def test_options_that_make_no_sense(project, tmp_path, capsys, options, problem):
