@@ -262,7 +262,12 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
         tick_source=hello.tick_source.name.lower(),
         tick_hz=hello.tick_hz,
         ticks_are_instructions=counts_instructions,
-        link=asdict(result.link) | {"bytes_per_s": result.link.bytes_per_s},
+        link=asdict(result.link)
+        | {
+            "bytes_per_s": result.link.bytes_per_s,
+            "payload_bytes_per_s": result.link.payload_bytes_per_s,
+            "busy_fraction": result.link.busy_fraction,
+        },
         stack_high_water_bytes=result.device.stack_high_water,
         repeats=asdict(result.repeats),
         boards=[asdict(share) for share in result.boards],

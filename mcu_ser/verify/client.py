@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mcu_ser.device.link import Link
@@ -73,6 +73,8 @@ class Client:
         self._trace_time = InferenceTime()
         self._hello: Hello | None = None
         self._chunk_bytes = 0
+        self._payload_bytes = 0
+        self._computing_s = 0.0
 
     @property
     def url(self) -> str:
@@ -85,7 +87,8 @@ class Client:
 
     def link_stats(self) -> LinkStats:
         """What passed over the link so far."""
-        return self._exchange.stats()
+        stats = self._exchange.stats()
+        return replace(stats, payload_bytes=self._payload_bytes, computing_s=self._computing_s)
 
     def hello(self) -> Hello:
         """Start a new session; the board forgets any input that it holds.
@@ -119,6 +122,7 @@ class Client:
         if crc32(output) != inference.output_crc:
             problem = f"output of sample {sample} has not the CRC-32 that the board announced"
             raise DeviceFaultError(self.url, problem, hint="a reset of the board")
+        self._payload_bytes += len(data) + len(output)
         return Answer(output, inference.ticks, undisturbed)
 
     @property
@@ -246,6 +250,7 @@ class Client:
         frame, repeats = self._exchange.request(
             kind, payload, wait_s=duration.wait_s, give_up_s=self._patience.inference_s
         )
+        self._computing_s += self._exchange.answered_after_s
         if repeats == 0:
             duration.measured(self._exchange.answered_after_s)
         else:

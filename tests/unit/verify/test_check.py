@@ -52,3 +52,34 @@ def test_ticks_that_may_have_wrapped_are_not_reported(macs, reported):
 
 def test_what_no_counter_counted_is_not_reported():
     assert len(measured(source=TickSource.NONE).ticks) == 0
+
+
+def line(*, bytes_sent=576, seconds=1.0, capacity=11520.0):
+    return LinkStats(
+        frames=4,
+        retries=1,
+        answers=4,
+        bad_frames=0,
+        bytes=700,
+        seconds=seconds,
+        sent_bytes=bytes_sent,
+        payload_bytes=500,
+        computing_s=0.25,
+        capacity_bytes_per_s=capacity,
+    )
+
+
+def test_the_use_of_a_line_is_what_was_sent_against_what_it_carries():
+    assert line().busy_fraction == 0.05
+    assert line().payload_bytes_per_s == 500.0
+    assert line(capacity=None).busy_fraction is None
+    assert line(seconds=0.0).busy_fraction is None
+
+
+def test_several_lines_carry_what_they_carry_together():
+    both = LinkStats.sum([line(), line(seconds=2.0)])
+    assert (both.frames, both.retries, both.bytes, both.sent_bytes) == (8, 2, 1400, 1152)
+    assert (both.seconds, both.computing_s) == (2.0, 0.5)
+    assert both.capacity_bytes_per_s == 23040.0
+    assert both.busy_fraction == 1152 / 23040 / 2
+    assert LinkStats.sum([line(), line(capacity=None)]).capacity_bytes_per_s is None

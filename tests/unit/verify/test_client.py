@@ -41,6 +41,10 @@ def test_a_run_on_a_good_board():
     assert (stats.frames, stats.retries, stats.answers, stats.bad_frames) == (5, 0, 5, 0)
     assert stats.bytes == link.bytes_sent + link.bytes_received
     assert stats.bytes_per_s == stats.bytes / stats.seconds
+    assert stats.payload_bytes == 1100 + 9
+    assert stats.sent_bytes == link.bytes_sent
+    assert 0 < stats.computing_s < stats.seconds
+    assert stats.capacity_bytes_per_s is None  # no line of a rate
 
 
 def test_requests_need_a_hello():
