@@ -301,6 +301,17 @@ def _hard_swish(d: Drawer) -> bytes:
     return d.model.build([x], [y])
 
 
+def _rescaling(opcode: str, **options: Any) -> Callable[[Drawer], bytes]:
+    def rescaling(d: Drawer) -> bytes:
+        shape, scale = _shape(d, 1, 4), d.scale()
+        x = d.activation(shape, scale)
+        y = d.activation(shape, float(np.float32(scale * 2.0 ** d.draw(st.floats(-20, 20)))))
+        d.model.operator(opcode, [x], [y], **options)
+        return d.model.build([x], [y])
+
+    return rescaling
+
+
 def _reshape(d: Drawer) -> bytes:
     shape, scale, zero_point = _shape(d, 2, 4), d.scale(), d.draw(ZERO_POINTS)
     flat = (1, int(np.prod(shape)))
@@ -329,10 +340,12 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "DEPTHWISE_CONV_2D 3x3": layer_strategy(_depthwise_3x3),
     "FULLY_CONNECTED": layer_strategy(_fully_connected),
     "HARD_SWISH": layer_strategy(_hard_swish),
+    "LEAKY_RELU": layer_strategy(_rescaling("LEAKY_RELU", Alpha=0.1)),
     "LOGISTIC": layer_strategy(_curve("LOGISTIC", 1 / 256, -128)),
     "MAX_POOL_2D": layer_strategy(_pool("MAX_POOL_2D")),
     "MEAN": layer_strategy(_mean),
     "PAD": layer_strategy(_pad),
+    "QUANTIZE": layer_strategy(_rescaling("QUANTIZE")),
     "RELU": layer_strategy(_relu("RELU")),
     "RELU6": layer_strategy(_relu("RELU6")),
     "RESHAPE": layer_strategy(_reshape),

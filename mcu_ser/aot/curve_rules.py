@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import math
+
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import table
+from mcu_ser.aot.requantize import quantize_multiplier, scale_fits
 from mcu_ser.aot.rules import data_tensors
 
 # The oracle shifts a 64-bit number by the exponent of scale * 2^28, which must be 1 .. 63.
@@ -30,6 +33,28 @@ def hard_swish_scales_down(graph: Graph, operator: Operator) -> str | None:
     if to_output.shift > 0 or to_ramp.shift > _MOST_RAMP_SHIFT:
         return f"input scale {input_.scale:g}, output scale {output.scale:g}"
     return None
+
+
+def leaky_relu_fits_int32(graph: Graph, operator: Operator) -> str | None:
+    """Alpha must be finite, and no int8 input may overflow the rescaling."""
+    input_, output = data_tensors(graph, operator)
+    slopes = table.leaky_slopes(graph, operator)
+    for slope, end in zip(slopes, (-128, 127), strict=True):
+        x = end - input_.zero_point
+        if not math.isfinite(slope):
+            return f"it is scaled by {slope:g}"
+        if not scale_fits(min(x, 0), max(x, 0), quantize_multiplier(abs(slope)), output.zero_point):
+            return f"it is scaled by {slope:g}"
+    return None
+
+
+def requantization_fits_int32(graph: Graph, operator: Operator) -> str | None:
+    """Input scale over output scale must be so that no int8 input overflows."""
+    input_, output = data_tensors(graph, operator)
+    low, high = -128 - input_.zero_point, 127 - input_.zero_point
+    if scale_fits(low, high, table.requantization(graph, operator), output.zero_point):
+        return None
+    return f"input scale {input_.scale:g}, output scale {output.scale:g}"
 
 
 def tanh_output_is_fixed(graph: Graph, operator: Operator) -> str | None:

@@ -132,6 +132,13 @@ class AddOptions:
 
 
 @dataclass(frozen=True)
+class LeakyReluOptions:
+    """Inputs below zero are multiplied by `alpha`, a binary32."""
+
+    alpha: float
+
+
+@dataclass(frozen=True)
 class SoftmaxOptions:
     """Softmax of `beta` * input."""
 
@@ -180,6 +187,7 @@ Options = (
     | WindowOptions
     | FullyConnectedOptions
     | AddOptions
+    | LeakyReluOptions
     | SoftmaxOptions
 )
 

@@ -11,6 +11,7 @@ from mcu_ser.aot.ir import (
     AddOptions,
     DepthwiseOptions,
     FullyConnectedOptions,
+    LeakyReluOptions,
     Options,
     Padding,
     PartsOptions,
@@ -55,6 +56,10 @@ def _fully_connected(table: Any) -> FullyConnectedOptions:
 
 def _add(table: Any) -> AddOptions:
     return AddOptions(Activation(table.FusedActivationFunction()))
+
+
+def _leaky_relu(table: Any) -> LeakyReluOptions:
+    return LeakyReluOptions(float(table.Alpha()))
 
 
 def _softmax(table: Any) -> SoftmaxOptions:
@@ -103,6 +108,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "SQUEEZE": ("SqueezeOptions", _squeeze),
     "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
     "UNPACK": ("UnpackOptions", _unpack),
+    "LEAKY_RELU": ("LeakyReluOptions", _leaky_relu),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }
 

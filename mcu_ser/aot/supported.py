@@ -101,6 +101,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         element_rules.shape_is_kept,
         curve_rules.hard_swish_scales_down,
     ),
+    "LEAKY_RELU": (
+        *_DATA,
+        element_rules.shape_is_kept,
+        curve_rules.leaky_relu_fits_int32,
+    ),
     "LOGISTIC": (
         *_DATA,
         element_rules.shape_is_kept,
@@ -118,6 +123,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "PACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "PAD": _PAD,
     "PADV2": _PAD,
+    "QUANTIZE": (*_DATA, element_rules.shape_is_kept, curve_rules.requantization_fits_int32),
     "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),
     "RELU6": (*_DATA, element_rules.shape_is_kept, element_rules.six_is_in_range),
     "RESHAPE": (*_MOVED, element_rules.elements_are_kept),
@@ -215,7 +221,15 @@ def operator_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+# Operators that no rule can admit, and why; the engine's tensors are int8.
+_NEVER = {
+    "DEQUANTIZE": "its output is float, and the engine computes in int8 from the model's input to its output",
+}
+
+
 def _broken_rule(graph: Graph, operator: Operator) -> str | None:
+    if operator.opcode in _NEVER:
+        return _NEVER[operator.opcode]
     if operator.opcode not in RULES:
         return f"the engine has no such operator; it has {', '.join(sorted(RULES))}"
     for rule in RULES[operator.opcode]:

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot import fixed_point
-from mcu_ser.aot.ir import Graph, Operator, Tensor
+from mcu_ser.aot.ir import Graph, LeakyReluOptions, Operator, Tensor
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, struct
 from mcu_ser.aot.requantize import (
     INT8_MAX,
     INT8_MIN,
     Multiplier,
-    divide_binary32,
     quantize_multiplier,
     rounding_shift_right,
     scale,
@@ -52,12 +51,8 @@ def values(graph: Graph, operator: Operator) -> npt.NDArray[np.int8]:
 
 def hard_swish_multipliers(input_: Tensor, output: Tensor) -> tuple[Multiplier, Multiplier]:
     """Multipliers of a HARD_SWISH from 1/128 of an input step: to output steps, and to 3 / 2^15."""
-    fine = divide_binary32(input_.scale, 128.0)
-    ramp = divide_binary32(3.0, 32768.0)
-    return (
-        quantize_multiplier(divide_binary32(fine, output.scale)),
-        quantize_multiplier(divide_binary32(fine, ramp)),
-    )
+    fine, ramp = input_.scale / 128, 3 / 32768
+    return quantize_multiplier(fine / output.scale), quantize_multiplier(fine / ramp)
 
 
 def _ends(graph: Graph, operator: Operator) -> tuple[Tensor, Tensor]:
@@ -129,14 +124,49 @@ def _high_mul16(a: int, b: int) -> int:
 
 
 def _rounding_shift_right16(x: int, exponent: int) -> int:
-    """The quotient x / 2^exponent, to the nearest; with exponents above 15 the oracle's 16-bit mask breaks."""
+    """The quotient x / 2^exponent, to the nearest; above 15 places the oracle's 16-bit mask breaks."""
     if exponent > 15:
         return 1 if x >= 0 else -1
     return rounding_shift_right(x, exponent)
 
 
+def leaky_slopes(graph: Graph, operator: Operator) -> tuple[float, float]:
+    """Output steps per input step of a LEAKY_RELU: below zero, and above."""
+    assert isinstance(operator.options, LeakyReluOptions)
+    input_, output = _ends(graph, operator)
+    return input_.scale * operator.options.alpha / output.scale, input_.scale / output.scale
+
+
+def _leaky_relu(graph: Graph, operator: Operator) -> Function:
+    input_, output = _ends(graph, operator)
+    below, above = leaky_slopes(graph, operator)
+    # A multiplier is not negative: the sign of alpha comes after the rounding.
+    sign = -1 if below < 0 else 1
+    leaky, identity = quantize_multiplier(abs(below)), quantize_multiplier(above)
+
+    def function(stored: int) -> int:
+        x = stored - input_.zero_point
+        return output.zero_point + (scale(x, identity) if x >= 0 else sign * scale(x, leaky))
+
+    return function
+
+
+def requantization(graph: Graph, operator: Operator) -> Multiplier:
+    """Input scale over output scale of a QUANTIZE."""
+    input_, output = _ends(graph, operator)
+    return quantize_multiplier(input_.scale / output.scale)
+
+
+def _quantize(graph: Graph, operator: Operator) -> Function:
+    input_, output = _ends(graph, operator)
+    multiplier = requantization(graph, operator)
+    return lambda stored: scale(stored - input_.zero_point, multiplier) + output.zero_point
+
+
 _FUNCTIONS: dict[str, Callable[[Graph, Operator], Function]] = {
     "HARD_SWISH": _hard_swish,
     "LOGISTIC": _curve,
+    "LEAKY_RELU": _leaky_relu,
+    "QUANTIZE": _quantize,
     "TANH": _curve,
 }

@@ -315,6 +315,23 @@ BROKEN = plain_moves.BROKEN | {
         "the output scale must be above 2^-7 of the input scale, and that below 3 * 2^23 "
         "(input scale 2.51658e+07)",
     ),
+    "a leaky relu without slope": (
+        layer("LEAKY_RELU", options={"Alpha": float("nan")}),
+        "alpha must be finite, and no int8 input may overflow the rescaling (it is scaled by nan)",
+    ),
+    "a leaky relu that scales up beyond int32": (
+        layer("LEAKY_RELU", options={"Alpha": -(2.0**30)}),
+        "alpha must be finite, and no int8 input may overflow the rescaling (it is scaled by -1.07374e+09)",
+    ),
+    "a requantisation beyond int32": (
+        layer("QUANTIZE", y={"scale": 2.0**-30}),
+        "input scale over output scale must be so that no int8 input overflows "
+        "(input scale 1, output scale 9.31323e-10)",
+    ),
+    "a dequantisation": (
+        layer("DEQUANTIZE"),
+        "its output is float, and the engine computes in int8 from the model's input to its output",
+    ),
     "a logistic of another output": (
         probability(y={"scale": 1 / 128}),
         "the output must have scale 1/256 and zero point -128 (scale 0.0078125, zero point -128)",

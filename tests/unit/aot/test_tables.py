@@ -60,3 +60,38 @@ def test_a_hard_swish_of_far_smaller_outputs_never_ends_at_its_zero_point():
     file = model_of("HARD_SWISH", (2.0**-10, 0), (2.0**3, 5))
     assert set(of_oracle(file)) == {4, 6}
     assert of_table(file) == of_oracle(file)
+
+
+ZERO_POINT_PAIRS = st.tuples(ZERO_POINTS, ZERO_POINTS)
+ALPHAS = st.one_of(st.sampled_from([0.0, 0.01, 0.2, 1.0, 1.5, -0.25]), st.floats(-8, 8, width=32))
+
+
+@given(scale=scales(-12, 6), gain=scales(-20, 36), zero_points=ZERO_POINT_PAIRS, alpha=ALPHAS)
+def test_a_leaky_relu_is_that_of_the_oracle(scale, gain, zero_points, alpha):
+    output = float(np.float32(scale * gain))
+    file = model_of("LEAKY_RELU", (scale, zero_points[0]), (output, zero_points[1]), Alpha=alpha)
+    assert of_table(file) == of_oracle(file)
+
+
+@given(scale=scales(-12, 6), gain=scales(-22, 40), zero_points=ZERO_POINT_PAIRS)
+def test_a_requantisation_is_that_of_the_oracle(scale, gain, zero_points):
+    output = float(np.float32(scale * gain))
+    file = model_of("QUANTIZE", (scale, zero_points[0]), (output, zero_points[1]))
+    assert of_table(file) == of_oracle(file)
+
+
+# Found by search: dividing these scales in binary32, or multiplying by alpha in it, gives another byte.
+LAST_BITS = {
+    "LEAKY_RELU": model_of(
+        "LEAKY_RELU",
+        (0.012028348632156849, 78),
+        (0.005365767050534487, 0),
+        Alpha=0.7157468795776367,
+    ),
+    "HARD_SWISH": model_of("HARD_SWISH", (0.013381831347942352, 12), (0.0004228601756040007, 12)),
+}
+
+
+@pytest.mark.parametrize("opcode", LAST_BITS)
+def test_scales_are_divided_in_binary64(opcode):
+    assert of_table(LAST_BITS[opcode]) == of_oracle(LAST_BITS[opcode])
