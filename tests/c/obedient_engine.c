@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An engine for protocol tests. Output byte i is a hash of the input, seeded with i.
- * An input that starts with '!' and a letter makes it misbehave. With ENGINE_NEEDS_ARENA it cannot start in a
- * smaller arena than that, and restarts the device below ENGINE_RESETS_BELOW; without, its arena is fixed. */
+ * An input that starts with '!' and a letter makes it misbehave, but not with ENGINE_ALWAYS_OBEYS.
+ * With ENGINE_NEEDS_ARENA it cannot start in a smaller arena than that, and restarts the device below
+ * ENGINE_RESETS_BELOW; without, its arena is fixed. */
 #include "engine.h"
 #include "model_info.h"
 #include "port.h"
@@ -68,6 +69,7 @@ static void compute(void) {
 }
 
 int engine_invoke(void) {
+#ifndef ENGINE_ALWAYS_OBEYS
   if (input[0] == '!') {
     switch (input[1]) {
       case 'c': __builtin_trap();
@@ -77,6 +79,7 @@ int engine_invoke(void) {
       default: break;
     }
   }
+#endif
 #ifdef MODEL_LAYERS
   run_layers();
 #endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Feeds the firmware's server with what no host would send, for the sanitizers to watch, and checks that
+ *   - whatever it sends is whole frames, each an answer, none longer than it may be;
+ *   - no damaged frame is taken for a whole one: what the decoder finds in a damaged stream was sent;
+ *   - after any of it, a host that opens a session gets the right answer to an inference.
+ *
+ * Arguments: number of inputs, seed. Ends with abort() on the first failure. Inputs are good requests, requests with
+ * any length and content but a right CRC-32, both with damage, and plain noise. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc32.h"
+#include "engine.h"
+#include "frame.h"
+#include "le_bytes.h"
+#include "model_info.h"
+#include "port.h"
+#include "server.h"
+
+#define PROBE_EVERY 50u /* inputs between two checks that the server still works */
+#define MAX_FRAMES 6u   /* in one input */
+#define MAX_STREAM 6000u
+
+static jmp_buf restart;
+static uint32_t random_state;
+
+/* The line: what the server reads, and what it has answered. */
+static const uint8_t *rx;
+static size_t rx_left;
+static struct frame_decoder answers;
+static struct frame last_answer;
+static uint8_t last_payload[SERVER_MAX_PAYLOAD];
+
+/* The conversation of a host that knows where it is. */
+static uint32_t session;
+static uint16_t seq;
+static uint8_t last_type;
+static uint32_t input_crc;
+
+static struct {
+  unsigned long answered, accepted, restarts, probes;
+} count;
+
+static void fail(const char *what) {
+  fprintf(stderr, "fuzz_server: %s\n", what);
+  abort();
+}
+
+/* xorshift32 (Marsaglia 2003). */
+static uint32_t draw(uint32_t below) {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 17;
+  random_state ^= random_state << 5;
+  return random_state % below;
+}
+
+size_t port_read(uint8_t *dst, size_t max) {
+  const size_t length = rx_left < max ? rx_left : max;
+  memcpy(dst, rx, length);
+  rx += length;
+  rx_left -= length;
+  return length;
+}
+
+void port_write(const uint8_t *src, size_t length) {
+  for (size_t i = 0; i < length; ++i) {
+    switch (frame_decoder_push(&answers, src[i], &last_answer)) {
+      case FRAME_GOOD:
+        if ((last_answer.type & PROTOCOL_ANSWER) == 0 || last_answer.version != PROTOCOL_VERSION) {
+          fail("the server sent what is no answer");
+        }
+        memcpy(last_payload, last_answer.payload, last_answer.length);
+        last_answer.payload = last_payload;
+        if (last_answer.type == MESSAGE_NACK && last_answer.session == session) {
+          seq = le_get_u16(last_payload + NACK_AT_NEXT_SEQ); /* or nothing would ever be carried out again */
+        }
+        count.answered++;
+        break;
+      case FRAME_BAD: fail("the server sent a damaged frame"); break;
+      case FRAME_NONE: break;
+    }
+  }
+}
+
+void port_wait(void) {}
+uint32_t port_ticks(void) { return 0; }
+enum port_tick_source port_tick_source(void) { return PORT_TICKS_NONE; }
+uint32_t port_tick_hz(void) { return 0; }
+uint32_t port_core_hz(void) { return 0; }
+enum port_reset_cause port_reset_cause(void) { return PORT_RESET_UNKNOWN; }
+void port_reset(void) { longjmp(restart, 1); }
+uint32_t port_rx_buffer_bytes(void) { return 2048; }
+uint32_t port_rx_overruns(void) { return 0; }
+uint32_t port_stack_bytes(void) { return 0; }
+uint32_t port_stack_high_water(void) { return 0; }
+int port_fault_record(struct port_fault *fault) {
+  (void)fault;
+  return 0;
+}
+
+/* Lets the server read `length` bytes; a restart loses what it has not read yet, as a board would. */
+static void feed(const uint8_t *bytes, size_t length) {
+  rx = bytes;
+  rx_left = length;
+  if (setjmp(restart) != 0) {
+    count.restarts++;
+    rx_left = 0;
+    server_init(engine_init());
+  }
+  while (rx_left > 0) {
+    server_poll();
+  }
+}
+
+struct request {
+  uint8_t payload[SERVER_MAX_PAYLOAD];
+  struct frame frame;
+};
+
+static void fill(uint8_t *dst, size_t length) {
+  /* Few values make zeros and long runs likely, and so every branch of COBS. */
+  const uint32_t values = draw(3) == 0 ? 2u : 256u;
+  for (size_t i = 0; i < length; ++i) {
+    dst[i] = (uint8_t)draw(values);
+  }
+}
+
+/* A number near one of the limits that it may be checked against, or any. */
+static uint32_t edge(void) {
+  static const uint32_t limits[] = {0, 1, MODEL_INPUT_BYTES, MODEL_OUTPUT_BYTES, SERVER_MAX_PAYLOAD, MODEL_LAYERS,
+                                    4096, 0x7FFFFFFFu, 0xFFFFFFFFu};
+  const uint32_t any = draw(0xFFFFFFFFu);
+  return draw(4) == 0 ? any : limits[draw(sizeof limits / sizeof *limits)] + draw(5) - 2u;
+}
+
+/* What a good host often sends next, so that the server gets to its deeper states. */
+static uint8_t next_type(void) {
+  static const uint8_t types[] = {MESSAGE_INPUT, MESSAGE_INPUT, MESSAGE_INFER, MESSAGE_OUTPUT, MESSAGE_STATS,
+                                  MESSAGE_ECHO,  MESSAGE_ARENA, MESSAGE_LAYERS, MESSAGE_TENSOR, MESSAGE_HELLO};
+  if (last_type == 0) {
+    return MESSAGE_HELLO;
+  }
+  if (draw(4) == 0) {
+    return types[draw(sizeof types)];
+  }
+  switch (last_type) {
+    case MESSAGE_HELLO: return MESSAGE_INPUT;
+    case MESSAGE_INPUT: return draw(2) == 0 ? MESSAGE_INFER : MESSAGE_LAYERS;
+    case MESSAGE_INFER: return MESSAGE_OUTPUT;
+    case MESSAGE_LAYERS: return MESSAGE_TENSOR;
+    default: return types[draw(sizeof types)];
+  }
+}
+
+/* The request that continues the conversation. */
+static void make_good(struct request *request) {
+  uint8_t *const p = request->payload;
+  const uint8_t type = next_type();
+  size_t length = 0;
+  memset(p, 0, 16);
+  switch (type) {
+    case MESSAGE_INPUT:
+      length = INPUT_FIELDS_BYTES + MODEL_INPUT_BYTES;
+      fill(p + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
+      input_crc = crc32_update(0, p + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
+      break;
+    case MESSAGE_INFER:
+      length = INFER_FIELDS_BYTES;
+      le_put_u32(p + INFER_AT_INPUT_CRC, input_crc);
+      break;
+    case MESSAGE_LAYERS:
+      length = LAYERS_FIELDS_BYTES;
+      le_put_u32(p + LAYERS_AT_INPUT_CRC, input_crc);
+      le_put_u32(p + LAYERS_AT_LAST, draw(MODEL_LAYERS));
+      break;
+    case MESSAGE_TENSOR:
+      length = TENSOR_FIELDS_BYTES;
+      le_put_u32(p + TENSOR_AT_LAYER, draw(MODEL_LAYERS));
+      le_put_u32(p + TENSOR_AT_LENGTH, draw(400));
+      break;
+    case MESSAGE_OUTPUT:
+      length = OUTPUT_FIELDS_BYTES;
+      le_put_u32(p + OUTPUT_AT_LENGTH, draw(MODEL_OUTPUT_BYTES));
+      break;
+    case MESSAGE_ARENA:
+      length = ARENA_FIELDS_BYTES;
+      le_put_u32(p, draw(4097));
+      break;
+    case MESSAGE_ECHO:
+      length = draw(SERVER_MAX_PAYLOAD + 1u);
+      fill(p, length);
+      break;
+    default: break;
+  }
+  if (type == MESSAGE_HELLO) {
+    session = draw(0xFFFFFFFFu) + 1u;
+    seq = (uint16_t)draw(0x10000u);
+  }
+  last_type = type;
+  request->frame = (struct frame){PROTOCOL_VERSION, type, session, seq++, (uint16_t)length, p};
+}
+
+/* Turns a good request into one that no host would send; its CRC-32 will be right. */
+static void distort(struct request *request) {
+  struct frame *const frame = &request->frame;
+  switch (draw(6)) {
+    case 0: frame->type = (uint8_t)draw(256); break;
+    case 1: frame->seq = (uint16_t)(frame->seq + draw(5) - 2u); break;
+    case 2: frame->session = draw(2) == 0 ? 0 : session + 1u; break;
+    case 3: {
+      const size_t length = draw(SERVER_MAX_PAYLOAD + 1u);
+      if (length > frame->length) {
+        fill(request->payload + frame->length, length - frame->length);
+      }
+      frame->length = (uint16_t)length;
+      break;
+    }
+    case 4: frame->version = (uint8_t)draw(256); break;
+    default:
+      for (size_t at = 0; at + 4 <= frame->length && at < 16; at += 4) {
+        if (draw(2) == 0) {
+          le_put_u32(request->payload + at, edge());
+        }
+      }
+  }
+}
+
+/* Does to the bytes of a stream what lines do; returns its new length. */
+static size_t damage(uint8_t *stream, size_t length) {
+  for (uint32_t times = 1 + draw(3); times > 0 && length > 0; --times) {
+    const size_t at = draw((uint32_t)length);
+    const size_t piece = 1 + draw(20) < length - at ? 1 + draw(20) : 1;
+    switch (draw(5)) {
+      case 0: stream[at] = (uint8_t)(stream[at] ^ (1u << draw(8))); break;
+      case 1: stream[at] = (uint8_t)draw(256); break;
+      case 2:
+        if (at + piece <= length) {
+          memmove(stream + at, stream + at + piece, length - at - piece);
+          length -= piece;
+        }
+        break;
+      case 3:
+        if (at + piece <= length && length + piece <= MAX_STREAM) {
+          memmove(stream + at + piece, stream + at, length - at);
+          length += piece;
+        }
+        break;
+      default: length = at;
+    }
+  }
+  return length;
+}
+
+/* Whether `frame` is one of those that were sent. */
+static int was_sent(const struct frame *frame, const uint8_t *const *sent, const size_t *sent_bytes, size_t frames) {
+  uint8_t wire[FRAME_WIRE_BYTES(SERVER_MAX_PAYLOAD)];
+  const size_t length = frame_encode(wire, frame);
+  for (size_t i = 0; i < frames; ++i) {
+    if (sent_bytes[i] == length && memcmp(sent[i], wire, length) == 0) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static void check_decoder(const uint8_t *stream, size_t length, const uint8_t *const *sent, const size_t *sent_bytes,
+                          size_t frames) {
+  struct frame_decoder decoder;
+  struct frame frame;
+  frame_decoder_init(&decoder);
+  for (size_t i = 0; i < length; ++i) {
+    if (frame_decoder_push(&decoder, stream[i], &frame) == FRAME_GOOD) {
+      count.accepted++;
+      if (!was_sent(&frame, sent, sent_bytes, frames)) {
+        fail("a frame was found that nobody sent");
+      }
+    }
+  }
+}
+
+static void one_input(void) {
+  static uint8_t wires[MAX_FRAMES][FRAME_WIRE_BYTES(SERVER_MAX_PAYLOAD)];
+  const uint8_t *sent[MAX_FRAMES];
+  size_t sent_bytes[MAX_FRAMES];
+  uint8_t *stream = malloc(MAX_STREAM); /* on the heap, so that the sanitizer sees a byte too many */
+  const size_t frames = draw(8) == 0 ? 0 : 1 + draw(MAX_FRAMES);
+  size_t length = 0;
+  if (stream == NULL) {
+    fail("out of memory");
+  }
+  for (size_t i = 0; i < frames; ++i) {
+    struct request request;
+    const int opens = i == 0 && draw(2) == 0;
+    if (opens) {
+      last_type = 0; /* a session, or the server soon refuses everything as out of sequence */
+    }
+    make_good(&request);
+    if (!opens && draw(4) == 0) {
+      distort(&request);
+    }
+    sent[i] = wires[i];
+    sent_bytes[i] = frame_encode(wires[i], &request.frame);
+    memcpy(stream + length, wires[i], sent_bytes[i]);
+    length += sent_bytes[i];
+  }
+  if (frames == 0) {
+    length = draw(1500);
+    fill(stream, length);
+  } else if (draw(2) == 0) {
+    length = damage(stream, length);
+  }
+  check_decoder(stream, length, sent, sent_bytes, frames);
+  feed(stream, length);
+  free(stream);
+}
+
+/* Sends a request as a good host does, and returns whether the answer is `type`. */
+static int ask(uint8_t type, const uint8_t *payload, size_t length) {
+  uint8_t wire[FRAME_WIRE_BYTES(SERVER_MAX_PAYLOAD)];
+  const struct frame frame = {PROTOCOL_VERSION, type, session, seq++, (uint16_t)length, payload};
+  memset(&last_answer, 0, sizeof last_answer);
+  feed(wire, frame_encode(wire, &frame));
+  return last_answer.type == (type | PROTOCOL_ANSWER) && last_answer.session == session &&
+         last_answer.seq == frame.seq;
+}
+
+/* What the obedient engine gives for an input (obedient_engine.c). */
+static uint8_t expected(const uint8_t *input, uint32_t index) {
+  uint32_t hash = index;
+  for (size_t k = 0; k < MODEL_INPUT_BYTES; ++k) {
+    hash = hash * 31u + input[k];
+  }
+  return (uint8_t)(hash >> 24);
+}
+
+static void probe(void) {
+  uint8_t input[INPUT_FIELDS_BYTES + MODEL_INPUT_BYTES] = {0};
+  uint8_t infer[INFER_FIELDS_BYTES] = {0};
+  const uint32_t before = session;
+  do {
+    session = draw(0xFFFFFFFFu) + 1u;
+  } while (session == before);
+  seq = 0;
+  if (!ask(MESSAGE_HELLO, NULL, 0)) {
+    fail("no answer to HELLO");
+  }
+  fill(input + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
+  if (!ask(MESSAGE_INPUT, input, sizeof input)) {
+    fail("no answer to INPUT");
+  }
+  le_put_u32(infer + INFER_AT_INPUT_CRC, crc32_update(0, input + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES));
+  if (!ask(MESSAGE_INFER, infer, sizeof infer)) {
+    fail("no answer to INFER");
+  }
+  for (uint32_t i = 0; i < last_answer.length - INFER_ANSWER_FIELDS_BYTES; ++i) {
+    if (last_payload[INFER_ANSWER_FIELDS_BYTES + i] != expected(input + INPUT_FIELDS_BYTES, i)) {
+      fail("a wrong output");
+    }
+  }
+  count.probes++;
+}
+
+int main(int argc, char **argv) {
+  const unsigned long inputs = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+  random_state = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) * 2654435769u | 1u : 1u;
+  frame_decoder_init(&answers);
+  server_init(engine_init());
+  for (unsigned long i = 0; i < inputs; ++i) {
+    one_input();
+    if (i % PROBE_EVERY == PROBE_EVERY - 1u) {
+      probe();
+    }
+  }
+  printf("%lu inputs, %lu frames accepted, %lu answers, %lu restarts, %lu probes\n", inputs, count.accepted,
+         count.answered, count.restarts, count.probes);
+  return inputs == 0;
+}
