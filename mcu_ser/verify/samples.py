@@ -96,7 +96,7 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
     arrays = _read_npz(path)
     if "x" not in arrays:
         raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=EXPECTED)
-    x = _quantized_rows(path, arrays["x"], spec)
+    x = quantized_rows(path, arrays["x"], spec)
     labels = _strings(path, arrays, "labels", classes)
     ids = _strings(path, arrays, "ids", len(x))
     return Samples(
@@ -106,6 +106,34 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
         ids=ids if ids is not None else tuple(f"sample-{index}" for index in range(len(x))),
         origin=path.name,
     )
+
+
+def quantized_rows(subject: object, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:
+    """Samples as the device gets them, int8 (n, input elements).
+
+    Args:
+        subject: Where they are from, for errors.
+        x: Float or int8, of shape (n, *input shape without batch) or (n, input elements), n at least 1.
+        spec: The model's input; floats are quantised with its scale and zero point.
+
+    Raises:
+        SamplesError: They do not fit the model.
+    """
+    elements = math.prod(spec.shape)
+    fits = x.ndim >= 1 and x.shape[1:] in {tuple(spec.shape[1:]), (elements,)}
+    if not fits:
+        raise SamplesError(
+            subject, f"x has shape {x.shape}, the model takes (n, {', '.join(map(str, spec.shape[1:]))})"
+        )
+    if len(x) == 0:
+        raise SamplesError(subject, "x holds no sample", limit="at least 1")
+    if x.dtype == np.int8:
+        return np.ascontiguousarray(x.reshape(len(x), elements))
+    if not np.issubdtype(x.dtype, np.floating):
+        raise SamplesError(subject, f"x has dtype {x.dtype}, the model takes int8 tensors or float features")
+    if not np.isfinite(x).all():
+        raise SamplesError(subject, "x holds NaN or infinite values")
+    return quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point)
 
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -124,24 +152,6 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         if not isinstance(array, np.ndarray):
             raise SamplesError(path, f"{name} is not an array", hint=EXPECTED)
     return arrays
-
-
-def _quantized_rows(path: Path, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:
-    elements = math.prod(spec.shape)
-    fits = x.ndim >= 1 and x.shape[1:] in {tuple(spec.shape[1:]), (elements,)}
-    if not fits:
-        raise SamplesError(
-            path, f"x has shape {x.shape}, the model takes (n, {', '.join(map(str, spec.shape[1:]))})"
-        )
-    if len(x) == 0:
-        raise SamplesError(path, "x holds no sample", limit="at least 1")
-    if x.dtype == np.int8:
-        return np.ascontiguousarray(x.reshape(len(x), elements))
-    if not np.issubdtype(x.dtype, np.floating):
-        raise SamplesError(path, f"x has dtype {x.dtype}, the model takes int8 tensors or float features")
-    if not np.isfinite(x).all():
-        raise SamplesError(path, "x holds NaN or infinite values")
-    return quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point)
 
 
 def _class_indices(
