@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As `plain_layers`, for operators that move elements: plain models, and models that break rules."""
+"""As `plain_layers`, for operators that move or reduce elements: plain models, and ones that break rules."""
 
 import numpy as np
 
@@ -68,7 +68,41 @@ def squeezed(y=(1, 4), x=(1, 1, 4), axes=(1,)):
     return layer("SQUEEZE", x={"shape": x}, y={"shape": y}, options={"SqueezeDims": axes})
 
 
+def reduced(opcode, *, y=None, axes=(1,)):
+    return layer(opcode, y={"shape": (1, 1), **(y or {})}, constants=[numbers(axes)])
+
+
+def normalised(**changes):
+    return layer("L2_NORMALIZATION", **({"y": {"scale": 1 / 128}} | changes))
+
+
+def beside_arg_max():
+    """A model whose output does not need the layer that is refused."""
+    model = TfliteBuilder()
+    x, y = (model.tensor((1, 4), scale=1.0) for _ in range(2))
+    place = model.tensor((1,), "INT32", name="out")
+    model.operator("ARG_MAX", [x, model.tensor((1,), "INT32", data=[1])], [place])
+    model.operator("RELU", [x], [y])
+    return model.build([x], [y])
+
+
+def resized(size=(4, 6), y=(1, 4, 6, 3)):
+    return layer(
+        "RESIZE_NEAREST_NEIGHBOR",
+        x={"shape": (1, 2, 3, 3)},
+        y={"shape": y},
+        constants=[numbers(size)],
+        options={"AlignCorners": False},
+    )
+
+
+_SIZE = "the size must be height and width of the output, and the channels must stay"
+
 VALID = {
+    "L2_NORMALIZATION": normalised(),
+    "REDUCE_MAX": reduced("REDUCE_MAX"),
+    "RESIZE_NEAREST_NEIGHBOR": resized(),
+    "SUM": reduced("SUM"),
     "EXPAND_DIMS": expanded(),
     "SLICE": sliced(),
     "SQUEEZE": squeezed(),
@@ -264,5 +298,50 @@ BROKEN = {
     "an expansion beyond the end": (
         expanded(axis=(3,)),
         "the output must be the input with a dimension of 1 at the axis (axis (3,) of 3 dimensions)",
+    ),
+    "a sum that overflows": (
+        reduced("SUM", y={"scale": 2.0**-26}),
+        "no int8 input may overflow the int32 sum or its rescaling (shift 27)",
+    ),
+    "a greatest element of another scale": (
+        reduced("REDUCE_MAX", y={"scale": 0.5}),
+        "all inputs must have the scale and zero point of the output (scales 1 and 0.5)",
+    ),
+    "an axis of a greatest element beyond the input": (
+        reduced("REDUCE_MAX", axes=(2,)),
+        "the axes must be dimensions of the input (axis 2 of 2 dimensions)",
+    ),
+    "a norm of five dimensions": (
+        normalised(x={"shape": (1,) * 5}, y={"shape": (1,) * 5}),
+        "there must be 1 to 4 dimensions, the last of at most 33025 (it has 5)",
+    ),
+    "a norm of too many elements": (
+        normalised(x={"shape": (1, 33026)}, y={"shape": (1, 33026)}),
+        "there must be 1 to 4 dimensions, the last of at most 33025 (it is 33026)",
+    ),
+    "a norm of another output": (
+        normalised(y={"scale": 1 / 256}),
+        "the norm's output must have scale 1/128 and zero point 0 (scale 0.00390625, zero point 0)",
+    ),
+    "a norm with an activation": (
+        normalised(options={"FusedActivationFunction": 3}),
+        "no activation may be fused (RELU6)",
+    ),
+    "a resizing to another size": (
+        resized(size=(4, 5)),
+        f"{_SIZE} (it is [4, 5] for 1x4x6x3)",
+    ),
+    "a resizing in three dimensions": (
+        resized(size=(4, 6, 3)),
+        f"{_SIZE} (it is [4, 6, 3] for 1x4x6x3)",
+    ),
+    "a resizing of the channels": (
+        resized(y=(1, 4, 6, 2)),
+        f"{_SIZE} (1x2x3x3 to 1x4x6x2)",
+    ),
+    "the place of the greatest element": (
+        beside_arg_max(),
+        "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
+        "end the model before it and take the largest output where it is read",
     ),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As `random_layers`, for operators that move elements."""
+"""As `random_layers`, for operators that move or reduce elements."""
 
 from __future__ import annotations
 
@@ -200,15 +200,63 @@ def _squeeze(d: Drawer) -> bytes:
     return _free(shape, output, "SQUEEZE", [], SqueezeDims=axes)(d)
 
 
+def _reduction(d: Drawer, opcode: str) -> bytes:
+    shape = _shape(d, 2, 4, 6)
+    axes = d.draw(st.lists(st.integers(-len(shape), len(shape) - 1), min_size=1, max_size=len(shape)))
+    reduced = {axis % len(shape) for axis in axes}
+    keep = d.draw(st.booleans())
+    kept = tuple(1 if i in reduced else size for i, size in enumerate(shape))
+    output = kept if keep else tuple(size for i, size in enumerate(shape) if i not in reduced) or (1,)
+    like = _quantised(d)
+    x = d.model.tensor(shape, **like)
+    axis = d.model.tensor((len(axes),), "INT32", data=axes)
+    if opcode == "SUM":
+        count = int(np.prod([shape[i] for i in reduced]))
+        spread = d.draw(st.sampled_from([1, 1, count, count**0.5, 1 / 300, 2.0**-10, 2.0**20]))
+        like = {"scale": like["scale"] * float(np.float32(spread)), "zero_point": d.draw(ZERO_POINTS)}
+    y = d.model.tensor((1, *output), **like)
+    d.model.operator(opcode, [x, axis], [y], KeepDims=keep)
+    return d.model.build([x], [y])
+
+
+def _l2_normalization(d: Drawer) -> bytes:
+    shape = _shape(d, 2, 4)
+    if d.draw(st.booleans()):
+        # So many elements that their squares need all 32 bits.
+        shape = (1, d.draw(st.sampled_from([1, 40, 3000, 33025])))
+    x = d.model.tensor(shape, **_quantised(d))
+    y = d.model.tensor(shape, scale=1 / 128, zero_point=0)
+    d.model.operator("L2_NORMALIZATION", [x], [y])
+    return d.model.build([x], [y])
+
+
+def _resize(d: Drawer) -> bytes:
+    height, width, channels = d.integer(1, 9), d.integer(1, 9), d.integer(1, 5)
+    kind = d.draw(st.sampled_from(["multiple", "any"]))
+    size = (height * d.integer(1, 3), width * d.integer(1, 3))
+    if kind == "any":
+        size = (d.integer(1, 19), d.integer(1, 19))
+    like = _quantised(d)
+    x = d.model.tensor((1, height, width, channels), **like)
+    y = d.model.tensor((1, *size, channels), **like)
+    options = {"AlignCorners": d.draw(st.booleans()), "HalfPixelCenters": d.draw(st.booleans())}
+    d.model.operator("RESIZE_NEAREST_NEIGHBOR", [x, d.model.tensor((2,), "INT32", data=size)], [y], **options)
+    return d.model.build([x], [y])
+
+
 MOVES: dict[str, SearchStrategy[LayerModel]] = {
     "CONCATENATION": layer_strategy(_concatenation),
     "EXPAND_DIMS": layer_strategy(_expand_dims),
+    "L2_NORMALIZATION": layer_strategy(_l2_normalization),
     "PACK": layer_strategy(_pack),
+    "REDUCE_MAX": layer_strategy(lambda d: _reduction(d, "REDUCE_MAX")),
+    "RESIZE_NEAREST_NEIGHBOR": layer_strategy(_resize),
     "SLICE": layer_strategy(_slice),
     "SPLIT": layer_strategy(lambda d: _divided(d, "SPLIT")),
     "SPLIT_V": layer_strategy(lambda d: _divided(d, "SPLIT_V")),
     "SQUEEZE": layer_strategy(_squeeze),
     "STRIDED_SLICE": layer_strategy(_strided_slice),
+    "SUM": layer_strategy(lambda d: _reduction(d, "SUM")),
     "TRANSPOSE": layer_strategy(_transpose),
     "UNPACK": layer_strategy(lambda d: _divided(d, "UNPACK")),
 }

@@ -47,6 +47,11 @@ OPTION_TABLES = {
     "SQUEEZE": "SqueezeOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "EXPAND_DIMS": "ExpandDimsOptions",
+    "ARG_MAX": "ArgMaxOptions",
+    "L2_NORMALIZATION": "L2NormOptions",
+    "REDUCE_MAX": "ReducerOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "SUM": "ReducerOptions",
     "TRANSPOSE": "TransposeOptions",
     "UNPACK": "UnpackOptions",
 }

@@ -180,15 +180,32 @@ class SqueezeOptions:
     axes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class ResizeOptions:
+    """Where the pixels of a resized image lie on the input's."""
+
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclass(frozen=True)
+class NormOptions:
+    """Activation fused into a normalisation."""
+
+    activation: Activation
+
+
 Options = (
-    SqueezeOptions
-    | StridedSliceOptions
-    | PartsOptions
-    | WindowOptions
+    AddOptions
     | FullyConnectedOptions
-    | AddOptions
     | LeakyReluOptions
+    | NormOptions
+    | PartsOptions
+    | ResizeOptions
     | SoftmaxOptions
+    | SqueezeOptions
+    | StridedSliceOptions
+    | WindowOptions
 )
 
 

@@ -12,10 +12,12 @@ from mcu_ser.aot.ir import (
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
+    NormOptions,
     Options,
     Padding,
     PartsOptions,
     PoolOptions,
+    ResizeOptions,
     SoftmaxOptions,
     SqueezeOptions,
     StridedSliceOptions,
@@ -95,6 +97,14 @@ def _strided_slice(table: Any) -> StridedSliceOptions:
     )
 
 
+def _resize(table: Any) -> ResizeOptions:
+    return ResizeOptions(bool(table.AlignCorners()), bool(table.HalfPixelCenters()))
+
+
+def _norm(table: Any) -> NormOptions:
+    return NormOptions(Activation(table.FusedActivationFunction()))
+
+
 # Operator -> name of its table in the schema, and what to make of it.
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "CONV_2D": ("Conv2DOptions", _window),
@@ -104,7 +114,9 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "MAX_POOL_2D": ("Pool2DOptions", _pool),
     "ADD": ("AddOptions", _add),
     "CONCATENATION": ("ConcatenationOptions", _concatenation),
+    "L2_NORMALIZATION": ("L2NormOptions", _norm),
     "PACK": ("PackOptions", _pack),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _resize),
     "SQUEEZE": ("SqueezeOptions", _squeeze),
     "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
     "UNPACK": ("UnpackOptions", _unpack),

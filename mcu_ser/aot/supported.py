@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcu_ser.aot import curve_rules, element_rules, part_rules, rules, slice_rules
+from mcu_ser.aot import curve_rules, element_rules, norm_resize_rules, part_rules, rules, slice_rules
 from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
 from mcu_ser.errors import ModelError
 
@@ -57,6 +57,19 @@ _WALKED: tuple[Rule, ...] = (
     slice_rules.there_is_one_number_per_dimension,
 )
 _PARTS: tuple[Rule, ...] = (part_rules.axis_exists, part_rules.parts_make_whole)
+
+_REDUCTION: tuple[Rule, ...] = (
+    *_DATA,
+    *_PARAMETERS,
+    element_rules.axes_exist,
+    element_rules.mean_has_five_loops,
+)
+
+# What a layer would need that the engine has not, for operators that no rule could let through.
+WITHOUT_RULES = {
+    "ARG_MAX": "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
+    "end the model before it and take the largest output where it is read",
+}
 
 # Operator -> its rules; each rule may rely on those before it.
 RULES: dict[str, tuple[Rule, ...]] = {
@@ -112,21 +125,29 @@ RULES: dict[str, tuple[Rule, ...]] = {
         curve_rules.curve_scale_is_in_range,
         element_rules.output_is_probability,
     ),
-    "MAX_POOL_2D": _POOL,
-    "MEAN": (
+    "L2_NORMALIZATION": (
         *_DATA,
-        *_PARAMETERS,
-        element_rules.axes_exist,
-        element_rules.mean_has_five_loops,
-        element_rules.mean_fits_int32,
+        element_rules.shape_is_kept,
+        norm_resize_rules.norm_depth_is_limited,
+        norm_resize_rules.norm_output_is_fixed,
+        part_rules.nothing_is_fused,
     ),
+    "MAX_POOL_2D": _POOL,
+    "MEAN": (*_REDUCTION, element_rules.mean_fits_int32),
     "PACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "PAD": _PAD,
     "PADV2": _PAD,
     "QUANTIZE": (*_DATA, element_rules.shape_is_kept, curve_rules.requantization_fits_int32),
+    "REDUCE_MAX": (*_REDUCTION, part_rules.parts_keep_quantisation),
     "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),
     "RELU6": (*_DATA, element_rules.shape_is_kept, element_rules.six_is_in_range),
     "RESHAPE": (*_MOVED, element_rules.elements_are_kept),
+    "RESIZE_NEAREST_NEIGHBOR": (
+        *_MOVED,
+        *_PARAMETERS,
+        rules.data_is_one_image,
+        norm_resize_rules.size_is_that_of_the_output,
+    ),
     "SLICE": (*_WALKED, slice_rules.slice_is_inside),
     "SOFTMAX": (
         *_DATA,
@@ -144,6 +165,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         slice_rules.masks_are_plain,
         slice_rules.strided_slice_is_inside,
     ),
+    "SUM": (*_REDUCTION, element_rules.mean_fits_int32),
     "TRANSPOSE": (*_WALKED, slice_rules.permutation_makes_output),
     "UNPACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "TANH": (
@@ -230,6 +252,8 @@ _NEVER = {
 def _broken_rule(graph: Graph, operator: Operator) -> str | None:
     if operator.opcode in _NEVER:
         return _NEVER[operator.opcode]
+    if operator.opcode in WITHOUT_RULES:
+        return WITHOUT_RULES[operator.opcode]
     if operator.opcode not in RULES:
         return f"the engine has no such operator; it has {', '.join(sorted(RULES))}"
     for rule in RULES[operator.opcode]:

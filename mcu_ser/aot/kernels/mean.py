@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MEAN over any dimensions."""
+"""MEAN, SUM and REDUCE_MAX over any dimensions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MeanLoops:
 
     @property
     def reduced(self) -> int:
-        """Number of elements under one mean."""
+        """Number of elements that become one."""
         count = 1
         for size in self.runs[1::2]:
             count *= size
@@ -50,25 +50,27 @@ def mean_axes(graph: Graph, operator: Operator) -> frozenset[int]:
 
 
 def loops_of(graph: Graph, operator: Operator) -> MeanLoops:
-    """The loops of a MEAN with constant axes."""
+    """The loops of an operator with constant axes."""
     return mean_loops(graph.tensors[operator.inputs[0]].shape, mean_axes(graph, operator))
 
 
 def mean_multiplier(graph: Graph, operator: Operator) -> Multiplier:
-    """Input scale over output scale, divided by the number of elements under one mean.
+    """Input scale over output scale, for a MEAN divided by the number of elements under one.
 
     The division truncates, as in the oracle's QuantizedMeanOrSum.
     """
     input_ = graph.tensors[operator.inputs[0]]
     output = graph.results(operator)[0]
     ratio = quantize_multiplier(input_.scale / output.scale)
+    if operator.opcode == "SUM":
+        return ratio
     count = loops_of(graph, operator).reduced
     shift = min(count.bit_length() - 1, 32, 31 + ratio.shift)
     return Multiplier((ratio.mantissa << shift) // count, ratio.shift - shift)
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
-    """The kernel call of a supported MEAN."""
+    """The kernel call of a supported MEAN or SUM, which differ in their multiplier."""
     input_ = graph.tensors[operator.inputs[0]]
     output = graph.results(operator)[0]
     loops = loops_of(graph, operator)
@@ -91,4 +93,23 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
         ),
         inputs=(input_.index,),
         output=output.index,
+    )
+
+
+def call_max(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported REDUCE_MAX."""
+    outer, reduced_outer, middle, reduced_inner, inner = loops_of(graph, operator).runs
+    return KernelCall(
+        header="reduce_max.h",
+        kernel="aot_reduce_max",
+        struct_name="aot_reduce_max",
+        description=struct(
+            outer=outer,
+            reduced_outer=reduced_outer,
+            middle=middle,
+            reduced_inner=reduced_inner,
+            inner=inner,
+        ),
+        inputs=operator.inputs[:1],
+        output=operator.outputs[0],
     )

@@ -13,7 +13,7 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall
 
 @dataclass(frozen=True)
 class AxisSlice:
-    """The indices start, start + stride, ... of one dimension; `length` may be 0 or less where there are none."""
+    """The indices start, start + stride, ... of one dimension; none if `length` is below 1."""
 
     start: int
     stride: int
