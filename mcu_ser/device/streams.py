@@ -3,6 +3,9 @@
 
 `socket://` has its own stream: pyserial's empties the receive buffer on opening until it stays empty, which
 never ends when the other side keeps sending, and cannot say how much has arrived.
+
+Limits of `rfc2217://` are pyserial's: 5 s to connect and without progress in sending, and 3 s for the other
+side to show that it speaks RFC 2217 (`rfc2217://HOST:PORT?timeout=SECONDS` sets another).
 """
 
 from __future__ import annotations
@@ -50,8 +53,9 @@ def open_stream(url: str, baud: int) -> Stream:
         return TcpStream(url)
     # Two programs on one board would eat each other's answers: exclusive.
     port = serial.serial_for_url(url, do_not_open=True, baudrate=baud, timeout=0)
-    port.write_timeout = WRITE_TIMEOUT_S
-    port.exclusive = True
+    if not url.startswith("rfc2217://"):  # refuses a limit of ours
+        port.write_timeout = WRITE_TIMEOUT_S
+        port.exclusive = True
     port.open()
     return SerialStream(port)
 
