@@ -16,6 +16,9 @@ from typing import Any
 MAX_RANK = 6
 """Most dimensions of an input or output tensor."""
 
+MAX_TENSOR_BYTES = 1 << 24
+"""Most bytes of an input or output tensor, whatever a device claims: more than any board has RAM."""
+
 
 class PayloadError(ValueError):
     """A payload that has not the length or the values of its message."""
@@ -207,13 +210,15 @@ class Hello:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Hello:
-        """Raises PayloadError if the length, a rank or a number of an enumeration is wrong."""
+        """Raises PayloadError if the length, a rank, a size or a number of an enumeration is wrong."""
         values, _ = LAYOUTS["HELLO_ANSWER"].unpack(payload)
         fault = _fault(values)
         for side in ("input", "output"):
             rank = values.pop(f"{side}_rank")
             if rank > MAX_RANK:
                 raise PayloadError(f"{side} of rank {rank}, limit {MAX_RANK}")
+            if values[f"{side}_bytes"] > MAX_TENSOR_BYTES:
+                raise PayloadError(f"{side} of {values[f'{side}_bytes']} bytes, limit {MAX_TENSOR_BYTES}")
             values[f"{side}_shape"] = tuple(values[f"{side}_shape"][:rank])
         for name in ("board_id", "engine"):
             values[name] = _text(values[name])

@@ -99,6 +99,8 @@ def test_hello_brings_the_fault_of_the_previous_run():
     [
         ({"input_rank": 7}, "input of rank 7, limit 6"),
         ({"output_rank": 255}, "output of rank 255, limit 6"),
+        ({"input_bytes": (1 << 24) + 1}, "input of 16777217 bytes, limit 16777216"),
+        ({"output_bytes": 0xFFFFFFFF}, "output of 4294967295 bytes, limit 16777216"),
         ({"tick_source": 99}, "99 is no TickSource"),
         ({"reset_cause": 99}, "99 is no ResetCause"),
     ],

@@ -58,6 +58,7 @@ def test_the_example_is_a_frame():
         f"at least {messages.LAYOUTS['HELLO_ANSWER'].bytes} (its own answer to HELLO)",
         f"`max_payload` below {client._MIN_PAYLOAD} or above {protocol.MAX_PAYLOAD}",
         f"a rank above {messages.MAX_RANK}",
+        f"| input and output tensor | {messages.MAX_TENSOR_BYTES} bytes |",
         f"every {exchange._HELLO_WAIT_S} s, and gives up after {Patience().hello_s:g} s",
         f"It gives up {Patience().answer_s:g} s after the first sending, for INFER and LAYERS "
         f"{Patience().inference_s:g} s",
