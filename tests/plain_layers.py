@@ -61,10 +61,10 @@ def pool(opcode="MAX_POOL_2D", **changes):
     return layer(opcode, x=shape | changes.get("x", {}), y=shape | changes.get("y", {}), options=options)
 
 
-def add(**changes):
+def add(opcode="ADD", **changes):
     second = {"shape": (1, 4), "scale": 1.0, "data": np.ones(4), **changes.get("second", {})}
     return layer(
-        "ADD",
+        opcode,
         x=changes.get("x"),
         y=changes.get("y"),
         constants=[second],
@@ -111,10 +111,14 @@ VALID = {
     "HARD_SWISH": layer("HARD_SWISH"),
     "LEAKY_RELU": layer("LEAKY_RELU", options={"Alpha": 0.25}),
     "LOGISTIC": probability(),
+    "MAXIMUM": add("MAXIMUM"),
     "MAX_POOL_2D": pool(),
     "MEAN": mean(),
+    "MINIMUM": add("MINIMUM"),
+    "MUL": add("MUL"),
     "PAD": pad(),
     "PADV2": pad(opcode="PADV2", value={}),
+    "PRELU": add("PRELU"),
     "QUANTIZE": layer("QUANTIZE", y={"scale": 0.5}),
     "RELU": layer("RELU"),
     "RELU6": layer("RELU6"),

@@ -239,6 +239,59 @@ def _add(d: Drawer) -> bytes:
     return d.model.build([computed], [y])
 
 
+def _second(d: Drawer, first: int, shape: tuple[int, ...], **quantized: Any) -> tuple[int, tuple[int, ...]]:
+    """Another operand for a tensor of this shape, and the shape of both together."""
+    kind = d.draw(st.sampled_from(["same", "constant", "itself", "reshaped"]))
+    quantized = quantized or {"scale": d.scale(), "zero_point": d.draw(ZERO_POINTS)}
+    if kind == "same":
+        other = d.model.tensor(shape, **quantized)
+        d.model.operator("RELU", [first], [other])
+        return other, shape
+    if kind == "constant":
+        # Dropped leading dimensions and dimensions of 1 broadcast.
+        small = tuple(s if d.draw(st.booleans()) else 1 for s in shape[d.integer(0, len(shape)) :])
+        return d.model.tensor(small, data=d.rng.integers(-128, 128, small), **quantized), shape
+    if kind == "reshaped":
+        other = d.model.tensor((1, *shape), **quantized)
+        d.model.operator("RESHAPE", [first], [other])
+        return other, (1, *shape)
+    return first, shape
+
+
+def _mul(d: Drawer) -> bytes:
+    shape = _shape(d, 1, 5)
+    x = d.activation(shape)
+    other, out_shape = _second(d, x, shape)
+    fused, zero_point = d.fused()
+    y = d.activation(out_shape, d.output_scale(40 * d.scale()), zero_point)
+    operands = [x, other] if d.draw(st.booleans()) else [other, x]
+    d.model.operator("MUL", operands, [y], FusedActivationFunction=fused)
+    return d.model.build([x], [y])
+
+
+def _prelu(d: Drawer) -> bytes:
+    shape = _shape(d, 1, 5)
+    scale = d.scale()
+    x = d.activation(shape, scale)
+    alpha, out_shape = _second(d, x, shape)
+    y = d.activation(out_shape, float(np.float32(scale * 2.0 ** d.draw(st.floats(-9, 3)))))
+    d.model.operator("PRELU", [x, alpha], [y])
+    return d.model.build([x], [y])
+
+
+def _lesser_or_greater(opcode: str) -> Callable[[Drawer], bytes]:
+    def layer(d: Drawer) -> bytes:
+        shape = _shape(d, 1, 5)
+        scale, zero_point = d.scale(), d.draw(ZERO_POINTS)
+        x = d.activation(shape, scale, zero_point)
+        other, out_shape = _second(d, x, shape, scale=scale, zero_point=zero_point)
+        y = d.activation(out_shape, scale, zero_point)
+        d.model.operator(opcode, [x, other] if d.draw(st.booleans()) else [other, x], [y])
+        return d.model.build([x], [y])
+
+    return layer
+
+
 def _mean(d: Drawer) -> bytes:
     shape = _shape(d, 2, 4)
     axes = d.draw(st.lists(st.integers(-len(shape), len(shape) - 1), min_size=1, max_size=len(shape)))
@@ -343,8 +396,12 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "LEAKY_RELU": layer_strategy(_rescaling("LEAKY_RELU", Alpha=0.1)),
     "LOGISTIC": layer_strategy(_curve("LOGISTIC", 1 / 256, -128)),
     "MAX_POOL_2D": layer_strategy(_pool("MAX_POOL_2D")),
+    "MAXIMUM": layer_strategy(_lesser_or_greater("MAXIMUM")),
     "MEAN": layer_strategy(_mean),
+    "MINIMUM": layer_strategy(_lesser_or_greater("MINIMUM")),
+    "MUL": layer_strategy(_mul),
     "PAD": layer_strategy(_pad),
+    "PRELU": layer_strategy(_prelu),
     "QUANTIZE": layer_strategy(_rescaling("QUANTIZE")),
     "RELU": layer_strategy(_relu("RELU")),
     "RELU6": layer_strategy(_relu("RELU6")),

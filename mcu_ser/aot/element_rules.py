@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of the engine on layers without weights (ADD, MEAN, PAD, RELU, RESHAPE, SOFTMAX); see `rules`."""
+"""Limits of the engine on layers without weights (ADD, MUL, MEAN, PAD, RELU, SOFTMAX ...); see `rules`."""
 
 from __future__ import annotations
 
-from mcu_ser.aot.ir import Graph, Operator
-from mcu_ser.aot.kernels import add, mean, pad, relu, softmax
-from mcu_ser.aot.requantize import INT32_MAX, scale_fits
+from mcu_ser.aot.ir import Graph, Operator, Tensor
+from mcu_ser.aot.kernels import add, mean, pad, pairs, relu, softmax
+from mcu_ser.aot.requantize import INT8_MAX, INT8_MIN, INT32_MAX, scale_fits
 from mcu_ser.aot.rules import data_tensors, six_out_of_range
 
 # The sum of 512 times exp(0) = 1 needs an output shift of 32 bits; the oracle ends its process on that.
@@ -37,6 +37,42 @@ def add_scales_down(graph: Graph, operator: Operator) -> str | None:
     multipliers = add.add_multipliers(graph, operator)
     if max(multipliers.first.shift, multipliers.second.shift, multipliers.output.shift) > 0:
         return f"output scale {graph.results(operator)[0].scale:g}"
+    return None
+
+
+def _span(tensor: Tensor) -> tuple[int, int]:
+    """Least and greatest value less the zero point."""
+    return INT8_MIN - tensor.zero_point, INT8_MAX - tensor.zero_point
+
+
+def products_fit_int32(graph: Graph, operator: Operator) -> str | None:
+    """No product of two int8 inputs may overflow the rescaling."""
+    first, second, output = data_tensors(graph, operator)
+    products = [a * b for a in _span(first) for b in _span(second)]
+    multiplier = pairs.mul_multiplier(graph, operator)
+    if scale_fits(min(products), max(products), multiplier, output.zero_point):
+        return None
+    return f"scales {first.scale:g} and {second.scale:g}, output scale {output.scale:g}"
+
+
+def identity_fits_int32(graph: Graph, operator: Operator) -> str | None:
+    """No input above zero may overflow its rescaling."""
+    input_, _, output = data_tensors(graph, operator)
+    if scale_fits(0, _span(input_)[1], pairs.prelu_multiplier(graph, operator), output.zero_point):
+        return None
+    return f"input scale {input_.scale:g}, output scale {output.scale:g}"
+
+
+def quantisation_is_shared(graph: Graph, operator: Operator) -> str | None:
+    """Both inputs and the output must have the same scale and zero point."""
+    # TensorFlow Lite's specification; the oracle compares stored values whatever they stand for.
+    *inputs, output = data_tensors(graph, operator)
+    for tensor in inputs:
+        if (tensor.scale, tensor.zero_point) != (output.scale, output.zero_point):
+            return (
+                f"{tensor.name} has scale {tensor.scale:g}, zero point {tensor.zero_point}, "
+                f"{output.name} {output.scale:g}, {output.zero_point}"
+            )
     return None
 
 

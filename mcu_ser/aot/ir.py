@@ -126,7 +126,7 @@ class FullyConnectedOptions:
 
 @dataclass(frozen=True)
 class AddOptions:
-    """Activation fused into an addition."""
+    """Activation fused into an ADD, MUL or SUB."""
 
     activation: Activation
 

@@ -121,6 +121,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
     "UNPACK": ("UnpackOptions", _unpack),
     "LEAKY_RELU": ("LeakyReluOptions", _leaky_relu),
+    "MUL": ("MulOptions", _add),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }
 

@@ -43,11 +43,15 @@ OPERANDS = {
     "HARD_SWISH": (1, 1),
     "LEAKY_RELU": (1, 1),
     "LOGISTIC": (1, 1),
+    "MAXIMUM": (2, 2),
     "MAX_POOL_2D": (1, 1),
     "MEAN": (2, 2),
+    "MINIMUM": (2, 2),
+    "MUL": (2, 2),
     "PACK": (1, MAX_PARTS),
     "PAD": (2, 3),
     "PADV2": (3, 3),
+    "PRELU": (2, 2),
     "QUANTIZE": (1, 1),
     "REDUCE_MAX": (2, 2),
     "RELU": (1, 1),
@@ -70,7 +74,11 @@ OPERANDS = {
 _DATA_PLACES = {
     "ADD": slice(2),
     "CONCATENATION": slice(None),
+    "MAXIMUM": slice(2),
+    "MINIMUM": slice(2),
+    "MUL": slice(2),
     "PACK": slice(None),
+    "PRELU": slice(2),
     "SPLIT": slice(1, 2),
 }
 

@@ -71,6 +71,8 @@ WITHOUT_RULES = {
     "end the model before it and take the largest output where it is read",
 }
 
+_PAIR: tuple[Rule, ...] = (*_DATA, element_rules.shapes_broadcast, element_rules.broadcast_has_four_loops)
+
 # Operator -> its rules; each rule may rely on those before it.
 RULES: dict[str, tuple[Rule, ...]] = {
     "ADD": (
@@ -132,11 +134,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
         norm_resize_rules.norm_output_is_fixed,
         part_rules.nothing_is_fused,
     ),
+    "MAXIMUM": (*_PAIR, element_rules.quantisation_is_shared),
     "MAX_POOL_2D": _POOL,
     "MEAN": (*_REDUCTION, element_rules.mean_fits_int32),
+    "MINIMUM": (*_PAIR, element_rules.quantisation_is_shared),
+    "MUL": (*_PAIR, element_rules.products_fit_int32, rules.activation_is_supported),
     "PACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "PAD": _PAD,
     "PADV2": _PAD,
+    "PRELU": (*_PAIR, element_rules.identity_fits_int32, element_rules.products_fit_int32),
     "QUANTIZE": (*_DATA, element_rules.shape_is_kept, curve_rules.requantization_fits_int32),
     "REDUCE_MAX": (*_REDUCTION, part_rules.parts_keep_quantisation),
     "RELU": (*_DATA, element_rules.shape_is_kept, element_rules.relu_fits_int32),

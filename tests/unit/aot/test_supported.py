@@ -323,6 +323,24 @@ BROKEN = plain_moves.BROKEN | {
         layer("LEAKY_RELU", options={"Alpha": -(2.0**30)}),
         "alpha must be finite, and no int8 input may overflow the rescaling (it is scaled by -1.07374e+09)",
     ),
+    "a product beyond int32": (
+        add("MUL", y={"scale": 2.0**-20}),
+        "no product of two int8 inputs may overflow the rescaling (scales 1 and 1, output scale 9.53674e-07)",
+    ),
+    "a prelu that scales up beyond int32": (
+        add("PRELU", y={"scale": 2.0**-30}),
+        "no input above zero may overflow its rescaling (input scale 1, output scale 9.31323e-10)",
+    ),
+    "a maximum of two scales": (
+        add("MAXIMUM", second={"scale": 0.5, "name": "other"}),
+        "both inputs and the output must have the same scale and zero point "
+        "(other has scale 0.5, zero point 0, out 1, 0)",
+    ),
+    "a minimum of another output": (
+        add("MINIMUM", y={"zero_point": 1}),
+        "both inputs and the output must have the same scale and zero point "
+        "(in has scale 1, zero point 0, out 1, 1)",
+    ),
     "a requantisation beyond int32": (
         layer("QUANTIZE", y={"scale": 2.0**-30}),
         "input scale over output scale must be so that no int8 input overflows "
