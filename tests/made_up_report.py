@@ -19,7 +19,7 @@ BACKGROUND = Background(
         "command": "mcu-ser verify project --samples samples.npz --out report",
         "board_name": "Netduino Plus 2",
         "mcu": "STM32F405RG, cortex-m4",
-        "runs_on": "qemu, machine netduinoplus2, unless a port was given",
+        "emulator": "qemu, machine netduinoplus2",
         "compiler": "GCC: 12.2.1",
         "macs": 1_234_567,
         "weight_bytes": 23_456,

@@ -20,8 +20,8 @@ Document = dict[str, Any]
 # Of each report as it is.
 _OWN = (
     *("board", "engine", "model_sha256", "build_id", "oracle", "verdict", "reason", "samples"),
-    *("samples_origin", "identical", "host", "device", "instructions", "ticks", "flash_bytes", "ram_bytes", "arena"),
-    *("stack_high_water_bytes", "link"),
+    *("samples_origin", "identical", "host", "device", "instructions", "ticks", "flash_bytes", "ram_bytes"),
+    *("arena", "stack_high_water_bytes", "link"),
 )  # fmt: skip
 
 

@@ -166,9 +166,7 @@ def durations(document: Document) -> Histogram | None:
 
 def memory_chart(document: Document) -> BarChart:
     """Flash and RAM by region, arena and stack, each against what there is."""
-    regions = [
-        (f"{each['kind']}: {each['name']}", each["bytes"], each["limit_bytes"]) for each in document["memory"]
-    ]
+    regions = [(_region_name(each), each["bytes"], each["limit_bytes"]) for each in document["memory"]]
     totals = [
         (name, document[f"{name.lower()}_bytes"], document[f"{name.lower()}_limit_bytes"])
         for name in ("flash", "RAM")
@@ -192,8 +190,7 @@ def layer_chart(document: Document) -> BarChart | None:
     most = max(layer[key] or 0 for layer in section["layers"]) or 1
     bars = [
         Bar(
-            f"{layer['index']} {layer['operator']}"
-            + ("" if layer["identical"] else ": differs from the oracle"),
+            f"{layer['index']} {layer['operator']}" + ("" if layer["identical"] else ": differs"),
             f"{layer[key] or 0:,} ({100 * (layer[key] or 0) / total:.1f} %)",
             (layer[key] or 0) / most,
             marked=not layer["identical"],
@@ -211,7 +208,10 @@ def layer_rows(document: Document) -> list[dict[str, str]]:
 
 def link_facts(document: Document) -> list[tuple[str, str]]:
     """Counters of the link, by their names."""
-    facts = [(name.replace("_", " "), _number(value)) for name, value in sorted(document["link"].items())]
+    facts = [
+        (name.replace("_per_s", "/s").replace("_", " "), _number(value))
+        for name, value in sorted(document["link"].items())
+    ]
     repeats = document["repeats"]
     if repeats is not None:
         facts.append(
@@ -242,7 +242,7 @@ def provenance_facts(document: Document) -> list[tuple[str, str]]:
     origin = document["provenance"]
     known = [] if origin is None else [
         ("board", f"{origin['board_name']} ({document['board']}), {origin['mcu']}"),
-        ("ran on", origin["runs_on"]),
+        ("ran on", _ran_on(document)),
         ("compiler", origin["compiler"] or "unknown"),
         ("multiplications per inference", f"{origin['macs']:,}"),
         ("bytes of weights", f"{origin['weight_bytes']:,}"),
@@ -276,6 +276,15 @@ def cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
+def _ran_on(document: Document) -> str:
+    """The boards behind the ports, else what was started for the run."""
+    ports = [board["port"] for board in document["boards"] if board["port"] is not None]
+    started = document["provenance"]["emulator"] or (
+        "this computer, as a native program" if document["board"] == "host" else "the board"
+    )
+    return cut(", ".join(ports)) or str(started)
+
+
 def _spread(document: Document) -> Mapping[str, int | None]:
     counted = document["instructions"]["median"] is not None
     spread: Mapping[str, int | None] = document["instructions" if counted else "ticks"]
@@ -296,6 +305,11 @@ def _matrix_row(label: str, index: int, row: Sequence[int]) -> dict[str, Any]:
             for column, count in enumerate(row)
         ],
     }
+
+
+def _region_name(region: Mapping[str, Any]) -> str:
+    kind = {"flash": "flash", "ram": "RAM"}[region["kind"]]
+    return kind if region["name"].lower() == region["kind"] else f"{kind}: {region['name']}"
 
 
 def _memory_bar(label: str, used: int, limit: int | None) -> Bar:

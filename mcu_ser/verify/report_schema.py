@@ -210,12 +210,15 @@ class LayersPart(_Part):
 
 
 class ProvenancePart(_Part):
-    """Where the figures come from. `hashes` are SHA-256 by file name."""
+    """Where the figures come from.
+
+    `emulator` is what stands in for the board where no port is given, `hashes` are SHA-256 by file name.
+    """
 
     command: str | None
     board_name: str
     mcu: str
-    runs_on: str
+    emulator: str | None
     compiler: str | None
     macs: Count
     weight_bytes: Count

@@ -46,7 +46,7 @@ class Background:
 
 def background_of(project: Project, command: str | None) -> Background:
     """The background of a project that is built; `command` is what the user typed."""
-    budget, manifest = project.board.budget, project.manifest
+    budget, emulator, manifest = project.board.budget, project.board.emulator, project.manifest
     return Background(
         arena={
             "bytes": manifest.arena_bytes,
@@ -58,7 +58,7 @@ def background_of(project: Project, command: str | None) -> Background:
             "command": command,
             "board_name": project.board.name,
             "mcu": f"{project.board.mcu.part}, {project.board.mcu.core}",
-            "runs_on": _runs_on(project),
+            "emulator": None if emulator is None else f"{emulator.kind}, machine {emulator.machine}",
             "compiler": compiler_of(project.elf_path),
             "macs": manifest.macs,
             "weight_bytes": manifest.weight_bytes,
@@ -127,15 +127,6 @@ def compiler_of(elf: Path) -> str | None:
     # Strings that end in zero, one per compiler that had a part in it.
     said = sorted({part.decode("ascii", "replace") for part in text.split(b"\0") if part})
     return "; ".join(said) or None
-
-
-def _runs_on(project: Project) -> str:
-    board = project.board
-    if board.platform == "host":
-        return "this computer, as a native program"
-    if board.emulator is None:
-        return "the board"
-    return f"{board.emulator.kind}, machine {board.emulator.machine}, unless a port was given"
 
 
 def _versions() -> dict[str, str]:

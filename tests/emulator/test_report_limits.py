@@ -58,7 +58,7 @@ def test_the_page_of_a_real_run_says_where_it_comes_from(projects, tmp_path):
     out = tmp_path / "report"
     assert verify(projects / "netduinoplus2", out) == 0
     page = (out / "report.html").read_text()
-    assert "qemu, machine netduinoplus2" in page
+    assert "<dt>ran on</dt><dd>qemu, machine netduinoplus2</dd>" in page
     assert "mcu-ser verify" in page
     assert "GCC" in page
     origin = json.loads((out / "report.json").read_text())["provenance"]

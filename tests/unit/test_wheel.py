@@ -93,3 +93,16 @@ def test_it_knows_its_boards_and_recipes(installed, tmp_path):
         timeout=60,
     )
     assert answer.stdout.strip() == f"synthetic {installed / 'mcu_ser' / '_data' / 'boards'}"
+
+
+def test_pytest_finds_the_plugin(installed, tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "--fixtures", "-q", "-W", "error"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "mcu_ser_device [session scope]" in answer.stdout, answer.stderr
