@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from mcu_ser.errors import ConfigError
 from mcu_ser.features.clip import SAMPLE_RATE_HZ, pcm16, trimmed
 from mcu_ser.features.integer_log_mel import level_map, log_power
 from mcu_ser.features.log_mel import log_mel
+from mcu_ser.features.recordings import Recordings
 from mcu_ser.progress import silent
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class FeatureSet:
         speakers: Speaker names, str (n,).
         split: train, validation or test, str (n,).
         labels: Class names, str (classes,).
+        recordings: The utterances before they were fitted, at several speeds; None unless asked for.
     """
 
     x: NDArray[np.float32]
@@ -46,6 +48,7 @@ class FeatureSet:
     speakers: NDArray[np.str_]
     split: NDArray[np.str_]
     labels: NDArray[np.str_]
+    recordings: Recordings | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -60,12 +63,18 @@ class FeatureSet:
             self.speakers[chosen],
             self.split[chosen],
             self.labels,
+            self.recordings.part(chosen) if self.recordings else None,
         )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every array of the set by its name."""
+        own = {name: array for name, array in vars(self).items() if name != "recordings"}
+        return own | (self.recordings.arrays() if self.recordings else {})
 
     def save(self, path: Path) -> None:
         """Write an npz with one array per field."""
         with replaced_file(path) as temporary:
-            np.savez(temporary, **vars(self))
+            np.savez(temporary, allow_pickle=False, **self.arrays())
 
     @classmethod
     def load(cls, path: Path) -> FeatureSet:
@@ -76,7 +85,8 @@ class FeatureSet:
         """
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+                own = {name: arrays[name] for name in cls.__dataclass_fields__ if name != "recordings"}
+                return cls(**own, recordings=Recordings.found_in(arrays))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError(path, f"holds no features ({error})", hint="mcu-ser train again") from error
 

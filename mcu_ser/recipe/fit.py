@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from mcu_ser.recipe.table import Fraction, Stage
 
@@ -13,7 +13,12 @@ from mcu_ser.recipe.table import Fraction, Stage
 class AugmentationRecipe(Stage):
     """Random changes to a training clip; all sizes are upper bounds of uniform draws."""
 
-    time_shift_frames: int = Field(default=64, ge=0, description="circular")
+    speeds: Annotated[tuple[Annotated[float, Field(ge=0.5, le=2)], ...], Field(strict=False)] = Field(
+        default=(),
+        description="true speeds of the recordings, pitch included; a clip is cut from one of them at a "
+        "random place, in place of time_shift_frames; tilt is then in natural logarithm of power",
+    )
+    time_shift_frames: int = Field(default=64, ge=0, description="circular; not used with speeds")
     time_stretch_fraction: Fraction = Field(default=0.0, description="faster or slower, as a share of 1")
     mel_warp_fraction: Fraction = Field(default=0.0, description="longer or shorter vocal tract")
     mel_shift_bands: float = Field(default=0.0, ge=0, description="with the warp")
@@ -23,6 +28,14 @@ class AugmentationRecipe(Stage):
     time_mask_frames: int = Field(default=16, ge=0)
     mel_mask_bands: int = Field(default=6, ge=0)
     masks: int = Field(default=1, ge=0, description="of each kind")
+
+    @model_validator(mode="after")
+    def _one_kind_of_speed(self) -> AugmentationRecipe:
+        if self.speeds and self.time_stretch_fraction:
+            raise ValueError("speeds and time_stretch_fraction both change the speed; leave one out")
+        if len(set(self.speeds)) < len(self.speeds):
+            raise ValueError(f"speeds {list(self.speeds)} name one twice")
+        return self
 
 
 class FitRecipe(Stage):

@@ -90,9 +90,9 @@ def trained_once(
 
 
 def features_digest(features: FeatureSet) -> str:
-    """SHA-256 of every array of a feature set: values, classes, ids, speakers and split."""
+    """SHA-256 of every array of a feature set: values, classes, ids, speakers, split, any recordings."""
     digest = hashlib.sha256()
-    for name, array in sorted(vars(features).items()):
+    for name, array in sorted(features.arrays().items()):
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

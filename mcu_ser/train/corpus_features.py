@@ -14,12 +14,17 @@ from mcu_ser.code_digest import code_digest
 from mcu_ser.corpus.content import audio_content
 from mcu_ser.corpus.splits import SpeakerSplit
 from mcu_ser.corpus.utterance import Corpus
+from mcu_ser.features.clip import SAMPLE_RATE_HZ
 from mcu_ser.features.feature_set import extract, labelled
+from mcu_ser.features.recordings import Recordings, rows_at_speeds
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import silent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from mcu_ser.features.feature_set import FeatureSet
     from mcu_ser.progress import Track
@@ -47,16 +52,52 @@ def corpus_features(
 
 
 def _speaker_features(corpus: Corpus, spec: FeaturesRecipe, cache: Cache) -> Any:
-    inputs = {
+    def make(directory: Path) -> None:
+        everyone = SpeakerSplit(frozenset(corpus.speakers), frozenset(), frozenset())
+        np.save(directory / "x.npy", extract(corpus, everyone, spec).x)
+
+    with cache.entry("features", _inputs(corpus, spec), make) as found:
+        return np.load(found / "x.npy", allow_pickle=False)
+
+
+def corpus_recordings(
+    corpus: Corpus, speeds: Sequence[float], spec: FeaturesRecipe, cache: Cache, track: Track = silent
+) -> Recordings:
+    """Every utterance of a corpus at its whole length and at each speed, in the order of the corpus.
+
+    Raises:
+        CorpusError: A recording is unreadable or empty.
+        ConfigError: The cache cannot be written, or the front end is of float64.
+    """
+    rows: dict[str, list[NDArray[np.int16]]] = {}
+    with track(f"{corpus.name} at {len(speeds)} speeds", len(corpus.utterances)) as advance:
+        for speaker in corpus.speakers:
+            own = Corpus(corpus.name, tuple(one for one in corpus.utterances if one.speaker == speaker))
+            rows |= _speaker_rows(own, speeds, spec, cache)
+            advance(len(own.utterances))
+    return Recordings.joined([rows[one.id] for one in corpus.utterances], speeds, spec)
+
+
+def _speaker_rows(
+    corpus: Corpus, speeds: Sequence[float], spec: FeaturesRecipe, cache: Cache
+) -> dict[str, list[NDArray[np.int16]]]:
+    def make(directory: Path) -> None:
+        rows = [rows_at_speeds(one.audio.samples(SAMPLE_RATE_HZ), speeds, spec) for one in corpus.utterances]
+        np.save(directory / "levels.npy", np.concatenate([version for one in rows for version in one]))
+        np.save(directory / "lengths.npy", [[len(version) for version in one] for one in rows])
+
+    with cache.entry("recordings", _inputs(corpus, spec) | {"speeds": list(speeds)}, make) as found:
+        levels = np.load(found / "levels.npy", allow_pickle=False)
+        lengths = np.load(found / "lengths.npy", allow_pickle=False)
+    parts = iter(np.split(levels, np.cumsum(lengths.ravel())[:-1]))
+    return {one.id: [next(parts) for _ in speeds] for one in corpus.utterances}
+
+
+def _inputs(corpus: Corpus, spec: FeaturesRecipe) -> dict[str, Any]:
+    """What decides features, for the cache."""
+    return {
         "utterances": {one.id: audio_content(one) for one in corpus.utterances},
         "features": spec.model_dump(mode="json"),
         "code": code_digest("corpus", "features"),
         "versions": {**package_versions(""), **package_versions("train")},
     }
-
-    def make(directory: Path) -> None:
-        everyone = SpeakerSplit(frozenset(corpus.speakers), frozenset(), frozenset())
-        np.save(directory / "x.npy", extract(corpus, everyone, spec).x)
-
-    with cache.entry("features", inputs, make) as found:
-        return np.load(found / "x.npy", allow_pickle=False)

@@ -22,6 +22,8 @@ from mcu_ser.train.training_step import TrainingStep
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mcu_ser.features.normalization import Normalization
+    from mcu_ser.features.recordings import Recordings
     from mcu_ser.progress import Track
     from mcu_ser.recipe import FitRecipe
     from mcu_ser.train.evaluate import Scores
@@ -36,10 +38,15 @@ Predictor = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 @dataclass(frozen=True, eq=False)
 class Clips:
-    """Normalised features and classes of n clips: float32 (n, frames, mels), int64 (n,)."""
+    """Normalised features and classes of n clips: float32 (n, frames, mels), int64 (n,).
+
+    With recordings goes the normalisation that `x` was given: clips are cut from them anew for each step.
+    """
 
     x: NDArray[np.float32]
     y: NDArray[np.int64]
+    recordings: Recordings | None = None
+    normalization: Normalization | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Reads corpora; writes recipe.toml and train/ of the run directory for the compre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcu_ser.artifacts import canonical_json, write_text
@@ -14,9 +15,9 @@ from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
-from mcu_ser.recipe import save_recipe
+from mcu_ser.recipe import Wav2Vec2Recipe, save_recipe
 from mcu_ser.train.cache import Cache
-from mcu_ser.train.corpus_features import corpus_features
+from mcu_ser.train.corpus_features import corpus_features, corpus_recordings
 from mcu_ser.train.fit import Descent, make_reproducible
 from mcu_ser.train.graph_builder import build_graph, require_builder
 from mcu_ser.train.graph_figures import graph_figures
@@ -148,7 +149,18 @@ def _features(
     if len(corpus.emotions) < 2:
         raise ConfigError(f"recipe corpora.{role}", f"{corpus.name} has one emotion, {corpus.emotions[0]}")
     split = split_speakers(corpus, corpus_recipe.validation_speakers, corpus_recipe.test_speakers)
-    return corpus_features(corpus, split, recipe.features, cache, track)
+    features = corpus_features(corpus, split, recipe.features, cache, track)
+    speeds = recipe_speeds(recipe)
+    if not speeds:
+        return features
+    return replace(features, recordings=corpus_recordings(corpus, speeds, recipe.features, cache, track))
+
+
+def recipe_speeds(recipe: Recipe) -> tuple[float, ...]:
+    """Every speed at which some fit of a recipe hears recordings, in ascending order."""
+    stages = (recipe.source_model, recipe.transfer, recipe.training, recipe.pruning, recipe.qat)
+    fits = [stage.fit for stage in stages if not isinstance(stage, Wav2Vec2Recipe)]
+    return tuple(sorted({speed for fit in fits for speed in fit.augmentation.speeds}))
 
 
 def _make_graph(

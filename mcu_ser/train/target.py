@@ -75,7 +75,7 @@ def divided(features: FeatureSet, normalization: Normalization | None = None) ->
 
     def part(name: str) -> Part | None:
         chosen = features.part(name)
-        clips = Clips(used.apply(chosen.x), chosen.y)
+        clips = Clips(used.apply(chosen.x), chosen.y, chosen.recordings, used)
         return Part(clips, chosen.ids, chosen.speakers) if len(chosen) else None
 
     training = part("train")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcu_ser.train.augmentation import augment
+from mcu_ser.train.augmentation import Drawn
 from mcu_ser.train.distributed import check_batch, joined
 from mcu_ser.train.graph_regularization import graph_loss, with_embedding
 from mcu_ser.train.nsl_import import keras, tf
@@ -51,7 +51,7 @@ class TrainingStep:
         self._model = model
         self._variables = _trainable_variables(model)
         self._recipe = recipe
-        self._x, self._y = tf.constant(training.x), tf.constant(training.y)
+        self._draw, self._y = Drawn(training, recipe.augmentation), tf.constant(training.y)
         self._classes = model.output_shape[-1]
         self._class_weights = tf.constant(class_weights(training.y, self._classes, recipe.class_balance))
         # A graph that does nothing must do nothing: neighbours in the batch would move its normalisation.
@@ -95,7 +95,7 @@ class TrainingStep:
                 loss, distance = self._losses_with_graph(rows, seed)
                 total = loss + self._multiplier() * distance
             else:
-                clips = augment(tf.gather(self._x, rows), self._recipe.augmentation, seed)
+                clips = self._draw(rows, seed)
                 total = loss = self._classification_loss(self._model(clips[..., None], training=True), rows)
                 distance = tf.constant(0.0)
         gradients = tape.gradient(total, self._variables)
@@ -113,7 +113,7 @@ class TrainingStep:
             chosen = tf.concat([rows, tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])], axis=0)
             k = self._neighbour_rows.shape[1]
             places = np.concatenate([own, (batch + own[:, None] * k + np.arange(k)).ravel()]).astype(np.int32)
-        clips = augment(tf.gather(self._x, chosen), self._recipe.augmentation, seed)
+        clips = self._draw(chosen, seed)
         share = tf.gather(clips, places)[..., None]
         with workers.slice(places, chosen.shape[0], seed):
             if not self._graph:
@@ -137,8 +137,7 @@ class TrainingStep:
     def _losses_with_graph(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         batch = rows.shape[0]
         neighbours = tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])
-        clips = tf.gather(self._x, tf.concat([rows, neighbours], axis=0))
-        clips = augment(clips, self._recipe.augmentation, seed)
+        clips = self._draw(tf.concat([rows, neighbours], axis=0), seed)
         embeddings, probabilities = self._with_embedding(clips[..., None], training=True)
         distance = graph_loss(
             embeddings[:batch], embeddings[batch:], tf.gather(self._neighbour_weights, rows)
@@ -164,6 +163,8 @@ def _deciding(
         training.y.tobytes(),
     ]
     parts += [weights.tobytes() for weights in model.get_weights()]
+    if training.recordings:
+        parts += [array.tobytes() for array in vars(training.recordings).values()]
     if graph:
         parts += [graph.neighbours.rows.tobytes(), graph.neighbours.weights.tobytes()]
     return parts

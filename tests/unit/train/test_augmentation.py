@@ -7,8 +7,13 @@ import pytest
 if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
 
-from mcu_ser.recipe import AugmentationRecipe
-from mcu_ser.train.augmentation import augment
+from mcu_ser.errors import ConfigError
+from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_offset
+from mcu_ser.features.normalization import Normalization
+from mcu_ser.features.recordings import Recordings
+from mcu_ser.recipe import AugmentationRecipe, FeaturesRecipe
+from mcu_ser.train.augmentation import Drawn, augment
+from mcu_ser.train.fit import Clips
 from mcu_ser.train.nsl_import import tf
 
 pytestmark = pytest.mark.train
@@ -108,7 +113,8 @@ def test_warping_moves_bands_by_a_factor_and_a_shift_and_stays_inside() -> None:
     assert np.allclose(factors, factors[:, :1], atol=1e-4)
     assert 0.9 - 1e-4 <= factors.min() < 0.95
     assert 1.05 < factors.max() <= 1.1 + 1e-4
-    shifts = inner[:, 0] - 2 * factors[:, 0]
+    # The axis is scaled about its edge, which is half a band before the middle of the first.
+    shifts = inner[:, 0] + 0.5 - 2.5 * factors[:, 0]
     assert -1 - 1e-3 <= shifts.min() < -0.5
     assert 0.5 < shifts.max() <= 1 + 1e-3
 
@@ -119,3 +125,83 @@ def test_a_tilt_is_one_curve_per_clip_and_the_same_in_all_its_frames() -> None:
     slopes = (curves[:, 0, -1] - curves[:, 0, 0]) / 2
     assert 0.35 < slopes.std() < 0.7
     assert abs(slopes.mean()) < 0.2
+
+
+FRAMES, BANDS = 8, 4
+SPEEDS = (0.5, 1.0, 2.0)
+NORMALIZATION = Normalization(np.arange(BANDS, dtype=np.float32), np.full(BANDS, 2, np.float32))
+
+
+def recordings(clip_mean="keep", lengths=((14, 9, 5), (8, 4, 1))):
+    """Two recordings at three speeds: longer than a clip, of its length, shorter, of one row."""
+    draws = np.random.default_rng(1)
+    versions = [
+        [draws.integers(0, 2**15, (length, BANDS)).astype(np.int16) for length in one] for one in lengths
+    ]
+    spec = FeaturesRecipe(frames=FRAMES, mels=BANDS, clip_mean=clip_mean)
+    return versions, Recordings.joined(versions, SPEEDS, spec), level_offset(spec)
+
+
+def drawn(kept, rows, speeds=SPEEDS, seed=(1, 2), **settings) -> np.ndarray:
+    clips = Clips(np.zeros((2, FRAMES, BANDS), np.float32), np.array([0, 1]), kept, NORMALIZATION)
+    recipe = OFF.model_copy(update={"speeds": speeds, **settings})
+    return Drawn(clips, recipe)(tf.constant(rows, tf.int32), tf.constant(seed)).numpy()
+
+
+def cuts(versions, offset, clip_mean):
+    """Every clip that may be drawn from the versions of one recording, by version and first frame."""
+    found = {}
+    for index, version in enumerate(versions):
+        n = len(version)
+        for start in range(n if n < FRAMES else n - FRAMES + 1):
+            clip = version[(start + np.arange(FRAMES)) % n] * LEVEL_STEP + offset
+            if clip_mean == "level":
+                clip = clip - clip.mean()
+            if clip_mean == "band":
+                clip = clip - clip.mean(axis=0)
+            found[index, start] = (clip - NORMALIZATION.mean) / NORMALIZATION.std
+    return found
+
+
+@pytest.mark.parametrize("clip_mean", ["keep", "level", "band"])
+@pytest.mark.parametrize("recording", [0, 1])
+def test_clips_are_cut_from_every_version_at_every_place_alike(clip_mean, recording) -> None:
+    versions, kept, offset = recordings(clip_mean)
+    possible = cuts(versions[recording], offset, clip_mean)
+    seen = dict.fromkeys(possible, 0)
+    for clip in drawn(kept, [recording] * 1200):
+        matches = [place for place, cut in possible.items() if np.allclose(cut, clip, atol=1e-4)]
+        assert len(matches) == 1 or (clip_mean == "band" and len(versions[recording][matches[0][0]]) == 1)
+        seen[matches[0]] += 1
+    for index in range(len(SPEEDS)):
+        counts = [count for (version, _), count in seen.items() if version == index]
+        # 1200 draws: a third each, 16 the standard deviation; places of a version share it evenly.
+        assert 320 < sum(counts) < 480
+        assert min(counts) > 0.5 * sum(counts) / len(counts)
+
+
+def test_only_the_speeds_of_the_recipe_are_drawn() -> None:
+    versions, kept, offset = recordings()
+    possible = [cut for (version, _), cut in cuts(versions[0], offset, "keep").items() if version == 1]
+    for clip in drawn(kept, [0] * 50, speeds=(1.0,)):
+        assert any(np.allclose(cut, clip, atol=1e-4) for cut in possible)
+
+
+def test_the_level_that_a_tilt_adds_is_subtracted_with_the_mean_of_the_clip() -> None:
+    _, kept, _ = recordings("level")
+    clips = drawn(kept, [0] * 20, tilt=0.5, mel_warp_fraction=0.2)
+    levels = clips * NORMALIZATION.std + NORMALIZATION.mean
+    assert np.allclose(levels.mean(axis=(1, 2)), 0, atol=1e-3)
+
+
+def test_masks_of_cut_clips_are_zero_after_the_normalisation() -> None:
+    _, kept, _ = recordings("level")
+    clips = drawn(kept, [0] * 50, masks=1, mel_mask_bands=2)
+    assert (clips == 0).all(axis=1).any()
+
+
+def test_speeds_need_recordings() -> None:
+    with pytest.raises(ConfigError, match="hold no recordings at any speed"):
+        drawn(None, [0])
+    with pytest.raises(ConfigError, match=r"recordings at speed 1.5: are not in the features"):
+        drawn(recordings()[1], [0], speeds=(1.5,))
