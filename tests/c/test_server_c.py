@@ -2,6 +2,7 @@
 """The firmware's server, compiled for the host with sanitizers, frame by frame over its socket."""
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,19 @@ def test_boot_announces_the_start(program):
         boot = Line(link).receive()
     assert (boot.type, boot.session, boot.seq) == (MessageType.BOOT, 0, 0)
     assert Boot.unpack(boot.payload) == Boot(ResetCause.POWER_ON, None)
+
+
+def test_the_port_is_on_the_loopback_interface_alone(program):
+    with HostProcess(program) as device:
+        port = f":{int(device.url.rpartition(':')[2]):04X}"
+        listening = [
+            fields[1]
+            for table in ("/proc/net/tcp", "/proc/net/tcp6")
+            if Path(table).exists()
+            for fields in map(str.split, Path(table).read_text().splitlines()[1:])
+            if fields[3] == "0A" and fields[1].endswith(port)  # TCP_LISTEN
+        ]
+    assert listening == [f"0100007F{port}"]
 
 
 def test_hello_describes_the_firmware(line):
