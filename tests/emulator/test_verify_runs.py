@@ -68,6 +68,8 @@ def interrupt(board):
 
 
 def same_but_for_time_and_link(report):
+    command = report["provenance"].pop("command")
+    assert command.startswith("mcu-ser verify ")
     return {key: value for key, value in report.items() if key not in ("link", "ticks")}
 
 
@@ -139,6 +141,27 @@ def test_all_boards_die(project, tmp_path, two_boards, monkeypatch, capsys):
     assert verify(project, tmp_path, "--random", 300, "--resume") == 0
     assert report_of(tmp_path)["identical"] == 300
     assert report_of(tmp_path)["boards"][0]["samples"] <= 280
+
+
+def test_a_board_that_is_not_there_is_found_before_the_run(project, tmp_path, two_boards, capsys):
+    """It is no board that was lost: the user has named it."""
+    absent = "/dev/ttyNONE7"
+    assert verify(project, tmp_path, "--random", 8, "--port", two_boards[0].url, "--port", absent) == 4
+    assert f"{absent}: cannot be opened" in capsys.readouterr().err
+    report = report_of(tmp_path)
+    assert (report["verdict"], report["boards"]) == ("fail", [])
+
+
+def test_a_second_board_with_other_firmware_is_refused(project, tmp_path, two_boards, capsys):
+    (tmp_path / "other.tflite").write_bytes(tiny_classifier(seed=2))
+    other = tmp_path / "project"
+    assert main(["generate", str(tmp_path / "other.tflite"), "--board", "host", "--out", str(other)]) == 0
+    assert main(["build", str(other)]) == 0
+    with HostProcess(other / "build" / "firmware") as stranger:
+        ports = ("--port", two_boards[0].url, "--port", stranger.url)
+        assert verify(project, tmp_path / "report", "--random", 8, *ports) == 4
+    assert f"{stranger.url}: the board has model SHA-256" in capsys.readouterr().err
+    assert report_of(tmp_path / "report")["boards"] == []
 
 
 @pytest.mark.parametrize(
