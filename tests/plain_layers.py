@@ -124,5 +124,6 @@ VALID = {
     "RELU6": layer("RELU6"),
     "RESHAPE": layer("RESHAPE", y={"shape": (1, 2, 2)}),
     "SOFTMAX": softmax(),
+    "SUB": add("SUB"),
     "TANH": layer("TANH", y={"scale": 1 / 128}),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,7 @@ def _shape(d: Drawer, low: int, high: int) -> tuple[int, ...]:
     return (1, *d.draw(st.lists(st.integers(1, 6), min_size=low - 1, max_size=high - 1)))
 
 
-def _add(d: Drawer) -> bytes:
+def _add(d: Drawer, opcode: str = "ADD") -> bytes:
     shape = _shape(d, 1, 5)
     computed = d.activation(shape)
     kind = d.draw(st.sampled_from(["same", "same", "constant", "itself", "reshaped"]))
@@ -235,7 +236,7 @@ def _add(d: Drawer) -> bytes:
     out_shape = (1, *shape) if kind == "reshaped" else shape
     fused, zero_point = d.fused()
     y = d.activation(out_shape, d.output_scale(40 * d.scale()), zero_point)
-    d.model.operator("ADD", inputs, [y], FusedActivationFunction=fused)
+    d.model.operator(opcode, inputs, [y], FusedActivationFunction=fused)
     return d.model.build([computed], [y])
 
 
@@ -407,5 +408,6 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "RELU6": layer_strategy(_relu("RELU6")),
     "RESHAPE": layer_strategy(_reshape),
     "SOFTMAX": layer_strategy(_softmax),
+    "SUB": layer_strategy(partial(_add, opcode="SUB")),
     "TANH": layer_strategy(_curve("TANH", 1 / 128, 0)),
 }

@@ -122,6 +122,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "UNPACK": ("UnpackOptions", _unpack),
     "LEAKY_RELU": ("LeakyReluOptions", _leaky_relu),
     "MUL": ("MulOptions", _add),
+    "SUB": ("SubOptions", _add),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }
 

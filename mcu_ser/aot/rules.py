@@ -67,6 +67,7 @@ OPERANDS = {
     "SUM": (2, 2),
     "TRANSPOSE": (2, 2),
     "UNPACK": (1, 1),
+    "SUB": (2, 2),
     "TANH": (1, 1),
 }
 
@@ -80,6 +81,7 @@ _DATA_PLACES = {
     "PACK": slice(None),
     "PRELU": slice(2),
     "SPLIT": slice(1, 2),
+    "SUB": slice(2),
 }
 
 # Operators with one output per part of their input.

@@ -73,15 +73,15 @@ WITHOUT_RULES = {
 
 _PAIR: tuple[Rule, ...] = (*_DATA, element_rules.shapes_broadcast, element_rules.broadcast_has_four_loops)
 
+_SUM_OF_TWO: tuple[Rule, ...] = (
+    *_PAIR,
+    element_rules.add_scales_down,
+    rules.activation_is_supported,
+)
+
 # Operator -> its rules; each rule may rely on those before it.
 RULES: dict[str, tuple[Rule, ...]] = {
-    "ADD": (
-        *_DATA,
-        element_rules.shapes_broadcast,
-        element_rules.broadcast_has_four_loops,
-        element_rules.add_scales_down,
-        rules.activation_is_supported,
-    ),
+    "ADD": _SUM_OF_TWO,
     "AVERAGE_POOL_2D": _POOL,
     "CONCATENATION": (
         *_DATA,
@@ -174,6 +174,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "SUM": (*_REDUCTION, element_rules.mean_fits_int32),
     "TRANSPOSE": (*_WALKED, slice_rules.permutation_makes_output),
     "UNPACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
+    "SUB": _SUM_OF_TWO,
     "TANH": (
         *_DATA,
         element_rules.shape_is_kept,

@@ -120,14 +120,14 @@ def test_the_byte_is_that_of_the_oracle(name, outputs):
     assert outputs[name] == expected
 
 
-def _every_pair(first_scale, second_scale, output_scale, zero_points):
-    """ADD of every int8 to every int8."""
+def _every_pair(opcode, first_scale, second_scale, output_scale, zero_points):
+    """ADD or another operator of every int8 and every int8."""
     model = TfliteBuilder()
     x = model.tensor((1, 256, 1), scale=first_scale, zero_point=zero_points[0])
     everything = np.arange(-128, 128)
     other = model.tensor((256,), scale=second_scale, zero_point=zero_points[1], data=everything)
     y = model.tensor((1, 256, 256), scale=output_scale, zero_point=zero_points[2])
-    model.operator("ADD", [x, other], [y])
+    model.operator(opcode, [x, other], [y])
     return model.build([x], [y])
 
 
@@ -155,7 +155,8 @@ def _exhaustive():
     for _ in range(12):
         scales = rng.uniform(0.001, 1, 3).tolist()
         zero_points = rng.integers(-128, 128, 3).tolist()
-        yield _every_pair(*scales, zero_points), line
+        for opcode in ("ADD", "SUB", "MUL", "PRELU"):
+            yield _every_pair(opcode, *scales, zero_points), line
         yield _every_value("RELU", *scales[:2], zero_points[:2]), line
         yield _every_value("RELU6", *scales[:2], zero_points[:2]), line
         others = rng.integers(-128, 128, 256)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ADD of two tensors, with broadcasting.
- * Both inputs are brought to twice the larger input scale with 20 bits after the binary point, added, and
- * rescaled to the output. */
+/* ADD and SUB of two tensors, with broadcasting.
+ * Both inputs are brought to twice the larger input scale with 20 bits after the binary point, added or
+ * subtracted, and rescaled to the output. */
 #ifndef AOT_ADD_H
 #define AOT_ADD_H
 
@@ -20,6 +20,7 @@ struct aot_add {
   int32_t size[4]; /* the output's dimensions, merged into four loops, outermost first */
   struct aot_add_input first;
   struct aot_add_input second;
+  int32_t second_sign; /* 1 to add the second input, -1 to subtract it */
   int32_t multiplier;
   int32_t shift; /* <= 0 */
   int32_t zero_point;
@@ -42,7 +43,7 @@ AOT_INLINE void aot_add(const struct aot_add *layer, const int8_t *first, const 
         const int8_t *x = first + i * a->step[0] + j * a->step[1] + k * a->step[2];
         const int8_t *y = second + i * b->step[0] + j * b->step[1] + k * b->step[2];
         for (int32_t l = 0; l < layer->size[3]; ++l) {
-          const int32_t sum = aot_add_scaled(a, *x) + aot_add_scaled(b, *y);
+          const int32_t sum = aot_add_scaled(a, *x) + layer->second_sign * aot_add_scaled(b, *y);
           const int32_t scaled = aot_scale(sum, layer->multiplier, layer->shift);
           *output++ = (int8_t)aot_clamp(scaled + layer->zero_point, layer->min, layer->max);
           x += a->step[3];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ADD of two tensors of one shape: the arithmetic of add.h with its roundings folded into multiplications
+/* ADD and SUB of two tensors of one shape: the arithmetic of add.h with its roundings folded into multiplications
  * that keep the upper half of a product. One input has the larger scale, which makes its factor exactly 1/2
  * and its scaling a shift; it is `coarse`, the other `fine`. */
 #ifndef AOT_ADD_ELEMENTS_H
@@ -10,12 +10,14 @@
 struct aot_add_elements {
   int32_t elements;
   int32_t coarse_is_second;
+  int32_t fine_sign;       /* 1, or -1 for the input that is subtracted */
+  int32_t coarse_sign;
   int32_t fine_offset;     /* minus the zero point * 2^21 */
   int32_t fine_multiplier;
   int32_t fine_shift;      /* to the right */
   int32_t fine_half;       /* 2^(fine_shift - 1), or 0 */
   int32_t fine_ties;       /* 1 if it can be negative and is shifted, so that ties must go away from zero */
-  int32_t coarse_offset;   /* minus the zero point * 2^20 */
+  int32_t coarse_offset;   /* minus the zero point * coarse_sign * 2^20 */
   int32_t multiplier;
   int32_t constant; /* half, and the zero point, before the last shift */
   int32_t shift;    /* to the right */
@@ -39,7 +41,8 @@ AOT_INLINE int32_t aot_add_element(const struct aot_add_elements *layer, const s
     scaled += x >> 31;
   }
   const int32_t twice =
-      coarse * (INT32_C(1) << 20) + offsets->coarse + (scaled >> layer->fine_shift) * 2;
+      coarse * (layer->coarse_sign * (INT32_C(1) << 20)) + offsets->coarse +
+      (scaled >> layer->fine_shift) * (2 * layer->fine_sign);
   int32_t sum = aot_rounded_high_mac(twice, layer->multiplier, layer->constant);
   if (layer->ties) {
     sum += twice >> 31;

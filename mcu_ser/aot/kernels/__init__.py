@@ -59,5 +59,6 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "SUM": mean.call,
     "TRANSPOSE": slices.call_transpose,
     "UNPACK": parts.call,
+    "SUB": add.call,
     "TANH": table.call,
 }

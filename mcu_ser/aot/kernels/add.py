@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ADD, with broadcasting."""
+"""ADD and SUB, with broadcasting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AddMultipliers:
 
 
 def add_multipliers(graph: Graph, operator: Operator) -> AddMultipliers:
-    """The three multipliers of an ADD of three per-tensor quantised tensors."""
+    """The three multipliers of an ADD or SUB of three per-tensor quantised tensors."""
     first, second = (graph.tensors[i] for i in operator.inputs)
     output = graph.results(operator)[0]
     common = 2 * max(first.scale, second.scale)
@@ -79,13 +79,17 @@ def broadcast_loops(
 
 
 def loops_of(graph: Graph, operator: Operator) -> BroadcastLoops:
-    """The loops of an ADD whose shapes are compatible."""
+    """The loops of a layer of two inputs whose shapes are compatible."""
     first, second = (graph.tensors[i].shape for i in operator.inputs)
     return broadcast_loops(graph.results(operator)[0].shape, first, second)
 
 
+def _second_sign(operator: Operator) -> int:
+    return -1 if operator.opcode == "SUB" else 1
+
+
 def call(graph: Graph, operator: Operator) -> KernelCall:
-    """The kernel call of a supported ADD."""
+    """The kernel call of a supported ADD or SUB."""
     return _elements(graph, operator) or _plain(graph, operator)
 
 
@@ -103,6 +107,9 @@ def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
     coarse, fine = inputs[int(coarse_is_second)], inputs[int(not coarse_is_second)]
     fine_multiplier = multipliers.first if coarse_is_second else multipliers.second
     low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
+    fine_sign, coarse_sign = 1, _second_sign(operator)
+    if not coarse_is_second:
+        fine_sign, coarse_sign = coarse_sign, fine_sign
     fine_shift, shift = -fine_multiplier.shift, -multipliers.output.shift
     if not (0 <= fine_shift <= _MOST_SHIFT and 1 <= shift <= _MOST_SHIFT):
         return None
@@ -113,12 +120,14 @@ def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
         description=struct(
             elements=output.elements,
             coarse_is_second=int(coarse_is_second),
+            fine_sign=fine_sign,
+            coarse_sign=coarse_sign,
             fine_offset=-fine.zero_point << (FRACTION_BITS + 1),
             fine_multiplier=fine_multiplier.mantissa,
             fine_shift=fine_shift,
             fine_half=(1 << fine_shift) >> 1,
             fine_ties=int(fine_shift > 0 and fine.zero_point > INT8_MIN),
-            coarse_offset=-coarse.zero_point << FRACTION_BITS,
+            coarse_offset=(-coarse.zero_point * coarse_sign) << FRACTION_BITS,
             multiplier=multipliers.output.mantissa,
             constant=(1 << (shift - 1)) + (output.zero_point << shift),
             shift=shift,
@@ -148,6 +157,7 @@ def _plain(graph: Graph, operator: Operator) -> KernelCall:
             size=(1,) * missing + loops.sizes,
             first=_input(first, multipliers.first, (0,) * missing + loops.first_steps),
             second=_input(second, multipliers.second, (0,) * missing + loops.second_steps),
+            second_sign=_second_sign(operator),
             multiplier=multipliers.output.mantissa,
             shift=multipliers.output.shift,
             zero_point=output.zero_point,

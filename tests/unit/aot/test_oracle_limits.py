@@ -26,6 +26,7 @@ REFUSED = {
     "a pool that changes the scale": pool(y={"scale": 0.5}),
     "a pool that changes the zero point": pool(y={"zero_point": 1}),
     "an addition that scales up": add(y={"scale": 2.0**-20}),
+    "a subtraction that scales up": add("SUB", y={"scale": 2.0**-20}),
     "a pad value of another scale": pad(opcode="PADV2", value={"scale": 0.5}),
     "a hard-swish that scales up": layer("HARD_SWISH", y={"scale": 2.0**-7}),
     "a logistic of another zero point": probability(y={"zero_point": 0}),

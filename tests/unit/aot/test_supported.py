@@ -232,6 +232,10 @@ BROKEN = plain_moves.BROKEN | {
         add(y={"scale": 2.0**-20}),
         "the output scale must be above 2^-19 of the larger input scale (output scale 9.53674e-07)",
     ),
+    "a subtraction that scales up": (
+        add("SUB", y={"scale": 2.0**-20}),
+        "the output scale must be above 2^-19 of the larger input scale (output scale 9.53674e-07)",
+    ),
     "an axis beyond the input": (
         mean(axes=(2,)),
         "the axes must be dimensions of the input (axis 2 of 2 dimensions)",
