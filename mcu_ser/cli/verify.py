@@ -223,9 +223,12 @@ def _next_command(args: argparse.Namespace, project: Project, report: Report) ->
     """What usually follows: other boards, or on the way to the cause of a failure."""
     from mcu_ser.verify.layers import generate_with_layers
 
-    if report.passed:
+    document = report.document
+    layers_right = document["layers"] is None or document["layers"]["problem"] is None
+    # Nothing is computed wrong, so no layer is to be looked for: it passed, or it is over a limit.
+    if document["identical"] == document["samples"] and layers_right:
         return shell_command("mcu-ser", "inspect", args.project / "model.tflite", "--board", "all")
-    if project.manifest.layers and report.document["layers"] is None:
+    if project.manifest.layers and document["layers"] is None:
         samples = ("--samples", args.samples) if args.samples else ("--random", args.random)
         seed = () if args.samples or args.seed == 1 else ("--seed", args.seed)
         port = ("--port", args.port[0]) if args.port else ()
