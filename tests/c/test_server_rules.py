@@ -23,7 +23,7 @@ MAX_DAMAGE_NACKS = 16
 
 @dataclass
 class Device:
-    """The device of PROTOCOL.md (section "The device") with ECHO, INPUT and a request that it does not know."""
+    """The device as PROTOCOL.md has it, with ECHO, INPUT and a request that it does not know."""
 
     session: int
     next_seq: int = 1
