@@ -7,6 +7,9 @@ Three lines, each with the same samples:
 2. The firmware as a native program behind a line of 115200 baud: payload against what the line can carry.
 3. MLPerf Tiny's text protocol on such a line, against a device that answers at once: 31 bytes in hex to a
    command, each acknowledged (mlcommons/tiny, benchmark/runner/device_under_test.py).
+
+The lines of 2 and 3 are programs too, which a busy computer can only slow down: the best of some turns is
+printed.
 """
 
 from __future__ import annotations
@@ -29,12 +32,14 @@ from mcu_ser.device.start import open_emulated
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain.build import build
 from mcu_ser.verify.client import Client
+from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.harness import Expectation, require_match, run_samples
 from mcu_ser.verify.samples import Samples, load_samples, random_samples
 
 CAPACITY = DEFAULT_BAUD / 10  # 8N1
 _PUMP_BYTES = 20_000
 _TURNS = 8
+_THROTTLED_TURNS = 3
 _ASCII_CHUNK = 31
 _READY = b"m-ready\r\n"
 # How far this program may wake up late and still make up for it.
@@ -89,7 +94,7 @@ def _pass_on(source: socket.socket, sink: socket.socket) -> None:
 def emulated(project: Project, samples: Samples) -> None:
     """Line 1."""
     expected, x = Expectation.of(project), samples.x
-    pumped = sent = payload = 0
+    pumped = sent = payload = repeated = 0
     pump_s = run_s = 0.0
     with open_emulated(project) as device, Link(device) as link:
         client = Client(link)
@@ -100,20 +105,20 @@ def emulated(project: Project, samples: Samples) -> None:
             started = time.monotonic()
             pumped += _pump(link, client)
             pump_s += time.monotonic() - started
-            before, started = link.bytes_sent, time.monotonic()
+            before, started, stats = link.bytes_sent, time.monotonic(), client.link_stats()
             for index in range(turn * 3, turn * 3 + 3):
                 answer = client.run(index, x[index % len(x)].tobytes())
                 payload += x.shape[1] + len(answer.output)
             run_s += time.monotonic() - started
             sent += link.bytes_sent - before
-        stats = client.link_stats()
-        computing_s = stats.computing_s - learned_s
+            repeated += client.link_stats().retries - stats.retries
+        computing_s = client.link_stats().computing_s - learned_s
     pump, wire = pumped / pump_s, sent / run_s
     _row("emulated board: byte pump", pump)
     _row("emulated board: verify, payload", payload / run_s, pump)
     _row("emulated board: verify, on the wire", wire, pump)
     _row("  while the model does not run", sent / (run_s - computing_s), pump)
-    print(f"  {stats.frames} frames, {stats.retries} repeated")
+    print(f"  {repeated} frames repeated")
 
 
 def _pump(link: Link, client: Client) -> int:
@@ -127,18 +132,30 @@ def _pump(link: Link, client: Client) -> int:
 
 def throttled(project: Project, samples: Samples) -> None:
     """Line 2."""
-    with ExitStack() as stack:
-        device = stack.enter_context(open_emulated(project))
-        line = stack.enter_context(ThrottledLine(device.url))
-        link = stack.enter_context(Link(AttachedPort(line.url)))
-        stats = run_samples(Client(link), Expectation.of(project), samples.x).link
+    stats = max(
+        (_run_throttled(project, samples) for _ in range(_THROTTLED_TURNS)),
+        key=lambda turn: turn.payload_bytes_per_s,
+    )
     _row("115200 baud: verify, payload", stats.payload_bytes_per_s, CAPACITY)
     _row("115200 baud: verify, to the board", stats.sent_bytes / stats.seconds, CAPACITY)
     print(f"  {stats.frames} frames, {stats.retries} repeated; the model ran {stats.computing_s:.2f} s")
 
 
+def _run_throttled(project: Project, samples: Samples) -> LinkStats:
+    with ExitStack() as stack:
+        device = stack.enter_context(open_emulated(project))
+        line = stack.enter_context(ThrottledLine(device.url))
+        link = stack.enter_context(Link(AttachedPort(line.url)))
+        return run_samples(Client(link), Expectation.of(project), samples.x).link
+
+
 def text_protocol(samples: Samples, output_bytes: int) -> None:
     """Line 3."""
+    seconds = min(_text_seconds(samples, output_bytes) for _ in range(_THROTTLED_TURNS))
+    _row("115200 baud: text protocol", samples.x.size / seconds, CAPACITY)
+
+
+def _text_seconds(samples: Samples, output_bytes: int) -> float:
     results = "m-results-[" + ",".join(["0.000"] * output_bytes) + "]\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answers = {b"infer": results.encode() + _READY}
@@ -151,8 +168,7 @@ def text_protocol(samples: Samples, output_bytes: int) -> None:
                 for at in range(0, len(data), _ASCII_CHUNK):
                     _command(link, f"db {data[at : at + _ASCII_CHUNK].hex()}")
                 _command(link, "infer 1 0")
-            seconds = time.monotonic() - started
-    _row("115200 baud: text protocol", samples.x.size / seconds, CAPACITY)
+            return time.monotonic() - started
 
 
 def _command(link: Link, text: str) -> None:

@@ -3,7 +3,7 @@
 # Sets up, then lint, types and tests.   bash tools/test.sh [PYTEST_ARGUMENT...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash tools/setup.sh train,ann,dev
+bash tools/setup.sh train,ann,wav2vec2,dev
 .venv/bin/python -m ruff check
 .venv/bin/python -m ruff format --check
 .venv/bin/python -m mypy

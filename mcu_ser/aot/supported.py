@@ -65,12 +65,6 @@ _REDUCTION: tuple[Rule, ...] = (
     element_rules.mean_has_five_loops,
 )
 
-# What a layer would need that the engine has not, for operators that no rule could let through.
-WITHOUT_RULES = {
-    "ARG_MAX": "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
-    "end the model before it and take the largest output where it is read",
-}
-
 _PAIR: tuple[Rule, ...] = (*_DATA, element_rules.shapes_broadcast, element_rules.broadcast_has_four_loops)
 
 _SUM_OF_TWO: tuple[Rule, ...] = (
@@ -252,6 +246,8 @@ def operator_table() -> str:
 
 # Operators that no rule can admit, and why; the engine's tensors are int8.
 _NEVER = {
+    "ARG_MAX": "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
+    "end the model before it and take the largest output where it is read",
     "DEQUANTIZE": "its output is float, and the engine computes in int8 from the model's input to its output",
 }
 
@@ -259,8 +255,6 @@ _NEVER = {
 def _broken_rule(graph: Graph, operator: Operator) -> str | None:
     if operator.opcode in _NEVER:
         return _NEVER[operator.opcode]
-    if operator.opcode in WITHOUT_RULES:
-        return WITHOUT_RULES[operator.opcode]
     if operator.opcode not in RULES:
         return f"the engine has no such operator; it has {', '.join(sorted(RULES))}"
     for rule in RULES[operator.opcode]:
