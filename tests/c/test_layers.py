@@ -11,6 +11,7 @@ from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
 from tests.native_models import NativeModels
+from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
 
@@ -27,7 +28,7 @@ def _samples(shape, rng):
     return [kind.astype(np.int8) for kind in (walk, *ends, *noise)]
 
 
-KINDS = LAYERS | MOVES
+KINDS = LAYERS | ELEMENTS | MOVES
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -12,10 +12,11 @@ from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
 from tests.native_models import RUNTIME, STRICT, write_model
+from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
 
-KINDS = LAYERS | MOVES
+KINDS = LAYERS | ELEMENTS | MOVES
 
 pytestmark = pytest.mark.emulator
 

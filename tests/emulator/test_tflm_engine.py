@@ -25,6 +25,7 @@ from mcu_ser.tflm.runtime_support import CURRENT_TFLM
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.protocol import EngineStatus
+from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
 from tests.stm32_firmware import require_tools
@@ -175,7 +176,9 @@ def test_the_interpreter_gives_the_bytes_of_the_oracle_in_a_certified_arena(tmp_
 
 def test_all_operators_that_are_let_through_are_tested():
     tested = {operator.opcode for operator in read_model(new_operators()).operators}
-    assert CURRENT_TFLM.operators.keys() <= tested | LAYERS.keys() | MOVES.keys() | {"RESHAPE"}
+    assert CURRENT_TFLM.operators.keys() <= tested | LAYERS.keys() | ELEMENTS.keys() | MOVES.keys() | {
+        "RESHAPE"
+    }
 
 
 def test_there_is_one_least_size_and_the_board_survives_all_below_it(tmp_path, library):

@@ -95,12 +95,28 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
 
 def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
     """The fast kernel for inputs of one shape; None where it would not be exact."""
-    assert isinstance(operator.options, AddOptions)
-    inputs = [graph.tensors[i] for i in operator.inputs]
-    output = graph.results(operator)[0]
     loops = loops_of(graph, operator)
     if loops.first_steps not in ((1,), ()) or loops.second_steps != loops.first_steps:
         return None
+    description = _element_constants(graph, operator)
+    if description is None:
+        return None
+    return KernelCall(
+        header="add_elements.h",
+        kernel="aot_add_elements",
+        struct_name="aot_add_elements",
+        description=description,
+        inputs=operator.inputs,
+        output=operator.outputs[0],
+        included=("dsp.h",),
+    )
+
+
+def _element_constants(graph: Graph, operator: Operator) -> Struct | None:
+    """The struct aot_add_elements of a layer; None where its shifts are beyond the kernel's."""
+    assert isinstance(operator.options, AddOptions)
+    inputs = [graph.tensors[i] for i in operator.inputs]
+    output = graph.results(operator)[0]
     multipliers = add_multipliers(graph, operator)
     # The input of the larger scale has the factor 1/2.
     coarse_is_second = multipliers.second == _HALF
@@ -113,31 +129,23 @@ def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
     fine_shift, shift = -fine_multiplier.shift, -multipliers.output.shift
     if not (0 <= fine_shift <= _MOST_SHIFT and 1 <= shift <= _MOST_SHIFT):
         return None
-    return KernelCall(
-        header="add_elements.h",
-        kernel="aot_add_elements",
-        struct_name="aot_add_elements",
-        description=struct(
-            elements=output.elements,
-            coarse_is_second=int(coarse_is_second),
-            fine_sign=fine_sign,
-            coarse_sign=coarse_sign,
-            fine_offset=-fine.zero_point << (FRACTION_BITS + 1),
-            fine_multiplier=fine_multiplier.mantissa,
-            fine_shift=fine_shift,
-            fine_half=(1 << fine_shift) >> 1,
-            fine_ties=int(fine_shift > 0 and fine.zero_point > INT8_MIN),
-            coarse_offset=(-coarse.zero_point * coarse_sign) << FRACTION_BITS,
-            multiplier=multipliers.output.mantissa,
-            constant=(1 << (shift - 1)) + (output.zero_point << shift),
-            shift=shift,
-            ties=int(low != output.zero_point),
-            min=low,
-            max=high,
-        ),
-        inputs=operator.inputs,
-        output=output.index,
-        included=("dsp.h",),
+    return struct(
+        elements=output.elements,
+        coarse_is_second=int(coarse_is_second),
+        fine_sign=fine_sign,
+        coarse_sign=coarse_sign,
+        fine_offset=-fine.zero_point << (FRACTION_BITS + 1),
+        fine_multiplier=fine_multiplier.mantissa,
+        fine_shift=fine_shift,
+        fine_half=(1 << fine_shift) >> 1,
+        fine_ties=int(fine_shift > 0 and fine.zero_point > INT8_MIN),
+        coarse_offset=(-coarse.zero_point * coarse_sign) << FRACTION_BITS,
+        multiplier=multipliers.output.mantissa,
+        constant=(1 << (shift - 1)) + (output.zero_point << shift),
+        shift=shift,
+        ties=int(low != output.zero_point),
+        min=low,
+        max=high,
     )
 
 

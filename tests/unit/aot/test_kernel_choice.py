@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mcu_ser.aot.compile import compile_model
+from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.tflite_builder import TfliteBuilder
 
@@ -65,7 +66,7 @@ def test_random_layers_reach_every_kernel(kind):
         suppress_health_check=list(HealthCheck),
         deadline=None,
     )
-    @given(LAYERS[kind])
+    @given((LAYERS | ELEMENTS)[kind])
     def draw(layer):
         reached.add(_variant(compile_model(layer.file)))
 

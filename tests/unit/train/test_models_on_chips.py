@@ -91,7 +91,8 @@ def test_both_engines_give_the_same_bytes(file, tmp_path) -> None:
     speech = quantize(
         clips().x[:5, ..., None], oracle.input_quantization.scale, oracle.input_quantization.zero_point
     )
-    samples = np.concatenate([noise, speech])
+    ends = np.stack([np.full(oracle.input_shape[1:], level, np.int8) for level in (-128, 127)])
+    samples = np.concatenate([noise, speech, ends])
     answers = NativeModels([model], tmp_path).run([(0, sample) for sample in samples])
     assert np.array_equal(np.stack(answers), oracle.run(samples))
     assert len(np.unique(np.stack(answers), axis=0)) > 1

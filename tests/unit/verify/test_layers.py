@@ -349,9 +349,13 @@ def test_what_follows_a_failure_leads_to_its_layer(projects):
     plain, traced = (Project.load(projects[name]) for name in ("plain", "traced"))
     base = ["verify", "project", "--out", "report"]
 
-    def after(options, project, *, verdict="fail", layers=None):
+    def after(options, project, *, verdict="fail", right=1, layers=None):
         args = build_parser().parse_args([*base, *options])
-        return _next_command(args, project, Report({"verdict": verdict, "layers": layers}, (), ()))
+        return _next_command(
+            args,
+            project,
+            Report({"verdict": verdict, "identical": right, "samples": 2, "layers": layers}, (), ()),
+        )
 
     random, samples = ["--random", "2", "--seed", "5"], ["--samples", "x.npz", "--port", "COM3"]
     assert after(random, traced) == "mcu-ser verify project --random 2 --seed 5 --bisect --out report"
@@ -359,5 +363,9 @@ def test_what_follows_a_failure_leads_to_its_layer(projects):
         "mcu-ser verify project --samples x.npz --port COM3 --bisect --out report"
     )
     assert after(random, plain) == generate_with_layers(plain)
-    assert after(random, traced, layers={}) == generate_with_layers(traced)
-    assert after(random, plain, verdict="pass") == "mcu-ser inspect project/model.tflite --board all"
+    assert after(random, traced, layers={"problem": None}) == generate_with_layers(traced)
+    for verdict in ("pass", "fail"):  # over a limit, perhaps, but nothing is computed wrong
+        assert (
+            after(random, plain, verdict=verdict, right=2)
+            == "mcu-ser inspect project/model.tflite --board all"
+        )
