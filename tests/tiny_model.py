@@ -11,7 +11,9 @@ INPUT_SHAPE = (1, 6, 5, 2)
 CLASSES = 3
 
 
-def tiny_classifier(*, channels: int = 4, seed: int = 1) -> bytes:
+def tiny_classifier(
+    *, channels: int = 4, seed: int = 1, shape: tuple[int, ...] = INPUT_SHAPE, scale: float = 0.5
+) -> bytes:
     """CONV_2D (per channel, fused ReLU), RESHAPE, FULLY_CONNECTED, SOFTMAX."""
     rng = np.random.default_rng(seed)
 
@@ -19,15 +21,15 @@ def tiny_classifier(*, channels: int = 4, seed: int = 1) -> bytes:
         return rng.integers(-127, 128, shape, dtype=np.int8)
 
     model = TfliteBuilder()
-    _, height, width, depth = INPUT_SHAPE
+    _, height, width, depth = shape
     flat = height * width * channels
     scales = np.linspace(0.01, 0.02, channels, dtype=np.float32)
-    x = model.tensor(INPUT_SHAPE, scale=0.5, zero_point=-3, name="log_mel")
+    x = model.tensor(shape, scale=scale, zero_point=-3, name="log_mel")
     kernel = model.tensor(
         (channels, 3, 3, depth), scale=scales, data=weights(channels, 3, 3, depth), name="conv/kernel"
     )
     bias = model.tensor(
-        (channels,), "INT32", scale=scales * 0.5, data=np.zeros(channels, np.int32), name="conv/bias"
+        (channels,), "INT32", scale=scales * scale, data=np.zeros(channels, np.int32), name="conv/bias"
     )
     features = model.tensor((1, height, width, channels), scale=0.25, zero_point=-128, name="conv")
     shape = model.tensor((2,), "INT32", data=[1, flat], name="flat/shape")

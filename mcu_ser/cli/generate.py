@@ -39,6 +39,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="firmware that tells of each layer, for verify --bisect and --profile",
     )
+    parser.add_argument(
+        "--front-end",
+        type=Path,
+        metavar="JSON",
+        help="firmware that computes its input of audio: the front_end.json that convert wrote",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -55,13 +61,26 @@ def run(args: argparse.Namespace) -> int:
     board = load_board(args.board, args.boards_dir)
     arena = None if args.arena_bytes is None else Arena(args.arena_bytes, "given")
     project = generate(
-        args.model, board, args.engine, args.out, baud=args.baud, arena=arena, layers=args.layers
+        args.model,
+        board,
+        args.engine,
+        args.out,
+        baud=args.baud,
+        arena=arena,
+        layers=args.layers,
+        front_end=args.front_end,
     )
     manifest = project.manifest
     output.say(
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "
         f"arena {manifest.arena_bytes} B, {manifest.arena_basis}"
     )
+    if project.front_end_path is not None:
+        from mcu_ser.features.front_end import FrontEnd
+        from mcu_ser.generate.front_end import front_end_size
+
+        size = front_end_size(FrontEnd.load(project.front_end_path))
+        output.say(f"front end: flash {size.flash_bytes} B, RAM {size.ram_bytes} B")
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
     output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")
     return 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mcu_ser.aot.ir import Graph
     from mcu_ser.board import Board
     from mcu_ser.generate.assessment import Assessment, Verdict
-    from mcu_ser.generate.fit import Fit
+    from mcu_ser.generate.fit import Fit, FrontEndSize
 
 _MAX_NAME = 36
 _ENGINES = ("aot", "tflm")
@@ -42,6 +42,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a board that the model must fit with one of the engines, or all: every board, none of which "
         "it must fit (default); may be repeated",
     )
+    parser.add_argument(
+        "--front-end", type=Path, metavar="JSON", help="with this front end in the firmware: front_end.json"
+    )
     parser.add_argument("--engine", choices=_ENGINES, help="this engine alone (default: both)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -61,18 +64,23 @@ def run(args: argparse.Namespace) -> int:
     named = args.board or ["all"]
     boards = _boards(named, args.boards_dir)
     engines = (args.engine,) if args.engine else _ENGINES
-    assessment = assess(_read(args.model), str(args.model), boards, engines)
+    model = _read(args.model)
+    front_end = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
+    assessment = assess(model, str(args.model), boards, engines, front_end)
     check_runnable(assessment)
-    output.document(_document(args.model, assessment))
+    output.document(_document(args.model, assessment, front_end))
     if not args.json:
         _print_model(output, assessment)
         _print_engines(output, assessment)
+        if front_end is not None:
+            _print_front_end(output, front_end)
         _print_verdicts(output, assessment)
         output.say(_WHAT_IS_COUNTED)
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)
-    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), "--out", "PROJECT")
+    hearing = () if args.front_end is None else ("--front-end", args.front_end)
+    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *hearing, "--out", "PROJECT")
     output.wrote(next_command=shell_command(*generate))
     return 0
 
@@ -84,6 +92,17 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})") from error
+
+
+def _front_end(path: Path, model: bytes, name: str) -> FrontEndSize:
+    """What the front end takes of a board, if it is that of the model."""
+    from mcu_ser.aot.tflite_reader import read_model
+    from mcu_ser.features.front_end import FrontEnd
+    from mcu_ser.generate.front_end import front_end_size, require_fitting_front_end
+
+    front_end, graph = FrontEnd.load(path), read_model(model, name)
+    require_fitting_front_end(front_end, graph.tensors[graph.inputs[0]], path)
+    return front_end_size(front_end)
 
 
 def _boards(names: list[str], directory: Path | None) -> list[Board]:
@@ -200,6 +219,12 @@ def _print_engines(output: Output, assessment: Assessment) -> None:
         )
 
 
+def _print_front_end(output: Output, size: FrontEndSize) -> None:
+    output.say("front end:")
+    output.say(f"  flash {size.flash_bytes} B for its tables and code")
+    output.say(f"  RAM   {size.ram_bytes} B for the rows of the map, the last samples and a spectrum")
+
+
 def _most(layer: str | None) -> str:
     return "" if layer is None else f", most at {layer}"
 
@@ -258,7 +283,7 @@ def _share(need: int, limit: int | None) -> str:
     return f"{need:,}" if not limit else f"{need:,} {100 * need / limit:4.0f} %"
 
 
-def _document(path: Path, assessment: Assessment) -> dict[str, Any]:
+def _document(path: Path, assessment: Assessment, front_end: FrontEndSize | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     compiled = assessment.compiled
@@ -279,6 +304,7 @@ def _document(path: Path, assessment: Assessment) -> dict[str, Any]:
         "model": str(path),
         "sha256": assessment.sha256,
         **figures,
+        "front_end": None if front_end is None else asdict(front_end),
         "boards": [_verdict_document(verdict) for verdict in assessment.verdicts],
     }
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mcu_ser.artifacts import canonical_json, write_text
 from mcu_ser.errors import ConfigError
+from mcu_ser.features.clip import SAMPLE_RATE_HZ
 from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_map, level_offset
 from mcu_ser.recipe import FeaturesRecipe
 
@@ -41,12 +42,14 @@ class FrontEnd:
         mean: int64 (mels,), in level steps.
         gain: int64 (mels,), Q24, int8 steps per level step, 0..2^31 - 1.
         zero_point: The int8 value that stands for 0.0.
+        scale: Of the model's input, which `gain` was made for; binary32.
     """
 
     spec: FeaturesRecipe
     mean: NDArray[np.int64]
     gain: NDArray[np.int64]
     zero_point: int
+    scale: float
 
     @classmethod
     def folded(
@@ -65,6 +68,7 @@ class FrontEnd:
             mean.clip(-_LARGEST_MEAN, _LARGEST_MEAN).astype(np.int64),
             gain.clip(max=_LARGEST_GAIN).astype(np.int64),
             zero_point,
+            scale,
         )
 
     def run(self, pcm: NDArray[np.int16]) -> NDArray[np.int8]:
@@ -81,8 +85,12 @@ class FrontEnd:
     def as_document(self) -> dict[str, Any]:
         """As JSON."""
         return {
+            "sample_rate_hz": SAMPLE_RATE_HZ,
+            "short_clips": "repeated",
+            "long_clips": "middle",
             "features": self.spec.model_dump(mode="json"),
             "input": {
+                "scale": self.scale,
                 "mean_levels": self.mean.tolist(),
                 "gain_q24": self.gain.tolist(),
                 "zero_point": self.zero_point,
@@ -103,14 +111,21 @@ class FrontEnd:
         try:
             document = _Document.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, ValidationError) as error:
-            problem = str(error).splitlines()[0]
             raise ConfigError(
-                path, f"holds no front end ({problem})", hint="mcu-ser convert again"
+                path, f"holds no front end ({_first_problem(error)})", hint="mcu-ser convert again"
             ) from error
         mean, gain = (
             np.array(row, np.int64) for row in (document.input.mean_levels, document.input.gain_q24)
         )
-        return cls(document.features, mean, gain, document.input.zero_point)
+        return cls(document.features, mean, gain, document.input.zero_point, document.input.scale)
+
+
+def _first_problem(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "content"
+    return f"{key}: {first['msg'].lower()}"
 
 
 class _Input(BaseModel):
@@ -119,11 +134,16 @@ class _Input(BaseModel):
     mean_levels: list[int]
     gain_q24: list[int]
     zero_point: int = Field(ge=-128, le=127)
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    # What is the same in all front ends of this version, for readers of another one.
+    sample_rate_hz: Literal[16000]
+    short_clips: Literal["repeated"]
+    long_clips: Literal["middle"]
     features: FeaturesRecipe
     input: _Input
 

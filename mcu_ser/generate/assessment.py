@@ -12,7 +12,7 @@ from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ConfigError, McuSerError, ModelError
 from mcu_ser.generate.engine_model import engine_model
-from mcu_ser.generate.fit import Fit, Needs, aot_needs, check_fit, find_fit
+from mcu_ser.generate.fit import Fit, FrontEndSize, Needs, aot_needs, check_fit, find_fit
 from mcu_ser.tflm.runtime_support import Runtime, runtime_for
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ class Assessment:
         return tuple(dict.fromkeys(v.answer for v in self.verdicts if v.answer is not None))
 
 
-def assess(model: bytes, name: str, boards: Sequence[Board], engines: Sequence[str]) -> Assessment:
+def assess(
+    model: bytes,
+    name: str,
+    boards: Sequence[Board],
+    engines: Sequence[str],
+    front_end: FrontEndSize | None = None,
+) -> Assessment:
     """Look at a model with some engines, on some boards.
 
     Args:
@@ -75,6 +81,7 @@ def assess(model: bytes, name: str, boards: Sequence[Board], engines: Sequence[s
         name: What to call it in errors, e.g. its path.
         boards: In the order of the verdicts; for each board one verdict per engine.
         engines: `aot`, `tflm`, or both.
+        front_end: What the front end takes beside the model; None for firmware without one.
 
     Raises:
         ModelError: The file is damaged.
@@ -95,7 +102,9 @@ def assess(model: bytes, name: str, boards: Sequence[Board], engines: Sequence[s
             asked[runtime.name] = _ask_tflm(model, name, board, runtime)
         return asked[runtime.name]
 
-    verdicts = (_verdict(board, engine, ask(engine, board)) for board in boards for engine in engines)
+    verdicts = (
+        _verdict(board, engine, ask(engine, board), front_end) for board in boards for engine in engines
+    )
     return Assessment(name, sha256_hex(model), graph, compiled, tuple(verdicts))
 
 
@@ -135,9 +144,10 @@ def _refusal(name: str, verdicts: Iterable[Verdict]) -> McuSerError:
     return ModelError(name, "no engine can run it:" + "".join(f"\n  {line}" for line in lines))
 
 
-def _verdict(board: Board, engine: str, answer: Answer | None) -> Verdict:
+def _verdict(board: Board, engine: str, answer: Answer | None, front_end: FrontEndSize | None) -> Verdict:
     needs = None if answer is None else answer.needs
-    return Verdict(board.id, engine, answer, None if needs is None else find_fit(needs, board))
+    fit = None if needs is None else find_fit(needs.with_front_end(front_end), board)
+    return Verdict(board.id, engine, answer, fit)
 
 
 def _lines(error: ModelError) -> tuple[str, ...]:

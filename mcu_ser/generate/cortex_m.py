@@ -42,17 +42,18 @@ class CortexMValues:
     caches: str
 
 
-def cortex_m_values(board: Board, arena_bytes: int) -> CortexMValues | None:
+def cortex_m_values(board: Board, arena_bytes: int, front_end_bytes: int = 0) -> CortexMValues | None:
     """The templates' values for a Cortex-M board that CMake builds for; None for other boards.
 
     Args:
         board: The board; `Board` has checked that it has flash, RAM and a budget.
         arena_bytes: RAM for activations, at most the budget's.
+        front_end_bytes: RAM of the front end, which lies with the data.
     """
     build, budget = board.build, board.budget
     if not isinstance(build, (Stm32Build, MpsBuild)) or budget is None:
         return None
-    needs = RamNeeds(arena_bytes, budget.stack_bytes, budget.data_bytes)
+    needs = RamNeeds(arena_bytes, budget.stack_bytes, budget.data_bytes + front_end_bytes)
     placement = place(board.ram_regions, needs)
     # generate.fit refuses larger arenas than the budget's, and `Board` a budget that cannot be placed.
     assert placement is not None

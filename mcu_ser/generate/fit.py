@@ -9,11 +9,11 @@ leaves room for the rest of the firmware, which is measured when it has been bui
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mcu_ser.aot.ir import short_name
-from mcu_ser.board.placement import RamNeeds, place
+from mcu_ser.board.placement import RamNeeds, largest_arena_bytes, place
 from mcu_ser.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ def interpreter_bytes(graph: Graph) -> int:
 
 
 @dataclass(frozen=True)
+class FrontEndSize:
+    """What a front end takes of a board, in bytes; the map itself is the model's input, in the arena."""
+
+    flash_bytes: int
+    ram_bytes: int
+
+
+@dataclass(frozen=True)
 class Needs:
     """What an engine needs of any board for a model.
 
@@ -48,6 +56,8 @@ class Needs:
         arena_basis: "planned" exactly, or "estimated"; see `generate.manifest`.
         flash_layer: The layer with the most constants, as messages name it; None without layers.
         arena_layer: The layer with the most live activations; likewise.
+        front_end_flash_bytes: What the front end takes of the flash; 0 without one.
+        front_end_ram_bytes: What it takes of the RAM.
     """
 
     engine: str
@@ -57,6 +67,14 @@ class Needs:
     arena_basis: str
     flash_layer: str | None
     arena_layer: str | None
+    front_end_flash_bytes: int = 0
+    front_end_ram_bytes: int = 0
+
+    def with_front_end(self, size: FrontEndSize | None) -> Needs:
+        """The same of a firmware with a front end."""
+        if size is None:
+            return self
+        return replace(self, front_end_flash_bytes=size.flash_bytes, front_end_ram_bytes=size.ram_bytes)
 
 
 @dataclass(frozen=True)
@@ -132,11 +150,15 @@ def find_fit(needs: Needs, board: Board) -> Fit:
     """Whether a board can give what is needed."""
     budget = board.budget
     flash = board.flash_bytes
+    if flash is None or budget is None:
+        flash_limit = None
+    else:
+        flash_limit = flash - budget.flash_reserve_bytes - needs.front_end_flash_bytes
     return Fit(
         board_id=board.id,
         needs=needs,
-        flash_limit=None if flash is None or budget is None else flash - budget.flash_reserve_bytes,
-        arena_limit=None if budget is None else budget.arena_bytes,
+        flash_limit=flash_limit,
+        arena_limit=_arena_limit(needs, board),
         arena_region=_arena_region(needs, board),
     )
 
@@ -152,7 +174,7 @@ def check_fit(needs: Needs, board: Board) -> None:
         raise BudgetError(
             board.id,
             f"arena needs {needs.arena_bytes} B, {fit.arena_excess} B too many{_at(needs.arena_layer)}",
-            limit=f"{fit.arena_limit} B",
+            limit=f"{fit.arena_limit} B{_beside(needs.front_end_ram_bytes)}",
             hint="a smaller input, fewer channels in that layer, or a board with more RAM",
         )
     if fit.flash_excess:
@@ -160,16 +182,30 @@ def check_fit(needs: Needs, board: Board) -> None:
             board.id,
             f"flash needs {needs.flash_bytes} B for {needs.constants}, {fit.flash_excess} B too many"
             + _at(needs.flash_layer),
-            limit=f"{fit.flash_limit} B",
+            limit=f"{fit.flash_limit} B{_beside(needs.front_end_flash_bytes)}",
             hint="fewer channels in that layer, or a board with more flash",
         )
 
 
-def _arena_region(needs: Needs, board: Board) -> str | None:
+def _arena_limit(needs: Needs, board: Board) -> int | None:
+    """The budget, or what the front end's data leave of it."""
     budget = board.budget
-    if budget is None or needs.arena_bytes > budget.arena_bytes:
+    if budget is None or not needs.front_end_ram_bytes:
+        return None if budget is None else budget.arena_bytes
+    data_bytes = budget.data_bytes + needs.front_end_ram_bytes
+    return min(budget.arena_bytes, largest_arena_bytes(board.ram_regions, budget.stack_bytes, data_bytes))
+
+
+def _beside(front_end_bytes: int) -> str:
+    return f" beside {front_end_bytes} B of the front end" if front_end_bytes else ""
+
+
+def _arena_region(needs: Needs, board: Board) -> str | None:
+    budget, limit = board.budget, _arena_limit(needs, board)
+    if budget is None or limit is None or needs.arena_bytes > limit:
         return None
-    placement = place(board.ram_regions, RamNeeds(needs.arena_bytes, budget.stack_bytes, budget.data_bytes))
+    data_bytes = budget.data_bytes + needs.front_end_ram_bytes
+    placement = place(board.ram_regions, RamNeeds(needs.arena_bytes, budget.stack_bytes, data_bytes))
     return None if placement is None else placement.arena.name
 
 

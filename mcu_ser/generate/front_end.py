@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mcu_ser import __version__
+from mcu_ser.errors import ConfigError
+from mcu_ser.features.integer_fft import POINTS
 from mcu_ser.features.integer_tables import front_end_tables
+from mcu_ser.generate.fit import FrontEndSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,16 +20,76 @@ if TYPE_CHECKING:
     from mcu_ser.features.front_end import FrontEnd
     from mcu_ser.features.integer_tables import FrontEndTables
 
+
+class InputSpec(Protocol):
+    """What is needed of the model's input: see `aot.compile.TensorSpec`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def zero_point(self) -> int: ...
+
+
 CONFIG_NAME = "front_end_config.h"
 TABLES_NAME = "front_end_tables.c"
 _CLIP_MEANS = ("keep", "level", "band")
 _LINE = 108
+# Code of the front end and of the requests that serve it, beyond what the runtime has without: the most of
+# all boards at -O2 (gcc 12.2; a test builds every board and holds it against this), rounded up.
+CODE_BYTES = 4096
+# What the requests keep beside the front end's own state (server_audio.c).
+SERVER_BYTES = 64
 
 
 def front_end_sources(front_end: FrontEnd) -> dict[str, str]:
     """The files that go beside those of `firmware_templates/runtime/front_end`, by name."""
     tables = front_end_tables(front_end.spec)
     return {CONFIG_NAME: _config(front_end, tables), TABLES_NAME: _tables(front_end, tables)}
+
+
+def front_end_size(front_end: FrontEnd) -> FrontEndSize:
+    """What the front end takes of any board: its tables and state as they are, its code as measured."""
+    spec, tables = front_end.spec, front_end_tables(front_end.spec)
+    numbers_16 = 2 * POINTS + 65 + sum(len(band.weights) for band in tables.bands)
+    pairs_32 = sum(len(stage) * 3 for stage in tables.stages) + len(tables.split) + spec.mels
+    bands = 4 * spec.mels
+    history, levels, spectrum = 2 * 2 * POINTS + 6 * 4, 2 * spec.frames * spec.mels, 8 * POINTS
+    return FrontEndSize(
+        flash_bytes=2 * numbers_16 + 8 * pairs_32 + bands + CODE_BYTES,
+        ram_bytes=history + levels + spectrum + SERVER_BYTES,
+    )
+
+
+def require_fitting_front_end(front_end: FrontEnd, entrance: InputSpec, subject: object) -> None:
+    """Check that a front end gives what a model takes.
+
+    Args:
+        front_end: Of whatever model.
+        entrance: The input of the model.
+        subject: Where the front end is from, for errors.
+
+    Raises:
+        ConfigError: Its map has another shape, or other steps.
+    """
+    hint = "the front_end.json that mcu-ser convert wrote beside the model"
+    spec = front_end.spec
+    if [extent for extent in entrance.shape if extent != 1] != [spec.frames, spec.mels]:
+        taken = "x".join(map(str, entrance.shape))
+        problem = f"gives {spec.frames} frames of {spec.mels} bands, the model takes {taken}"
+        raise ConfigError(subject, problem, hint=hint)
+    steps = [(_float_bits(one.scale), one.zero_point) for one in (front_end, entrance)]
+    if steps[0] != steps[1]:
+        problem = (
+            f"is for an input of scale {front_end.scale!r} and zero point {front_end.zero_point}, "
+            f"the model's has {entrance.scale!r} and {entrance.zero_point}"
+        )
+        raise ConfigError(subject, problem, hint=hint)
+
+
+def _float_bits(value: float) -> bytes:
+    return struct.pack("<f", value)
 
 
 def _config(front_end: FrontEnd, tables: FrontEndTables) -> str:

@@ -66,7 +66,7 @@ class Manifest(_Part):
     """The content of project.json; `files` is project-relative path -> SHA-256.
 
     `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`), `layers` whether the firmware traces
-    layers; a project that does not say so does not.
+    layers, `front_end` whether it computes its input of audio; a project that does not say so does not.
     """
 
     format: Literal[2]
@@ -83,13 +83,16 @@ class Manifest(_Part):
     weight_bytes: int
     macs: int
     layers: bool = False
+    front_end: bool = False
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]
 
     def to_json(self) -> str:
         """The text of project.json."""
-        return canonical_json(self.model_dump(mode="json"))
+        # What most projects have not is left out, so that these are the same bytes in every version.
+        absent = None if self.front_end else {"front_end"}
+        return canonical_json(self.model_dump(mode="json", exclude=absent))
 
 
 def read_manifest(root: Path) -> Manifest:

@@ -8,7 +8,7 @@ at all, and one that holds anything of the user's is never overwritten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcu_ser import __version__
@@ -17,10 +17,18 @@ from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
 from mcu_ser.board.baud import require_baud
 from mcu_ser.errors import ConfigError, ModelError
+from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.generate.engine_model import Arena, engine_model
 from mcu_ser.generate.fit import check_fit
+from mcu_ser.generate.front_end import front_end_size, require_fitting_front_end
 from mcu_ser.generate.manifest import FORMAT, MANIFEST_NAME, Manifest, TensorEntry, read_manifest
-from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME, Firmware, project_files
+from mcu_ser.generate.project_files import (
+    BOARD_NAME,
+    FRONT_END_NAME,
+    MODEL_NAME,
+    Firmware,
+    project_files,
+)
 from mcu_ser.generate.template import load_template
 from mcu_ser.resources import firmware_templates_dir
 from mcu_ser.tflm.runtime_support import runtime_for
@@ -47,6 +55,8 @@ class Project:
         """
         manifest = read_manifest(root)
         digests = {MODEL_NAME: manifest.model_sha256, BOARD_NAME: manifest.files.get(BOARD_NAME)}
+        if manifest.front_end:
+            digests[FRONT_END_NAME] = manifest.files.get(FRONT_END_NAME)
         for name, digest in digests.items():
             path = root / name
             if not manifest.files.get(name) == digest == _digest(path):
@@ -72,6 +82,11 @@ class Project:
     @property
     def model_path(self) -> Path:
         return self.root / MODEL_NAME
+
+    @property
+    def front_end_path(self) -> Path | None:
+        """Where the front end is described; None if the firmware has none."""
+        return self.root / FRONT_END_NAME if self.manifest.front_end else None
 
     @property
     def model_sha256(self) -> str:
@@ -139,6 +154,7 @@ def generate(
     baud: int | None = None,
     arena: Arena | None = None,
     layers: bool = False,
+    front_end: Path | None = None,
 ) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
 
@@ -150,12 +166,13 @@ def generate(
         baud: Speed of the serial port in bit/s; the board file's without it.
         arena: Of engine tflm; the estimate without it.
         layers: Whether the firmware traces layers, for `verify --bisect` and `--profile`.
+        front_end: The front_end.json of the model, for firmware that computes its input of audio.
 
     Raises:
         ModelError: The model cannot be read, the engine does not support it, or it has no layers to trace.
         BudgetError: The model does not fit the board.
-        ConfigError: An unknown engine, a platform without template, a bit rate that the board has not, or
-            `out` holds files that are not the generator's.
+        ConfigError: An unknown engine, a platform without template, a bit rate that the board has not, a
+            front end that is not this model's, or `out` holds files that are not the generator's.
     """
     require_engine(engine, board)
     if baud is not None:
@@ -169,8 +186,12 @@ def generate(
     compiled = engine_model(model, str(model_path), board, engine, arena, layers=layers)
     if layers and not compiled.layers:
         raise ModelError(model_path, "has no layers to trace", hint="generate without --layers")
+    hearing = None if front_end is None else FrontEnd.load(front_end)
+    if hearing is not None:
+        require_fitting_front_end(hearing, compiled.input, front_end)
+        compiled = replace(compiled, needs=compiled.needs.with_front_end(front_end_size(hearing)))
     check_fit(compiled.needs, board)
-    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers)
+    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers, hearing)
     files, build_id = project_files(firmware)
     manifest = _manifest(firmware, files, build_id)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
@@ -275,6 +296,7 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         weight_bytes=compiled.weight_bytes,
         macs=compiled.macs,
         layers=firmware.layers,
+        front_end=firmware.front_end is not None,
         input=_tensor_entry(compiled.input),
         output=_tensor_entry(compiled.output),
         files={name: sha256_hex(content) for name, content in files.items()},

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from mcu_ser import __version__
 from mcu_ser.aot.tflite_reader import read_model
-from mcu_ser.artifacts import sha256_hex
+from mcu_ser.artifacts import canonical_json, sha256_hex
 from mcu_ser.board.stm32 import Stm32Build
 from mcu_ser.generate.byte_arrays import tflm_values
 from mcu_ser.generate.cortex_m import cortex_m_values
 from mcu_ser.generate.engine_model import Arena
+from mcu_ser.generate.front_end import front_end_sources
 from mcu_ser.generate.jinja_env import render
 from mcu_ser.generate.model_info import model_info
 from mcu_ser.generate.mps import mps_values
@@ -29,15 +30,19 @@ from mcu_ser.tflm.library import target_arch
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board
+    from mcu_ser.features.front_end import FrontEnd
     from mcu_ser.generate.engine_model import EngineModel
 
 MODEL_NAME = "model.tflite"
 BOARD_NAME = "board.yaml"
 README_NAME = "README.md"
+FRONT_END_NAME = "front_end.json"
 _NO_BUILD_ID = "0" * 32
 _SOURCE_SUFFIXES = (".c", ".cpp")
 # What only a firmware that traces layers has (the build costs no byte without).
 _LAYER_FILES = frozenset({"layer_trace.h", "server_layers.c", "server_layers.h", "engine_tflm_layers.h"})
+# What only a firmware with a front end has, beside the directory of its own.
+_FRONT_END_FILES = frozenset({"server_audio.c", "server_audio.h"})
 _TFLM_FILES = ("model_data.cpp", "model_data.h", "op_resolver.h", "tensor_arena.h")
 
 
@@ -45,7 +50,7 @@ _TFLM_FILES = ("model_data.cpp", "model_data.h", "op_resolver.h", "tensor_arena.
 class Firmware:
     """What a project is made of. `model` is the .tflite, `compiled` the same as its engine takes it.
 
-    `layers`: the firmware traces layers.
+    `layers`: the firmware traces layers. `front_end`: the firmware computes its input of audio with it.
     """
 
     model: bytes
@@ -55,6 +60,7 @@ class Firmware:
     baud: int
     template: Template
     layers: bool = False
+    front_end: FrontEnd | None = None
 
     @property
     def model_info_name(self) -> str:
@@ -81,10 +87,17 @@ def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
             continue
         if path.name in _LAYER_FILES and not firmware.layers:
             continue
+        if path.name in _FRONT_END_FILES and firmware.front_end is None:
+            continue
         if not path.name.startswith("engine_") or path.stem.startswith(f"engine_{firmware.engine}"):
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
     for name in firmware.compiled.kernels:
         yield f"{layout.kernels}/{name}", (runtime / "kernels" / name).read_bytes()
+    if firmware.front_end is not None:
+        for path in sorted((runtime / "front_end").iterdir()):
+            yield f"{layout.front_end}/{path.name}", path.read_bytes()
+        for name, text in front_end_sources(firmware.front_end).items():
+            yield f"{layout.model}/{name}", text.encode()
 
 
 def _model_files(firmware: Firmware) -> dict[str, bytes]:
@@ -141,11 +154,12 @@ def _context(firmware: Firmware) -> Context:
         stm32=stm32_values(board, board.build, firmware.baud)
         if isinstance(board.build, Stm32Build)
         else None,
-        cortex_m=cortex_m_values(board, compiled.arena_bytes),
+        cortex_m=cortex_m_values(board, compiled.arena_bytes, compiled.needs.front_end_ram_bytes),
         mps=mps_values(board, firmware.baud),
         tflm_target_arch=target_arch(board) if firmware.engine == "tflm" else None,
         info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
         layers=compiled.layers if firmware.layers else None,
+        front_end=firmware.front_end is not None,
     )
 
 
@@ -159,6 +173,8 @@ def _shared_files(firmware: Firmware, brought: Container[str]) -> dict[str, byte
     if firmware.engine == "aot" and firmware.template.build == "cmake":
         # Beside the build, which compiles none of it. Arduino's would compile it.
         files.update(_tflm_files(firmware, "src/tflm"))
+    if firmware.front_end is not None:
+        files[FRONT_END_NAME] = canonical_json(firmware.front_end.as_document()).encode()
     return {
         **files,
         ".gitignore": (firmware_templates_dir() / "project" / "gitignore").read_bytes(),

@@ -18,14 +18,16 @@ A file is copied byte for byte unless `render` is true; then it is a Jinja templ
 
     src/runtime/         firmware_templates/runtime/*.[ch], of the engines only engine_<engine>.*
     src/runtime/kernels/ the kernels that the model needs (engine aot)
-    src/model/           model_info.h and the engine's form of the model
+    src/runtime/front_end/ firmware_templates/runtime/front_end/*.[ch], if the firmware has a front end
+    src/model/           model_info.h, the engine's form of the model, and the tables of the front end
 
 Every project also gets model.tflite, board.yaml, project.json, .gitignore and, unless `files` brings one,
 README.md.
 
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
 `sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the
-model's tensors as text), `layers` (how many of them the firmware traces; None without --layers), `cortex_m`
+model's tensors as text), `layers` (how many of them the firmware traces; None without --layers), `front_end`
+(whether the firmware has one), `cortex_m`
 (compiler flags, linker regions and placement; None where CMake builds for no Cortex-M), `stm32` and `mps`
 (finished register values; None on other platforms).
 
@@ -73,6 +75,7 @@ class Context:
     info: ModelInfo | None = None
     tflm_target_arch: str | None = None
     layers: int | None = None
+    front_end: bool = False
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""
@@ -106,6 +109,7 @@ class Layout:
 
     runtime: str = "src/runtime"
     kernels: str = "src/runtime/kernels"
+    front_end: str = "src/runtime/front_end"
     model: str = "src/model"
 
 

@@ -139,6 +139,7 @@ def adopt_arena(project: Project, certificate: Certificate, out: Path) -> Projec
         baud=project.baud,
         arena=arena,
         layers=project.manifest.layers,
+        front_end=project.front_end_path,
     )
     build(adopted, library)
     out.mkdir(parents=True, exist_ok=True)

@@ -139,6 +139,8 @@ def generate_with_layers(project: Project) -> str:
         options += ["--arena-bytes", str(project.arena_bytes)]
     if project.baud != project.board.serial.baud:
         options += ["--baud", str(project.baud)]
+    if project.front_end_path is not None:
+        options += ["--front-end", str(project.front_end_path)]
     out = f"{project.root}-layers"
     return shell_command("mcu-ser", "generate", project.model_path, *options, "--out", out)
 

@@ -40,7 +40,7 @@ def test_folded_constants_give_what_normalising_and_quantising_give(level, scale
 
 
 def test_ties_go_up_and_values_saturate() -> None:
-    front_end = FrontEnd(SPEC, np.zeros(4, np.int64), np.full(4, 1 << 23, np.int64), 1)
+    front_end = FrontEnd(SPEC, np.zeros(4, np.int64), np.full(4, 1 << 23, np.int64), 1, 0.02)
     values = np.array([[-3, -1, 1, 3], [-(2**15), 2**15, 0, 251], [253, 254, -257, -260]], np.int32)
     expected = [[0, 1, 2, 3], [-128, 127, 1, 127], [127, 127, -127, -128]]
     assert front_end.quantized(values).tolist() == expected
@@ -68,6 +68,7 @@ def test_saves_and_loads(tmp_path) -> None:
     assert loaded.spec == SPEC
     assert (loaded.mean == front_end.mean).all()
     assert loaded.gain.dtype == np.int64
+    assert loaded.scale == 0.02
 
 
 BAD = {
@@ -81,6 +82,9 @@ BAD = {
     "a mean that is no integer": {"mean_levels": [0, 0, 0, 0.5]},
     "a zero point beyond int8": {"zero_point": 128},
     "an unknown key": {"shift": 3},
+    "no scale": {"scale": None},
+    "a scale of zero": {"scale": 0.0},
+    "a scale without end": {"scale": float("inf")},
 }
 
 
@@ -102,6 +106,15 @@ def test_a_damaged_file_is_named(bad, tmp_path) -> None:
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"front_end\.json: holds no front end \(.*No such file"):
         FrontEnd.load(tmp_path / "front_end.json")
+
+
+@pytest.mark.parametrize("key", ["sample_rate_hz", "short_clips", "long_clips"])
+def test_a_front_end_of_another_kind_is_refused(key, tmp_path) -> None:
+    document = FrontEnd.folded(SPEC, NORMALIZATION, 0.02, -7).as_document()
+    for other in (document | {key: 8000}, {name: value for name, value in document.items() if name != key}):
+        (tmp_path / "front_end.json").write_text(json.dumps(other))
+        with pytest.raises(ConfigError, match=f"holds no front end .*{key}"):
+            FrontEnd.load(tmp_path / "front_end.json")
 
 
 @pytest.mark.parametrize("bad", [{"melz": 3}, {"arithmetic": "float64"}, {"mels": 5}])
