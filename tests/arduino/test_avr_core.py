@@ -22,6 +22,9 @@ from tests.native_firmware import ENGINE, TestModel
 
 pytestmark = pytest.mark.emulator
 
+# Engines, the program of the host, and what only some projects have.
+ABSENT = ("engine_", "main.", "server_layers.", "layer_trace.", "server_audio.")
+
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
 CORE, VARIANT = ARDUINO / "cores" / "arduino", ARDUINO / "variants" / "mega"
 # boards.txt and platform.txt, without link-time optimisation.
@@ -31,7 +34,7 @@ DEFINES = (
     # GCC 5 has it in no header of gnu++11, and the core's WString.cpp wants it.
     "-DDECIMAL_DIG=__DECIMAL_DIG__",
     # The longest frame must fit the receive buffer of a UART.
-    *("-DSERIAL_RX_BUFFER_SIZE=256", "-DSERVER_MAX_PAYLOAD=208u"),
+    *("-DSERIAL_RX_BUFFER_SIZE=256", "-DSERVER_MAX_PAYLOAD=212u"),
 )
 LANGUAGE = {
     ".S": ("avr-gcc", "-x", "assembler-with-cpp"),
@@ -68,9 +71,7 @@ def write_sketch(directory: Path) -> Path:
     sketch = directory / "skeleton"
     (sketch / "src").mkdir(parents=True)
     shutil.copy(templates / "arduino" / "firmware.ino", sketch / "skeleton.ino")
-    runtime = [
-        p for p in (templates / "runtime").glob("*.[ch]") if not p.name.startswith(("engine_", "main."))
-    ]
+    runtime = [p for p in (templates / "runtime").glob("*.[ch]") if not p.name.startswith(ABSENT)]
     port = [templates / "arduino" / "port_arduino.cpp", templates / "arduino" / "mcu.h"]
     for path in (*runtime, *port, ENGINE, Path(__file__).with_name("mcu_avr.cpp")):
         shutil.copy(path, sketch / "src")

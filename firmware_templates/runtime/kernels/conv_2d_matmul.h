@@ -48,7 +48,7 @@ AOT_INLINE void aot_fill(int8_t *bytes, int32_t count, int32_t value) {
   }
 }
 
-AOT_INLINE void aot_copy(int8_t *to, const int8_t *from, int32_t count) {
+AOT_INLINE void aot_copy_bytes(int8_t *to, const int8_t *from, int32_t count) {
   for (; count >= 4; count -= 4) {
     memcpy(to, from, 4);
     to += 4;
@@ -83,7 +83,7 @@ AOT_INLINE void aot_gather_window(const struct aot_conv_2d_matmul *layer,
       aot_fill(bytes, run, layer->zero_point);
     } else {
       aot_fill(bytes, left, layer->zero_point);
-      aot_copy(bytes + left, source->pixels + row, inside);
+      aot_copy_bytes(bytes + left, source->pixels + row, inside);
       aot_fill(bytes + left + inside, run - left - inside, layer->zero_point);
     }
     bytes += run;
@@ -175,7 +175,7 @@ AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, con
   aot_fill(copy, size->height * row, layer->zero_point);
   copy += layer->window.pad_top * row + left;
   for (int32_t y = 0; y < layer->input.height; ++y) {
-    aot_copy(copy, input, run);
+    aot_copy_bytes(copy, input, run);
     input += run;
     copy += row;
   }
