@@ -256,6 +256,11 @@ class RunDir:
         """The integer front end of model.tflite, samples to int8 input: JSON. None for float64 features."""
         return self.root / "convert" / "front_end.json"
 
+    @property
+    def audio(self) -> Path:
+        """The test set as 16-bit samples: npz of pcm, lengths, sample_rate_hz, y, labels, ids."""
+        return self.root / "convert" / "audio.npz"
+
     def metrics(self, stage: str) -> Path:
         """Figures of a stage (JSON)."""
         return self.root / stage / "metrics.json"

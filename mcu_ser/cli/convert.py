@@ -12,6 +12,8 @@ from mcu_ser.shell_command import shell_command
 if TYPE_CHECKING:
     import argparse
 
+    from mcu_ser.artifacts import RunDir
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Add the command to the parser."""
@@ -27,6 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="measure post-training quantisation of the pruned model too, as a control",
     )
+    parser.add_argument(
+        "--corpus-root",
+        type=Path,
+        metavar="DIR",
+        help="where the recipe's corpora are: keeps the test set as audio, for verify --input audio",
+    )
     add_json_option(parser)
     return parser
 
@@ -41,21 +49,33 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(run_dir.require(run_dir.recipe, "train"))
     run_dir.require(run_dir.qat_weights, "compress")
     # TensorFlow takes seconds to import: only once the run directory is known to be good.
-    from mcu_ser.convert import stage
+    from mcu_ser.convert import audio, stage
 
     document = stage.run(run_dir, recipe, output.track, post_training=args.post_training)
     show_conversion(output, document)
-    output.document(document)
+    clips = audio.run(run_dir, recipe, args.corpus_root, output.track)
+    show_audio(output, run_dir, clips)
+    output.document(document | {"audio_clips": clips})
+    hearing = ("--front-end", run_dir.front_end) if run_dir.front_end.exists() else ()
     output.wrote(
-        run_dir.tflite,
-        run_dir.samples,
+        *(
+            path
+            for path in (run_dir.tflite, run_dir.front_end, run_dir.samples, run_dir.audio)
+            if path.exists()
+        ),
         run_dir.predictions,
         run_dir.metrics(stage.STAGE),
         next_command=shell_command(
-            *("mcu-ser", "generate", run_dir.tflite, "--board", "netduinoplus2", "--out", "PROJECT")
+            *("mcu-ser", "generate", run_dir.tflite, "--board", "netduinoplus2", *hearing, "--out", "PROJECT")
         ),
     )
     return 0
+
+
+def show_audio(output: Output, run_dir: RunDir, clips: int | None) -> None:
+    """Say why there is no audio of the test set, where there could be some."""
+    if clips is None and run_dir.front_end.exists():
+        output.say("no audio of the test set: --corpus-root says where its recordings are")
 
 
 def show_conversion(output: Output, document: dict[str, Any]) -> None:

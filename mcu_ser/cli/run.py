@@ -92,9 +92,10 @@ def _require_all(board: Board, engine: str, port: str | None) -> None:
 
 def _train(output: Output, run_dir: RunDir, recipe: Recipe, args: argparse.Namespace) -> None:
     from mcu_ser.cli.compress import show_compression
-    from mcu_ser.cli.convert import show_conversion
+    from mcu_ser.cli.convert import show_audio, show_conversion
     from mcu_ser.cli.train import show_training
     from mcu_ser.compress import stage as compress
+    from mcu_ser.convert import audio
     from mcu_ser.convert import stage as convert
     from mcu_ser.train import stage as train
     from mcu_ser.train.cache import Cache
@@ -109,6 +110,7 @@ def _train(output: Output, run_dir: RunDir, recipe: Recipe, args: argparse.Names
     show_compression(output, compressed)
     converted = _timed(output, "convert", lambda: convert.run(run_dir, recipe, output.track))
     show_conversion(output, converted)
+    show_audio(output, run_dir, audio.run(run_dir, recipe, args.corpus_root, output.track))
 
 
 def _deploy(

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import math
-import tokenize
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,24 +13,9 @@ import numpy.typing as npt
 
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.errors import SamplesError
+from mcu_ser.npz_arrays import class_indices, read_arrays, strings
 
 EXPECTED = "an .npz with x (float features or int8 tensors), optional y (classes), labels (class names), ids"
-
-# What NumPy and zipfile raise on files that are damaged, encrypted, or none of theirs.
-_NOT_AN_NPZ = (
-    EOFError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class InputSpec(Protocol):
@@ -93,15 +75,15 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
     Raises:
         SamplesError: The file is absent or not such an .npz, or its content does not fit the model.
     """
-    arrays = _read_npz(path)
+    arrays = read_arrays(path, EXPECTED)
     if "x" not in arrays:
         raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=EXPECTED)
     x = quantized_rows(path, arrays["x"], spec)
-    labels = _strings(path, arrays, "labels", classes)
-    ids = _strings(path, arrays, "ids", len(x))
+    labels = strings(path, arrays, "labels", classes)
+    ids = strings(path, arrays, "ids", len(x))
     return Samples(
         x=x,
-        y=_class_indices(path, arrays.get("y"), len(x), classes),
+        y=class_indices(path, arrays.get("y"), len(x), classes),
         labels=labels,
         ids=ids if ids is not None else tuple(f"sample-{index}" for index in range(len(x))),
         origin=path.name,
@@ -134,42 +116,3 @@ def quantized_rows(subject: object, x: npt.NDArray[Any], spec: InputSpec) -> npt
     if not np.isfinite(x).all():
         raise SamplesError(subject, "x holds NaN or infinite values")
     return quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point)
-
-
-def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    if not path.is_file():
-        raise SamplesError(path, "is not a file", hint=EXPECTED)
-    try:
-        # Pickled objects could run code when loaded; plain arrays are all that is needed.
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise SamplesError(path, "is a single .npy array", hint=EXPECTED)
-            arrays = {name: archive[name] for name in archive.files}
-    except _NOT_AN_NPZ as error:
-        raise SamplesError(path, "is not an .npz of plain arrays", hint=EXPECTED) from error
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise SamplesError(path, f"{name} is not an array", hint=EXPECTED)
-    return arrays
-
-
-def _class_indices(
-    path: Path, y: npt.NDArray[Any] | None, count: int, classes: int
-) -> npt.NDArray[np.int64] | None:
-    if y is None:
-        return None
-    if y.shape != (count,) or not np.issubdtype(y.dtype, np.integer):
-        raise SamplesError(path, f"y is {y.dtype} of shape {y.shape}, not integers of shape ({count},)")
-    if y.min() < 0 or y.max() >= classes:
-        raise SamplesError(path, f"y holds class {int(y.min())}..{int(y.max())}", limit=f"0..{classes - 1}")
-    return y.astype(np.int64)
-
-
-def _strings(path: Path, arrays: dict[str, npt.NDArray[Any]], key: str, count: int) -> tuple[str, ...] | None:
-    if key not in arrays:
-        return None
-    values = arrays[key]
-    if values.shape != (count,):
-        raise SamplesError(path, f"{key} has shape {values.shape}, not ({count},)")
-    return tuple(str(value) for value in values)

@@ -107,7 +107,7 @@ def test_the_resolved_recipe_is_kept(run_dir, recipe_file) -> None:
 
 def test_the_manifest_vouches_for_every_file(run_dir) -> None:
     stages = run_dir.read_manifest()["stages"]
-    assert sorted(stages) == ["compress", "convert", "train"]
+    assert sorted(stages) == ["audio", "compress", "convert", "train"]
     on_disk = {
         path.relative_to(run_dir.root).as_posix()
         for path in run_dir.root.rglob("*")
