@@ -14,6 +14,7 @@ from mcu_ser.device.link import Link
 from mcu_ser.verify.messages import LAYOUTS
 from mcu_ser.verify.protocol import ANSWER, Frame, FrameDecoder, MessageType, crc32, encode_frame
 from tests.native_firmware import TestModel
+from tests.packed_input import unpacked
 
 
 @dataclass
@@ -129,6 +130,13 @@ class PretendBoard:
         self.received = values["offset"] + len(data)
         return report(frame.seq + 1, self.received)
 
+    def _input_packed(self, frame: Frame) -> bytes:
+        offset = LAYOUTS["INPUT_PACKED"].unpack(frame.payload)[0]["offset"]
+        data = unpacked(frame.payload, bytes(self.input))
+        self.input[offset : offset + len(data)] = data
+        self.received = offset + len(data)
+        return report(frame.seq + 1, self.received)
+
     def _infer(self, frame: Frame) -> bytes:
         values, _ = LAYOUTS["INFER"].unpack(frame.payload)
         assert values["input_crc"] == crc32(self.input)
@@ -190,4 +198,5 @@ def hello_values(model: TestModel) -> dict[str, object]:
         "rx_buffer_bytes": 2048,
         "max_payload": 512,
         "credit": 3,
+        "features": 0,
     }

@@ -99,7 +99,7 @@ def build_native_firmware(
     """Compile server, frames, host port and test engine; returns the program."""
     templates = firmware_templates_dir()
     (directory / "model_info.h").write_text(model.header())
-    names = ["main", "server", "server_requests", "frame", "crc32"]
+    names = ["main", "server", "server_requests", "packed_input", "frame", "crc32"]
     if model.layers:
         names.append("server_layers")
     runtime = [templates / "runtime" / f"{name}.c" for name in names]

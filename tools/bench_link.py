@@ -32,8 +32,8 @@ from mcu_ser.device.start import open_emulated
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.toolchain.build import build
 from mcu_ser.verify.client import Client
-from mcu_ser.verify.exchange import LinkStats
 from mcu_ser.verify.harness import Expectation, require_match, run_samples
+from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.samples import Samples, load_samples, random_samples
 
 CAPACITY = DEFAULT_BAUD / 10  # 8N1

@@ -94,7 +94,7 @@ static void handle_repeated(const struct frame *request) {
   if (request->seq == last_seq) {
     port_write(server.answer, server.answer_length);
   } else {
-    report(request, request->type == MESSAGE_INPUT ? MESSAGE_INPUT_ANSWER : MESSAGE_NACK);
+    report(request, requests_is_input(request->type) ? (uint8_t)(request->type | PROTOCOL_ANSWER) : MESSAGE_NACK);
   }
 }
 
@@ -115,7 +115,7 @@ static void handle_in_session(const struct frame *request) {
     if (!server.gap_reported) {
       nack(request);
     }
-  } else if (request->type == MESSAGE_INPUT && !requests_input_continues(request)) {
+  } else if (requests_is_input(request->type) && !requests_input_continues(request)) {
     nack(request);
   } else {
     server.next_seq++;

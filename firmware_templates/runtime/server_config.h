@@ -4,7 +4,7 @@
 #define MCU_SER_SERVER_CONFIG_H
 
 /* Payload bytes of the longest frame, both ways. Three buffers of about this size are static.
- * At least 208 (the HELLO answer), at most 4096 (what the host accepts). */
+ * At least 212 (the HELLO answer), at most 4096 (what the host accepts). */
 #ifndef SERVER_MAX_PAYLOAD
 #define SERVER_MAX_PAYLOAD 512u
 #endif

@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "le_bytes.h"
 #include "model_info.h"
+#include "packed_input.h"
 #include "port.h"
 #include "server_config.h"
 
@@ -18,6 +19,7 @@
 #define REQUIRE(name, condition) typedef char require_##name[(condition) ? 1 : -1]
 
 REQUIRE(hello_fits_in_a_frame, HELLO_ANSWER_FIELDS_BYTES <= SERVER_MAX_PAYLOAD);
+REQUIRE(offset_is_first_in_both_inputs, INPUT_PACKED_AT_OFFSET == INPUT_AT_OFFSET);
 REQUIRE(host_accepts_the_payload, SERVER_MAX_PAYLOAD <= 4096u);
 REQUIRE(inline_output_fits, INFER_ANSWER_FIELDS_BYTES + SERVER_INLINE_OUTPUT <= SERVER_MAX_PAYLOAD);
 REQUIRE(board_id_fits_in_hello, sizeof BOARD_ID - 1u <= HELLO_ANSWER_BOARD_ID_BYTES);
@@ -116,6 +118,7 @@ static void do_hello(struct answer *answer) {
   le_put_u32(p + HELLO_ANSWER_AT_RX_BUFFER_BYTES, port_rx_buffer_bytes());
   le_put_u16(p + HELLO_ANSWER_AT_MAX_PAYLOAD, SERVER_MAX_PAYLOAD);
   le_put_u16(p + HELLO_ANSWER_AT_CREDIT, credit());
+  le_put_u32(p + HELLO_ANSWER_AT_FEATURES, FEATURE_PACKED_INPUT);
   answer->length = HELLO_ANSWER_FIELDS_BYTES;
 }
 
@@ -129,6 +132,8 @@ static void forget_results(void) {
 
 uint32_t requests_received(void) { return state.received; }
 
+int requests_is_input(uint8_t type) { return type == MESSAGE_INPUT || type == MESSAGE_INPUT_PACKED; }
+
 int requests_input_continues(const struct frame *request) {
   uint32_t offset;
   if (request->length < INPUT_FIELDS_BYTES) {
@@ -136,6 +141,15 @@ int requests_input_continues(const struct frame *request) {
   }
   offset = le_get_u32(request->payload + INPUT_AT_OFFSET);
   return offset == 0 || offset == state.received;
+}
+
+/* Takes note of the input bytes that are in place now, and says so. */
+static void answer_received(struct answer *answer, const struct frame *request, uint32_t received) {
+  state.received = received;
+  memset(answer->payload, 0, INPUT_ANSWER_FIELDS_BYTES);
+  le_put_u16(answer->payload + INPUT_ANSWER_AT_NEXT_SEQ, (uint16_t)(request->seq + 1u));
+  le_put_u32(answer->payload + INPUT_ANSWER_AT_RECEIVED, received);
+  answer->length = INPUT_ANSWER_FIELDS_BYTES;
 }
 
 static void do_input(struct answer *answer, const struct frame *request) {
@@ -152,12 +166,35 @@ static void do_input(struct answer *answer, const struct frame *request) {
     return;
   }
   memcpy(engine_input() + offset, request->payload + INPUT_FIELDS_BYTES, length);
-  state.received = offset + (uint32_t)length;
   forget_results();
-  memset(answer->payload, 0, INPUT_ANSWER_FIELDS_BYTES);
-  le_put_u16(answer->payload + INPUT_ANSWER_AT_NEXT_SEQ, (uint16_t)(request->seq + 1u));
-  le_put_u32(answer->payload + INPUT_ANSWER_AT_RECEIVED, state.received);
-  answer->length = INPUT_ANSWER_FIELDS_BYTES;
+  answer_received(answer, request, offset + (uint32_t)length);
+}
+
+static void do_input_packed(struct answer *answer, const struct frame *request) {
+  const uint8_t *const p = request->payload;
+  struct packed_neighbours neighbours;
+  uint32_t offset, count;
+  if (request->length <= INPUT_PACKED_FIELDS_BYTES) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  offset = le_get_u32(p + INPUT_PACKED_AT_OFFSET);
+  count = le_get_u16(p + INPUT_PACKED_AT_COUNT);
+  neighbours.above = le_get_u16(p + INPUT_PACKED_AT_ABOVE);
+  neighbours.left = p[INPUT_PACKED_AT_LEFT];
+  if (offset > MODEL_INPUT_BYTES || count > MODEL_INPUT_BYTES - offset || neighbours.above == 0 ||
+      neighbours.left == 0) {
+    refuse(answer, request, ERROR_OUT_OF_RANGE, offset);
+    return;
+  }
+  forget_results();
+  state.received = offset; /* what is behind may be overwritten by a stream that turns out to be none */
+  if (!packed_input_decode(engine_input(), offset, count, &neighbours, p + INPUT_PACKED_FIELDS_BYTES,
+                           request->length - INPUT_PACKED_FIELDS_BYTES)) {
+    refuse(answer, request, ERROR_BAD_LENGTH, request->length);
+    return;
+  }
+  answer_received(answer, request, offset + count);
 }
 
 static void answer_inference(struct answer *answer, const struct frame *request, uint32_t ticks) {
@@ -320,7 +357,7 @@ void requests_start_session(void) {
 
 size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
                           uint8_t *payload, uint8_t *type) {
-  const int needs_engine = request->type == MESSAGE_INPUT || request->type == MESSAGE_INFER;
+  const int needs_engine = requests_is_input(request->type) || request->type == MESSAGE_INFER;
   struct answer answer = {payload, 0, (uint8_t)(request->type | PROTOCOL_ANSWER)};
   if (needs_engine && state.engine_status != 0) {
     refuse(&answer, request, ERROR_ENGINE, (uint32_t)state.engine_status);
@@ -328,6 +365,7 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
     switch (request->type) {
       case MESSAGE_HELLO: do_hello(&answer); break;
       case MESSAGE_INPUT: do_input(&answer, request); break;
+      case MESSAGE_INPUT_PACKED: do_input_packed(&answer, request); break;
       case MESSAGE_INFER: do_infer(&answer, request); break;
       case MESSAGE_OUTPUT: do_output(&answer, request); break;
       case MESSAGE_STATS: do_stats(&answer, counters); break;

@@ -30,8 +30,11 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
 /* Input bytes that are in place, from offset 0 on. */
 uint32_t requests_received(void);
 
-/* Whether an INPUT continues what is in place, or starts anew. The host may cut what it repeats differently,
- * so an INPUT that is next in the sequence can still begin at another byte than the next. */
+/* Whether a request is INPUT or INPUT_PACKED. */
+int requests_is_input(uint8_t type);
+
+/* Whether such a request continues what is in place, or starts anew. The host may cut what it repeats differently,
+ * so an input that is next in the sequence can still begin at another byte than the next. */
 int requests_input_continues(const struct frame *request);
 
 /* Payload of ERROR, ERROR_FIELDS_BYTES long. */

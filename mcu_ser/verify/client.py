@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceError, DeviceFaultError, MismatchError
-from mcu_ser.verify.exchange import Exchange, LinkStats, RefusedError
+from mcu_ser.verify.exchange import Exchange, RefusedError
+from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import (
     LAYOUTS,
     RECORDS,
@@ -29,8 +30,16 @@ from mcu_ser.verify.messages import (
     PayloadError,
     Refusal,
 )
+from mcu_ser.verify.packing import InputPacker
 from mcu_ser.verify.patience import InferenceTime, Patience, RoundTrip
-from mcu_ser.verify.protocol import MAX_PAYLOAD, ErrorCode, MessageType, crc32, engine_status_text
+from mcu_ser.verify.protocol import (
+    MAX_PAYLOAD,
+    ErrorCode,
+    Feature,
+    MessageType,
+    crc32,
+    engine_status_text,
+)
 from mcu_ser.verify.transfer import InputTransfer
 from mcu_ser.verify.window import InputWindow, WindowError, longer_chunk, shorter_chunk
 
@@ -61,11 +70,16 @@ class Answer:
 class Client:
     """One conversation with one board. Call `hello` first.
 
+    Args:
+        link: The port.
+        patience: How long to wait for what.
+        packs: Whether inputs are packed for a board that takes them packed.
+
     Every method raises LinkError when the board does not answer in time, and DeviceFaultError when it has
     restarted or died.
     """
 
-    def __init__(self, link: Link, patience: Patience | None = None) -> None:
+    def __init__(self, link: Link, patience: Patience | None = None, *, packs: bool = True) -> None:
         self._exchange = Exchange(link)
         self._patience = patience or Patience()
         self._round_trip = RoundTrip()
@@ -75,6 +89,7 @@ class Client:
         self._chunk_bytes = 0
         self._payload_bytes = 0
         self._computing_s = 0.0
+        self._packs = packs
 
     @property
     def url(self) -> str:
@@ -212,7 +227,13 @@ class Client:
             chunk_bytes=self._chunk_bytes,
             largest_chunk_bytes=self._largest_chunk_bytes,
         )
-        transfer = InputTransfer(self._exchange, window, data, self._round_trip, self._patience.answer_s)
+        hello = self._said_hello
+        packer = None
+        if self._packs and hello.features & Feature.PACKED_INPUT:
+            packer = InputPacker(data, hello.input_shape)
+        transfer = InputTransfer(
+            self._exchange, window, data, self._round_trip, self._patience.answer_s, packer=packer
+        )
         try:
             transfer.run()
         except (WindowError, PayloadError) as error:

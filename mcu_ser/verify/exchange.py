@@ -11,11 +11,11 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mcu_ser.device.device import DEFAULT_BAUD
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceError, DeviceFaultError, LinkError, MismatchError
+from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import Boot, PayloadError, Refusal, Report
 from mcu_ser.verify.protocol import (
     ANSWER,
@@ -28,72 +28,15 @@ from mcu_ser.verify.protocol import (
 )
 
 _HELLO_WAIT_S = 0.25
-# A request is repeated at once when its answer arrives damaged, but not for ever: that may be mere noise.
+# A request is repeated when its answer arrives damaged: at once, and then no sooner than after a pause, for
+# that may be mere noise.
 _QUICK_REPEATS = 8
+_DAMAGE_PAUSE_S = 0.1
 _SHOWN_BYTES = 16
 # So much without one good frame is not line noise.
 _GARBAGE_LIMIT_BYTES = 65536
 
 _REBUILD = "rebuilding and flashing the firmware"
-
-
-@dataclass(frozen=True)
-class LinkStats:
-    """What passed over the link so far.
-
-    Attributes:
-        frames: Frames sent.
-        retries: Frames among them that were sent again.
-        answers: Good frames received.
-        bad_frames: Damaged frames received.
-        bytes: Bytes in both directions.
-        seconds: Time since the link was taken into use.
-        sent_bytes: Bytes sent.
-        payload_bytes: Bytes of inputs and outputs among all: what the caller has of it.
-        computing_s: Time from requests to run the model to their answers.
-        capacity_bytes_per_s: What the line can carry each way, by its rate; None if it has none (TCP).
-    """
-
-    frames: int
-    retries: int
-    answers: int
-    bad_frames: int
-    bytes: int
-    seconds: float
-    sent_bytes: int = 0
-    payload_bytes: int = 0
-    computing_s: float = 0.0
-    capacity_bytes_per_s: float | None = None
-
-    @property
-    def payload_bytes_per_s(self) -> float:
-        """Mean rate of inputs and outputs over all of the time."""
-        return self.payload_bytes / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def busy_fraction(self) -> float | None:
-        """Share of the time in which the line to the device was in use; None without a rate."""
-        if not self.capacity_bytes_per_s or self.seconds <= 0:
-            return None
-        return self.sent_bytes / self.capacity_bytes_per_s / self.seconds
-
-    @property
-    def bytes_per_s(self) -> float:
-        """Mean rate over all of the time."""
-        return self.bytes / self.seconds if self.seconds > 0 else 0.0
-
-    @classmethod
-    def sum(cls, links: Sequence[LinkStats]) -> LinkStats:
-        """What passed over several links; the time is that of the longest."""
-        names = ("frames", "retries", "answers", "bad_frames", "bytes", "sent_bytes", "payload_bytes")
-        sums = {name: sum(getattr(link, name) for link in links) for name in names}
-        capacities = [link.capacity_bytes_per_s for link in links if link.capacity_bytes_per_s is not None]
-        return cls(
-            **sums,
-            seconds=max(link.seconds for link in links),
-            computing_s=sum(link.computing_s for link in links),
-            capacity_bytes_per_s=sum(capacities) if len(capacities) == len(links) else None,
-        )
 
 
 class RefusedError(Exception):
@@ -241,7 +184,8 @@ class Exchange:
             sent += 1
             sent_at = time.monotonic()
             until = min(deadline, sent_at + wait_s(repeats))
-            answer = self._await_answer(frame, until, until_damage=sent <= _QUICK_REPEATS)
+            pause_until = sent_at if sent <= _QUICK_REPEATS else sent_at + _DAMAGE_PAUSE_S
+            answer = self._await_answer(frame, until, pause_until)
             if answer is not None and answer.type != MessageType.NACK:
                 self.next_seq = (self.next_seq + 1) & 0xFFFF
                 self.answered_after_s = time.monotonic() - sent_at
@@ -319,8 +263,18 @@ class Exchange:
                 self._own_words += 1
         return None
 
-    def _await_answer(self, request: Frame, deadline: float, *, until_damage: bool) -> Frame | None:
-        """The answer to `request`, or the NACK that says that the device has not got it."""
+    def _await_answer(self, request: Frame, deadline: float, pause_until: float) -> Frame | None:
+        """The answer to `request`, or the NACK that says that the device has not got it.
+
+        None at the deadline, and when something damaged has arrived, but then not before `pause_until`.
+        """
+        bad_before = self._decoder.frames_bad
+        answer = self._find_answer(request, min(deadline, pause_until), until_damage=False)
+        if answer is None and self._decoder.frames_bad == bad_before:
+            answer = self._find_answer(request, deadline, until_damage=True)
+        return answer
+
+    def _find_answer(self, request: Frame, deadline: float, *, until_damage: bool) -> Frame | None:
         while (frame := self.receive(deadline, until_damage=until_damage)) is not None:
             if frame.type == MessageType.NACK:
                 report = _report(frame)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mcu_ser.errors import DeviceError, DeviceFaultError, MismatchError, SamplesError
 from mcu_ser.progress import Track, silent
 from mcu_ser.verify.client import Client
-from mcu_ser.verify.exchange import LinkStats
+from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import DeviceStats, Hello
 from mcu_ser.verify.protocol import EngineStatus, engine_status_text
 from mcu_ser.verify.shards import Ledger, Repeats, Share, serve_together

@@ -77,9 +77,12 @@ class Layout:
 _FAULT = (("fault_pc", "I"), ("fault_lr", "I"), ("fault_cfsr", "I"), ("fault_hfsr", "I"))
 _REPORT = (("next_seq", "H"), ("reserved", "H"), ("received", "I"))
 
+_FEATURES_BYTES = 4
+
 # Key: the message as in `protocol.MessageType`. Messages that are not here have an empty payload.
 LAYOUTS: Mapping[str, Layout] = {
     "INPUT": Layout(("offset", "I"), tail=True),
+    "INPUT_PACKED": Layout(("offset", "I"), ("count", "H"), ("above", "H"), ("left", "B"), tail=True),
     "INFER": Layout(("sample", "I"), ("input_crc", "I")),
     "OUTPUT": Layout(("offset", "I"), ("length", "I")),
     "ECHO": Layout(tail=True),
@@ -112,8 +115,10 @@ LAYOUTS: Mapping[str, Layout] = {
         ("rx_buffer_bytes", "I"),
         ("max_payload", "H"),
         ("credit", "H"),
+        ("features", "I"),
     ),
     "INPUT_ANSWER": Layout(*_REPORT),
+    "INPUT_PACKED_ANSWER": Layout(*_REPORT),
     "INFER_ANSWER": Layout(
         ("sample", "I"), ("ticks_low", "I"), ("ticks_high", "I"), ("output_crc", "I"), tail=True
     ),
@@ -207,11 +212,15 @@ class Hello:
     rx_buffer_bytes: int
     max_payload: int
     credit: int
+    features: int = 0
 
     @classmethod
     def unpack(cls, payload: bytes) -> Hello:
         """Raises PayloadError if the length, a rank, a size or a number of an enumeration is wrong."""
-        values, _ = LAYOUTS["HELLO_ANSWER"].unpack(payload)
+        layout = LAYOUTS["HELLO_ANSWER"]
+        if len(payload) == layout.bytes - _FEATURES_BYTES:
+            payload += bytes(_FEATURES_BYTES)  # firmware from before there were any
+        values, _ = layout.unpack(payload)
         fault = _fault(values)
         for side in ("input", "output"):
             rank = values.pop(f"{side}_rank")

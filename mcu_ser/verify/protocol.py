@@ -55,6 +55,8 @@ class MessageType(enum.IntEnum):
     """Run the model on the input and tell of each layer; stop behind the last that is asked for."""
     TENSOR = 0x0A
     """Bytes of the output of the layer behind which LAYERS has stopped."""
+    INPUT_PACKED = 0x0B
+    """INPUT whose bytes travel as differences to a prediction (`packing`)."""
 
     HELLO_ANSWER = ANSWER | 0x01
     INPUT_ANSWER = ANSWER | 0x02
@@ -66,6 +68,7 @@ class MessageType(enum.IntEnum):
     ARENA_ANSWER = ANSWER | 0x08
     LAYERS_ANSWER = ANSWER | 0x09
     TENSOR_ANSWER = ANSWER | 0x0A
+    INPUT_PACKED_ANSWER = ANSWER | 0x0B
 
     NACK = 0xC0
     """A request came out of order and was not carried out."""
@@ -73,6 +76,13 @@ class MessageType(enum.IntEnum):
     """A request was refused."""
     BOOT = 0xC2
     """Sent once, unasked, when the device starts."""
+
+
+class Feature(enum.IntFlag):
+    """What a device can beyond the first firmware of this version (`features` in HELLO)."""
+
+    PACKED_INPUT = 1
+    """It takes INPUT_PACKED."""
 
 
 class ErrorCode(enum.IntEnum):
@@ -85,7 +95,7 @@ class ErrorCode(enum.IntEnum):
     UNKNOWN_TYPE = 3
     """The device has no such request."""
     BAD_LENGTH = 4
-    """The payload has not the length of the request."""
+    """The payload has not the length of the request, or is no packed input."""
     BAD_STATE = 5
     """The input is incomplete (INFER, LAYERS), or there is no output (OUTPUT, TENSOR)."""
     BAD_INPUT_CRC = 6

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mcu_ser.artifacts import write_text
 from mcu_ser.resources import firmware_templates_dir
-from mcu_ser.verify import messages, protocol
+from mcu_ser.verify import messages, packing, protocol
 
 _INTRODUCTION = """\
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -33,6 +33,8 @@ def render() -> str:
                 f"#define PROTOCOL_VERSION {protocol.PROTOCOL_VERSION}u",
                 f"#define PROTOCOL_ANSWER 0x{protocol.ANSWER:02X}u",
                 f"#define PROTOCOL_MAX_RANK {messages.MAX_RANK}u",
+                f"#define PACKED_BLOCK_VALUES {packing.BLOCK_VALUES}u",
+                f"#define PACKED_PARAMETER_BITS {packing.PARAMETER_BITS}u",
                 f"#define FRAME_HEADER_BYTES {protocol.HEADER_BYTES}u",
                 f"#define FRAME_CRC_BYTES {protocol.OVERHEAD_BYTES - protocol.HEADER_BYTES}u",
                 *_offsets("FRAME", protocol.HEADER),
@@ -41,6 +43,7 @@ def render() -> str:
         _enum(
             "message_type", ((f"MESSAGE_{kind.name}", f"0x{kind.value:02X}") for kind in protocol.MessageType)
         ),
+        _enum("feature", ((f"FEATURE_{e.name}", str(e.value)) for e in protocol.Feature)),
         _enum("error_code", ((f"ERROR_{e.name}", str(e.value)) for e in protocol.ErrorCode)),
         _enum("engine_status", ((f"ENGINE_{e.name}", str(e.value)) for e in protocol.EngineStatus)),
         *(_layout(name, layout) for name, layout in messages.LAYOUTS.items()),

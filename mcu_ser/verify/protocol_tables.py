@@ -27,6 +27,7 @@ def render() -> str:
         "Message types:",
         _table(("type", "message"), ((f"0x{kind.value:02X}", kind.name) for kind in protocol.MessageType)),
         *_numbers("Codes of ERROR:", protocol.ErrorCode),
+        *_numbers("Bits of `features` in HELLO_ANSWER:", protocol.Feature),
         *_numbers("`engine_status`, and the detail of ERROR with code ENGINE:", protocol.EngineStatus),
         *_numbers("`tick_source`:", messages.TickSource),
         *_numbers("`reset_cause`:", messages.ResetCause),
@@ -39,8 +40,8 @@ def render() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _numbers(title: str, members: type[enum.IntEnum]) -> tuple[str, str]:
-    return title, _table(("number", "name"), ((str(member.value), member.name) for member in members))
+def _numbers(title: str, members: type[enum.IntEnum | enum.IntFlag]) -> tuple[str, str]:
+    return title, _table(("number", "name"), ((str(member.value), str(member.name)) for member in members))
 
 
 def _layout(name: str, layout: messages.Layout) -> tuple[str, str]:

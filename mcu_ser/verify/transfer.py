@@ -7,9 +7,13 @@ import time
 
 from mcu_ser.verify.exchange import Exchange, RefusedError
 from mcu_ser.verify.messages import LAYOUTS, Refusal, Report
+from mcu_ser.verify.packing import InputPacker
 from mcu_ser.verify.patience import RoundTrip
-from mcu_ser.verify.protocol import Frame, MessageType
-from mcu_ser.verify.window import InputWindow
+from mcu_ser.verify.protocol import ANSWER, Frame, MessageType
+from mcu_ser.verify.window import Chunk, InputWindow
+
+_REQUESTS = frozenset({MessageType.INPUT, MessageType.INPUT_PACKED})
+_ANSWERS = frozenset({MessageType.NACK, *(MessageType(request | ANSWER) for request in _REQUESTS)})
 
 
 class InputTransfer:
@@ -21,16 +25,25 @@ class InputTransfer:
         data: The input.
         round_trip: Learns the time that answers take.
         give_up_s: Seconds without progress after which the board counts as silent.
+        packer: Of `data`; None if the board takes nothing packed.
     """
 
     def __init__(
-        self, exchange: Exchange, window: InputWindow, data: bytes, round_trip: RoundTrip, give_up_s: float
+        self,
+        exchange: Exchange,
+        window: InputWindow,
+        data: bytes,
+        round_trip: RoundTrip,
+        give_up_s: float,
+        *,
+        packer: InputPacker | None = None,
     ) -> None:
         self._exchange = exchange
         self._window = window
         self._data = data
         self._round_trip = round_trip
         self._give_up_s = give_up_s
+        self._packer = packer
         self._sent_at: dict[int, float] = {}
 
     def run(self) -> None:
@@ -64,23 +77,31 @@ class InputTransfer:
         now = time.monotonic()
         frames = []
         for chunk in chunks:
-            payload = LAYOUTS["INPUT"].pack({"offset": chunk.start}, self._data[chunk.start : chunk.end])
-            frames.append(Frame(MessageType.INPUT, session, chunk.seq, payload))
+            kind, payload = self._message(chunk)
+            frames.append(Frame(kind, session, chunk.seq, payload))
             # An answer to a frame that was sent twice says nothing about the time it took.
             self._sent_at.pop(chunk.seq, None)
             if not chunk.again:
                 self._sent_at[chunk.seq] = now
         self._exchange.send(frames, repeated=sum(chunk.again for chunk in chunks))
 
+    def _message(self, chunk: Chunk) -> tuple[MessageType, bytes]:
+        """The shortest request that carries a chunk, and its payload."""
+        packed = None if self._packer is None else self._packer.pack(chunk.start, chunk.end)
+        if packed is not None:
+            return MessageType.INPUT_PACKED, packed
+        data = self._data[chunk.start : chunk.end]
+        return MessageType.INPUT, LAYOUTS["INPUT"].pack({"offset": chunk.start}, data)
+
     def _take_answer(self, frame: Frame) -> bool:
         """Whether `frame` shows progress."""
         if frame.type == MessageType.ERROR:
             refusal = Refusal.unpack(frame.payload)
-            if refusal.request == MessageType.INPUT and frame.seq == self._window.next_seq:
+            if refusal.request in _REQUESTS and frame.seq == self._window.next_seq:
                 self._exchange.next_seq = (frame.seq + 1) & 0xFFFF
                 raise RefusedError(refusal)
             return False
-        if frame.type not in {MessageType.INPUT_ANSWER, MessageType.NACK}:
+        if frame.type not in _ANSWERS:
             return False
         report = Report.unpack(frame.payload)
         before = self._window.next_seq

@@ -137,7 +137,7 @@ static uint32_t edge(void) {
 
 /* What a good host often sends next, so that the server gets to its deeper states. */
 static uint8_t next_type(void) {
-  static const uint8_t types[] = {MESSAGE_INPUT, MESSAGE_INPUT, MESSAGE_INFER, MESSAGE_OUTPUT, MESSAGE_STATS,
+  static const uint8_t types[] = {MESSAGE_INPUT, MESSAGE_INPUT_PACKED, MESSAGE_INFER, MESSAGE_OUTPUT, MESSAGE_STATS,
                                   MESSAGE_ECHO,  MESSAGE_ARENA, MESSAGE_LAYERS, MESSAGE_TENSOR, MESSAGE_HELLO};
   if (last_type == 0) {
     return MESSAGE_HELLO;
@@ -146,12 +146,59 @@ static uint8_t next_type(void) {
     return types[draw(sizeof types)];
   }
   switch (last_type) {
-    case MESSAGE_HELLO: return MESSAGE_INPUT;
-    case MESSAGE_INPUT: return draw(2) == 0 ? MESSAGE_INFER : MESSAGE_LAYERS;
+    case MESSAGE_HELLO: return draw(2) == 0 ? MESSAGE_INPUT : MESSAGE_INPUT_PACKED;
+    case MESSAGE_INPUT:
+    case MESSAGE_INPUT_PACKED: return draw(2) == 0 ? MESSAGE_INFER : MESSAGE_LAYERS;
     case MESSAGE_INFER: return MESSAGE_OUTPUT;
     case MESSAGE_LAYERS: return MESSAGE_TENSOR;
     default: return types[draw(sizeof types)];
   }
+}
+
+/* Writes the bits of a stream, most significant first; `at` is where the next one goes. */
+static void put_bits(uint8_t *stream, size_t *at, uint32_t value, unsigned bits) {
+  while (bits-- > 0) {
+    stream[*at / 8] = (uint8_t)(stream[*at / 8] | (value >> bits & 1u) << (7u - *at % 8));
+    ++*at;
+  }
+}
+
+static int known(const uint8_t *input, size_t at, size_t distance) {
+  return at < distance ? 0 : (int8_t)input[at - distance];
+}
+
+static int median(int a, int b, int c) {
+  return a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+}
+
+/* INPUT_PACKED of a whole input, as PROTOCOL.md has it, with parameters that are seldom the best. Returns the
+ * length of the payload; no parameter below 3, so that it fits. */
+static size_t pack(uint8_t *payload, const uint8_t *input) {
+  const size_t left = 1 + draw(3), above = 1 + draw(MODEL_INPUT_BYTES);
+  uint8_t *const stream = payload + INPUT_PACKED_FIELDS_BYTES;
+  size_t at = 0;
+  unsigned low_bits = 0;
+  memset(payload, 0, SERVER_MAX_PAYLOAD);
+  le_put_u16(payload + INPUT_PACKED_AT_COUNT, MODEL_INPUT_BYTES);
+  le_put_u16(payload + INPUT_PACKED_AT_ABOVE, (uint16_t)above);
+  payload[INPUT_PACKED_AT_LEFT] = (uint8_t)left;
+  for (size_t i = 0; i < MODEL_INPUT_BYTES; ++i) {
+    const int a = known(input, i, left), b = known(input, i, above), c = known(input, i, left + above);
+    const int difference = (int8_t)(uint8_t)(input[i] - median(a, b, a + b - c));
+    const uint32_t code = (uint32_t)(difference < 0 ? -2 * difference - 1 : 2 * difference);
+    if (i % PACKED_BLOCK_VALUES == 0) {
+      low_bits = 3 + draw(5);
+      put_bits(stream, &at, low_bits, PACKED_PARAMETER_BITS);
+    }
+    if (low_bits < 7) {
+      at += code >> low_bits;
+      put_bits(stream, &at, 1, 1);
+      put_bits(stream, &at, code, low_bits);
+    } else {
+      put_bits(stream, &at, code, 8);
+    }
+  }
+  return INPUT_PACKED_FIELDS_BYTES + (at + 7) / 8;
 }
 
 /* The request that continues the conversation. */
@@ -166,6 +213,13 @@ static void make_good(struct request *request) {
       fill(p + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
       input_crc = crc32_update(0, p + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
       break;
+    case MESSAGE_INPUT_PACKED: {
+      uint8_t input[MODEL_INPUT_BYTES];
+      fill(input, sizeof input);
+      length = pack(p, input);
+      input_crc = crc32_update(0, input, sizeof input);
+      break;
+    }
     case MESSAGE_INFER:
       length = INFER_FIELDS_BYTES;
       le_put_u32(p + INFER_AT_INPUT_CRC, input_crc);
@@ -336,7 +390,8 @@ static uint8_t expected(const uint8_t *input, uint32_t index) {
 }
 
 static void probe(void) {
-  uint8_t input[INPUT_FIELDS_BYTES + MODEL_INPUT_BYTES] = {0};
+  uint8_t payload[SERVER_MAX_PAYLOAD] = {0};
+  uint8_t input[MODEL_INPUT_BYTES];
   uint8_t infer[INFER_FIELDS_BYTES] = {0};
   const uint32_t before = session;
   do {
@@ -346,16 +401,18 @@ static void probe(void) {
   if (!ask(MESSAGE_HELLO, NULL, 0)) {
     fail("no answer to HELLO");
   }
-  fill(input + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES);
-  if (!ask(MESSAGE_INPUT, input, sizeof input)) {
+  fill(input, sizeof input);
+  memcpy(payload + INPUT_FIELDS_BYTES, input, sizeof input);
+  if (count.probes % 2 == 0 ? !ask(MESSAGE_INPUT, payload, INPUT_FIELDS_BYTES + sizeof input)
+                            : !ask(MESSAGE_INPUT_PACKED, payload, pack(payload, input))) {
     fail("no answer to INPUT");
   }
-  le_put_u32(infer + INFER_AT_INPUT_CRC, crc32_update(0, input + INPUT_FIELDS_BYTES, MODEL_INPUT_BYTES));
+  le_put_u32(infer + INFER_AT_INPUT_CRC, crc32_update(0, input, sizeof input));
   if (!ask(MESSAGE_INFER, infer, sizeof infer)) {
     fail("no answer to INFER");
   }
   for (uint32_t i = 0; i < last_answer.length - INFER_ANSWER_FIELDS_BYTES; ++i) {
-    if (last_payload[INFER_ANSWER_FIELDS_BYTES + i] != expected(input + INPUT_FIELDS_BYTES, i)) {
+    if (last_payload[INFER_ANSWER_FIELDS_BYTES + i] != expected(input, i)) {
       fail("a wrong output");
     }
   }

@@ -38,6 +38,24 @@ DEFECTS = {
         "if (offset > MODEL_INPUT_BYTES) {",
         "AddressSanitizer",
     ),
+    "a packed input that may be too long": (
+        "server_requests.c",
+        "count > MODEL_INPUT_BYTES - offset || neighbours.above == 0 ||",
+        "neighbours.above == 0 ||",
+        "AddressSanitizer",
+    ),
+    "a prediction from before the input": (
+        "packed_input.c",
+        "return at < distance ? 0 : input[at - distance];",
+        "return input[at - distance];",
+        "AddressSanitizer|runtime error",
+    ),
+    "a packed input that is unpacked wrong": (
+        "packed_input.c",
+        "return corner <= low ? high : left + above - corner;",
+        "return corner < low ? high : left + above - corner + 1;",
+        "no answer to INFER",
+    ),
     "an output that may be too long": (
         "server_requests.c",
         "offset > MODEL_OUTPUT_BYTES || length > MODEL_OUTPUT_BYTES - offset ||",
@@ -46,7 +64,7 @@ DEFECTS = {
     ),
     "an old input that is believed": (
         "server_requests.c",
-        "  state.received = offset + (uint32_t)length;\n",
+        "  state.received = received;\n",
         "  state.received = MODEL_INPUT_BYTES - 1u;\n",
         "no answer to INFER",
     ),

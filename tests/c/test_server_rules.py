@@ -16,6 +16,7 @@ from tests.c.server_line import MODEL, Line
 from tests.lossy_link import refusal, report
 
 UNKNOWN = 0x55
+INPUTS = {MessageType.INPUT, MessageType.INPUT_PACKED}
 DATA = bytes(range(100))
 sessions = itertools.count(1, 2)  # of the examples; the even numbers end them
 MAX_DAMAGE_NACKS = 16
@@ -56,7 +57,7 @@ class Device:
             self.said.append(self.last_answer)
         elif ahead >= 0x8000:
             self.gap_reported = False
-            kind = MessageType.INPUT_ANSWER if frame.type == MessageType.INPUT else MessageType.NACK
+            kind = frame.type | ANSWER if frame.type in INPUTS else MessageType.NACK
             self.said.append(self.state(kind, frame))
         elif ahead > 0:
             if not self.gap_reported:
@@ -66,9 +67,11 @@ class Device:
 
     def carry_out(self, frame):
         offset, data = 0, b""
-        if frame.type == MessageType.INPUT:
-            values, data = LAYOUTS["INPUT"].unpack(frame.payload)
+        if frame.type in INPUTS:
+            values, data = LAYOUTS[MessageType(frame.type).name].unpack(frame.payload)
             offset = values["offset"]
+            if frame.type == MessageType.INPUT_PACKED:
+                data = bytes(values["count"])
             if offset not in {0, self.received}:
                 self.nack(frame)
                 return
@@ -84,7 +87,7 @@ class Device:
             answer = refusal(frame, ErrorCode.OUT_OF_RANGE, offset)
         else:
             self.received = offset + len(data)
-            answer = self.state(MessageType.INPUT_ANSWER, frame)
+            answer = self.state(frame.type | ANSWER, frame)
         self.last_answer = answer
         self.said.append(answer)
 
@@ -104,7 +107,9 @@ def started(program):
         yield line
 
 
-KINDS = st.sampled_from(["echo", "input", "input", "unknown", "answer", "other session", "version", "damage"])
+KINDS = st.sampled_from(
+    ["echo", "input", "packed", "unknown", "answer", "other session", "version", "damage"]
+)
 STEPS = st.lists(
     st.tuples(
         KINDS,
@@ -117,21 +122,33 @@ STEPS = st.lists(
 )
 
 
+def packed(offset, length):
+    """As many zeros."""
+    values = {"offset": offset, "count": length, "above": 1, "left": 1}
+    bits = "".join("000" + "1" * min(32, length - at) for at in range(0, length, 32))
+    stream = int((bits + "0" * (-len(bits) % 8)) or "0", 2).to_bytes(-(-len(bits) // 8))
+    return LAYOUTS["INPUT_PACKED"].pack(values, stream)
+
+
 def frame_of(kind, seq, offset, length, session):
     payload = LAYOUTS["INPUT"].pack({"offset": offset}, (DATA * 2)[:length])
     match kind:
         case "input" | "damage":
-            return Frame(MessageType.INPUT, session, seq, payload)
+            message = MessageType.INPUT, payload
+        case "packed":
+            message = MessageType.INPUT_PACKED, packed(offset, length)
         case "unknown":
-            return Frame(UNKNOWN, session, seq, payload)
+            message = UNKNOWN, payload
         case "answer":
-            return Frame(MessageType.NACK, session, seq, payload)
+            message = MessageType.NACK, payload
         case "other session":
             return Frame(MessageType.ECHO, session ^ 0x8000_0000, seq, payload)
         case "version":
             return Frame(MessageType.ECHO, session, seq, payload, version=2)
         case _:
-            return Frame(MessageType.ECHO, session, seq, DATA[:length])
+            message = MessageType.ECHO, DATA[:length]
+    kind, payload = message
+    return Frame(kind, session, seq, payload)
 
 
 @settings(max_examples=300)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mcu_ser.verify.check import _measurement
-from mcu_ser.verify.exchange import LinkStats
+from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import TickSource
 from mcu_ser.verify.shards import Repeats, Share
 

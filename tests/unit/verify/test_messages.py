@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import re
 import struct
 
@@ -51,6 +52,7 @@ HELLO_VALUES = {
     "rx_buffer_bytes": 2048,
     "max_payload": 512,
     "credit": 3,
+    "features": 1,
 }
 
 
@@ -84,7 +86,16 @@ def test_hello_says_everything():
         rx_buffer_bytes=2048,
         max_payload=512,
         credit=3,
+        features=1,
     )
+
+
+def test_hello_of_the_first_firmware_has_no_features_and_those_of_later_ones_may_be_unknown():
+    assert Hello.unpack(pack_hello()[:-4]) == dataclasses.replace(Hello.unpack(pack_hello()), features=0)
+    assert Hello.unpack(pack_hello(features=0xFFFF_FFFF)).features == 0xFFFF_FFFF
+    for cut in (1, 3, 5):
+        with pytest.raises(PayloadError):
+            Hello.unpack(pack_hello()[:-cut])
 
 
 def test_hello_brings_the_fault_of_the_previous_run():

@@ -63,6 +63,7 @@ def test_the_example_is_a_frame():
         f"It gives up {Patience().answer_s:g} s after the first sending, for INFER and LAYERS "
         f"{Patience().inference_s:g} s",
         f"at least {RoundTrip._FLOOR_S:g} s, doubled twice",
+        f"damage no sooner than after {exchange._DAMAGE_PAUSE_S:g} s",
     ],
 )
 def test_the_numbers_of_the_text_are_those_of_the_code(sentence):
