@@ -133,7 +133,7 @@ class Workers:
 
         Args:
             positions: In the batch, int32 (n,).
-            whole: Size of the batch.
+            whole: Size of the batch, int32 ().
             seed: int32 (2,), another one for each step.
         """
         self._positions, self._whole, self._seed = positions, whole, seed

@@ -10,6 +10,7 @@ distance is used with one forward pass over the batch and all its neighbours.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,18 +60,19 @@ class GraphRegularization:
 
 
 def graph_loss(embeddings: Any, neighbour_embeddings: Any, weights: Any) -> Any:
-    """Mean weighted cosine distance over the edges that exist; 0 when there is none.
+    """Mean weighted cosine distance over the edges; 0 when there is none.
 
     Args:
-        embeddings: float32 (batch, ...) of the clips.
-        neighbour_embeddings: float32 (batch * k, ...), the k neighbours of the first clip first.
-        weights: float32 (batch, k); 0 marks an absent neighbour.
+        embeddings: float32 (edges, ...) of the clips that edges start from.
+        neighbour_embeddings: float32 (edges, ...) of the clips that they lead to.
+        weights: float32 (edges,); an edge of weight 0 is none.
     """
-    batch, k = weights.shape
-    sources = tf.repeat(tf.reshape(embeddings, (batch, -1)), k, axis=0)
-    targets = tf.reshape(neighbour_embeddings, (batch * k, -1))
+    size = math.prod(embeddings.shape[1:])  # not -1, which no edges at all would leave open
     return nsl.lib.pairwise_distance_wrapper(
-        sources, targets, weights=tf.reshape(weights, (batch * k, 1)), distance_config=_COSINE
+        tf.reshape(embeddings, (-1, size)),
+        tf.reshape(neighbour_embeddings, (-1, size)),
+        weights=weights[:, None],
+        distance_config=_COSINE,
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -110,23 +110,23 @@ class TrainingStep:
         own = workers.own(batch)
         chosen, places = rows, own
         if self._graph:
-            chosen = tf.concat([rows, tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])], axis=0)
-            k = self._neighbour_rows.shape[1]
-            places = np.concatenate([own, (batch + own[:, None] * k + np.arange(k)).ravel()]).astype(np.int32)
+            edges = self._edges(rows)
+            mine = tf.where((edges.clip >= own[0]) & (edges.clip <= own[-1]))[:, 0]
+            chosen = tf.concat([rows, edges.neighbour], axis=0)
+            places = tf.concat([own, batch + tf.cast(mine, tf.int32)], axis=0)
         clips = self._draw(chosen, seed)
         share = tf.gather(clips, places)[..., None]
-        with workers.slice(places, chosen.shape[0], seed):
+        with workers.slice(places, tf.shape(chosen)[0], seed):
             if not self._graph:
                 probabilities = self._model(share, training=True)
                 distance = tf.constant(0.0)
             else:
                 embeddings, probabilities = self._with_embedding(share, training=True)
-                weights = tf.gather(self._neighbour_weights, rows)
-                mine = tf.gather(weights, own)
+                ends = tf.gather(embeddings[: len(own)], tf.gather(edges.clip, mine) - own[0])
+                distance = graph_loss(ends, embeddings[len(own) :], tf.gather(edges.weight, mine))
                 # A mean over edges: this worker's edges among those of the batch.
-                edges = [tf.math.count_nonzero(one, dtype=tf.float32) for one in (mine, weights)]
-                distance = graph_loss(embeddings[: len(own)], embeddings[len(own) :], mine)
-                distance *= edges[0] / tf.maximum(edges[1], 1.0)
+                counts = [tf.cast(tf.size(one), tf.float32) for one in (mine, edges.clip)]
+                distance *= counts[0] / tf.maximum(counts[1], 1.0)
         loss = self._classification_loss(probabilities[: len(own)], tf.gather(rows, own))
         return loss / workers.place.count, distance
 
@@ -136,13 +136,18 @@ class TrainingStep:
 
     def _losses_with_graph(self, rows: Any, seed: Any) -> tuple[Any, Any]:
         batch = rows.shape[0]
-        neighbours = tf.reshape(tf.gather(self._neighbour_rows, rows), [-1])
-        clips = self._draw(tf.concat([rows, neighbours], axis=0), seed)
+        edges = self._edges(rows)
+        clips = self._draw(tf.concat([rows, edges.neighbour], axis=0), seed)
         embeddings, probabilities = self._with_embedding(clips[..., None], training=True)
-        distance = graph_loss(
-            embeddings[:batch], embeddings[batch:], tf.gather(self._neighbour_weights, rows)
-        )
+        distance = graph_loss(tf.gather(embeddings[:batch], edges.clip), embeddings[batch:], edges.weight)
         return self._classification_loss(probabilities[:batch], rows), distance
+
+    def _edges(self, rows: Any) -> _Edges:
+        """The edges of a batch; absent neighbours are no work, and no part of what normalises it."""
+        weights = tf.gather(self._neighbour_weights, rows)
+        present = tf.where(weights > 0)
+        neighbours = tf.gather_nd(tf.gather(self._neighbour_rows, rows), present)
+        return _Edges(tf.cast(present[:, 0], tf.int32), neighbours, tf.gather_nd(weights, present))
 
     def _classification_loss(self, probabilities: Any, rows: Any) -> Any:
         labels = tf.gather(self._y, rows)
@@ -150,6 +155,17 @@ class TrainingStep:
             tf.one_hot(labels, self._classes), probabilities, label_smoothing=self._recipe.label_smoothing
         )
         return tf.reduce_mean(losses * tf.gather(self._class_weights, labels))
+
+
+class _Edges(NamedTuple):
+    """Edges of a batch to neighbours outside it, each (edges,)."""
+
+    clip: Any
+    """Position in the batch, int32."""
+    neighbour: Any
+    """Position in the training set, int32."""
+    weight: Any
+    """float32, above 0."""
 
 
 def _deciding(

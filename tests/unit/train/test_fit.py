@@ -117,6 +117,21 @@ def test_the_graph_draws_neighbours_together() -> None:
     assert distance(10.0) < 0.5 * distance(1e-6)
 
 
+def test_absent_neighbours_do_not_touch_the_training() -> None:
+    """Every third clip has a neighbour; room for more of them is no edge, no clip in the batch, no draw."""
+
+    def trained(room):
+        rows = np.tile(np.arange(48, dtype=np.int32)[:, None], (1, room))
+        weights = np.zeros((48, room), np.float32)
+        rows[::3, 0], weights[::3, 0] = (rows[::3, 0] + 1) % 48, 1.0
+        one = model()
+        graph = GraphRegularization(Neighbours(rows, weights), 0.5, "embedding")
+        Descent(one, clips(), RECIPE, "toy", seed=1, graph=graph).run()
+        return b"".join(array.tobytes() for array in one.get_weights())
+
+    assert trained(1) == trained(4)
+
+
 def test_an_unknown_layer_is_a_recipe_error() -> None:
     graph = GraphRegularization(pairs(), 1.0, "no_such_layer")
     with pytest.raises(ConfigError, match="toy has no layer no_such_layer"):

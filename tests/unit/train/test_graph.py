@@ -92,21 +92,22 @@ def test_utterances_that_do_not_train_are_no_neighbours(tmp_path) -> None:
 
 
 def test_graph_loss_is_the_weighted_mean_cosine_distance() -> None:
-    embeddings = tf.constant([[1.0, 0.0], [0.0, 3.0]])
+    embeddings = tf.constant([[1.0, 0.0], [1.0, 0.0], [0.0, 3.0], [0.0, 3.0]])
     neighbours = tf.constant([[0.0, 2.0], [5.0, 0.0], [0.0, -1.0], [4.0, 4.0]])
     # Distances 1, 0, 2, and one whose weight of 0 takes it out of the mean.
-    loss = graph_loss(embeddings, neighbours, tf.constant([[0.5, 1.0], [0.25, 0.0]]))
+    loss = graph_loss(embeddings, neighbours, tf.constant([0.5, 1.0, 0.25, 0.0]))
     assert float(loss) == pytest.approx((0.5 * 1 + 1.0 * 0 + 0.25 * 2) / 3)
 
 
 def test_graph_loss_without_edges_is_zero() -> None:
-    assert float(graph_loss(tf.ones((2, 3)), -tf.ones((4, 3)), tf.zeros((2, 2)))) == 0.0
+    assert float(graph_loss(tf.ones((4, 3)), -tf.ones((4, 3)), tf.zeros(4))) == 0.0
+    assert float(graph_loss(tf.ones((0, 3)), -tf.ones((0, 3)), tf.zeros(0))) == 0.0
 
 
 def test_graph_loss_pulls_neighbours_together() -> None:
     embeddings = tf.Variable([[1.0, 0.0]])
     with tf.GradientTape() as tape:
-        loss = graph_loss(embeddings, tf.constant([[0.0, 1.0]]), tf.ones((1, 1)))
+        loss = graph_loss(embeddings, tf.constant([[0.0, 1.0]]), tf.ones(1))
     assert tape.gradient(loss, embeddings).numpy()[0, 1] < 0
 
 
