@@ -19,7 +19,7 @@ def build_fuzzer(directory: Path, runtime: Path | None = None) -> Path:
     """Compile server and frames (of `runtime`: the real ones), test engine and driver into a program."""
     runtime = runtime or firmware_templates_dir() / "runtime"
     (directory / "model_info.h").write_text(MODEL.header())
-    names = ("server", "server_requests", "server_layers", "packed_input", "frame", "crc32")
+    names = ("server", "server_requests", "server_hello", "server_layers", "packed_input", "frame", "crc32")
     program = directory / "fuzz_server"
     command = [
         require_gcc(),

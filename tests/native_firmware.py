@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mcu_ser.features.front_end import FrontEnd
+from mcu_ser.generate.front_end import front_end_sources
 from mcu_ser.resources import firmware_templates_dir
 
 ENGINE = Path(__file__).parent / "c" / "obedient_engine.c"
@@ -34,6 +36,7 @@ class TestModel:
     scale: float = 0.5
     zero_point: int = -3
     layers: int = 0
+    front_end: FrontEnd | None = None
 
     def header(self) -> str:
         bits = struct.unpack("<I", struct.pack("<f", self.scale))[0]
@@ -45,6 +48,8 @@ class TestModel:
         }
         if self.layers:
             values["MODEL_LAYERS"] = f"{self.layers}u"
+        if self.front_end is not None:
+            values["MODEL_FRONT_END"] = "1"
         for side, size in (("INPUT", self.input_bytes), ("OUTPUT", self.output_bytes)):
             values |= {
                 f"MODEL_{side}_BYTES": f"{size}u",
@@ -99,10 +104,18 @@ def build_native_firmware(
     """Compile server, frames, host port and test engine; returns the program."""
     templates = firmware_templates_dir()
     (directory / "model_info.h").write_text(model.header())
-    names = ["main", "server", "server_requests", "packed_input", "frame", "crc32"]
+    names = ["main", "server", "server_requests", "server_hello", "packed_input", "frame", "crc32"]
     if model.layers:
         names.append("server_layers")
     runtime = [templates / "runtime" / f"{name}.c" for name in names]
+    if model.front_end is not None:
+        runtime += [
+            templates / "runtime" / "server_audio.c",
+            *sorted((templates / "runtime" / "front_end").glob("*.c")),
+            directory / "front_end_tables.c",
+        ]
+        for name, text in front_end_sources(model.front_end).items():
+            (directory / name).write_text(text)
     program = directory / "firmware"
     command = [
         require_gcc(),
@@ -111,6 +124,7 @@ def build_native_firmware(
         *(f"-D{define}" for define in defines),
         f"-I{directory}",
         f"-I{templates / 'runtime'}",
+        f"-I{templates / 'runtime' / 'front_end'}",
         *map(str, runtime),
         str(templates / "host" / "port_host.c"),
         str(ENGINE),

@@ -10,6 +10,7 @@
 #include "port.h"
 #include "protocol_messages.h"
 #include "server_config.h"
+#include "server_hello.h"
 #include "server_requests.h"
 
 /* Noise without end must not make the device talk without end. */
@@ -148,8 +149,8 @@ void server_init(int engine_status) {
   frame_decoder_init(&server.decoder);
   requests_init(engine_status);
   payload[BOOT_AT_RESET_CAUSE] = (uint8_t)port_reset_cause();
-  requests_put_fault(payload + BOOT_AT_FAULT_PC, payload + BOOT_AT_FAULT_LR, payload + BOOT_AT_FAULT_CFSR,
-                     payload + BOOT_AT_FAULT_HFSR);
+  hello_put_fault(payload + BOOT_AT_FAULT_PC, payload + BOOT_AT_FAULT_LR, payload + BOOT_AT_FAULT_CFSR,
+                  payload + BOOT_AT_FAULT_HFSR);
   send_unkept(MESSAGE_BOOT, 0, 0, payload, sizeof payload);
 }
 

@@ -10,7 +10,11 @@
 #include "packed_input.h"
 #include "port.h"
 #include "server_config.h"
+#include "server_hello.h"
 
+#ifdef MODEL_FRONT_END
+#include "server_audio.h"
+#endif
 #ifdef MODEL_LAYERS
 #include "server_layers.h"
 #endif
@@ -18,24 +22,14 @@
 /* C99 has no static assertion: an array of negative size stops the compiler. */
 #define REQUIRE(name, condition) typedef char require_##name[(condition) ? 1 : -1]
 
-REQUIRE(hello_fits_in_a_frame, HELLO_ANSWER_FIELDS_BYTES <= SERVER_MAX_PAYLOAD);
 REQUIRE(offset_is_first_in_both_inputs, INPUT_PACKED_AT_OFFSET == INPUT_AT_OFFSET);
-REQUIRE(host_accepts_the_payload, SERVER_MAX_PAYLOAD <= 4096u);
 REQUIRE(inline_output_fits, INFER_ANSWER_FIELDS_BYTES + SERVER_INLINE_OUTPUT <= SERVER_MAX_PAYLOAD);
-REQUIRE(board_id_fits_in_hello, sizeof BOARD_ID - 1u <= HELLO_ANSWER_BOARD_ID_BYTES);
-REQUIRE(engine_fits_in_hello, sizeof ENGINE_NAME - 1u <= HELLO_ANSWER_ENGINE_BYTES);
-REQUIRE(input_rank_fits_in_hello, MODEL_INPUT_RANK <= PROTOCOL_MAX_RANK);
-REQUIRE(output_rank_fits_in_hello, MODEL_OUTPUT_RANK <= PROTOCOL_MAX_RANK);
-
-static const uint8_t model_sha256[HELLO_ANSWER_MODEL_SHA256_BYTES] = MODEL_SHA256;
-static const uint8_t build_id[HELLO_ANSWER_BUILD_ID_BYTES] = BUILD_ID;
-static const uint32_t input_shape[MODEL_INPUT_RANK] = MODEL_INPUT_SHAPE;
-static const uint32_t output_shape[MODEL_OUTPUT_RANK] = MODEL_OUTPUT_SHAPE;
 
 static struct {
   int engine_status;
   uint8_t arena_is_cut;
   uint8_t output_valid; /* the engine's output is that of the last INFER */
+  uint8_t of_audio;     /* `received` counts samples of AUDIO */
   uint32_t received;    /* input bytes that are in place, from offset 0 on */
   uint32_t inferences;
 } state;
@@ -62,66 +56,6 @@ static void refuse(struct answer *answer, const struct frame *request, enum erro
   answer->length = ERROR_FIELDS_BYTES;
 }
 
-void requests_put_fault(uint8_t *pc, uint8_t *lr, uint8_t *cfsr, uint8_t *hfsr) {
-  struct port_fault fault = {0, 0, 0, 0};
-  if (!port_fault_record(&fault)) {
-    memset(&fault, 0, sizeof fault);
-  }
-  le_put_u32(pc, fault.pc);
-  le_put_u32(lr, fault.lr);
-  le_put_u32(cfsr, fault.cfsr);
-  le_put_u32(hfsr, fault.hfsr);
-}
-
-static uint16_t credit(void) {
-  uint32_t frames = port_rx_buffer_bytes() / FRAME_WIRE_BYTES(SERVER_MAX_PAYLOAD);
-  if (frames < 1) {
-    frames = 1;
-  }
-  return (uint16_t)(frames < 64 ? frames : 64);
-}
-
-static void put_model(uint8_t *p) {
-  memcpy(p + HELLO_ANSWER_AT_BOARD_ID, BOARD_ID, sizeof BOARD_ID - 1u);
-  memcpy(p + HELLO_ANSWER_AT_ENGINE, ENGINE_NAME, sizeof ENGINE_NAME - 1u);
-  memcpy(p + HELLO_ANSWER_AT_MODEL_SHA256, model_sha256, sizeof model_sha256);
-  memcpy(p + HELLO_ANSWER_AT_BUILD_ID, build_id, sizeof build_id);
-  le_put_u32(p + HELLO_ANSWER_AT_INPUT_BYTES, MODEL_INPUT_BYTES);
-  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_BYTES, MODEL_OUTPUT_BYTES);
-  p[HELLO_ANSWER_AT_INPUT_RANK] = MODEL_INPUT_RANK;
-  p[HELLO_ANSWER_AT_OUTPUT_RANK] = MODEL_OUTPUT_RANK;
-  for (size_t i = 0; i < MODEL_INPUT_RANK; ++i) {
-    le_put_u32(p + HELLO_ANSWER_AT_INPUT_SHAPE + 4 * i, input_shape[i]);
-  }
-  for (size_t i = 0; i < MODEL_OUTPUT_RANK; ++i) {
-    le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_SHAPE + 4 * i, output_shape[i]);
-  }
-  le_put_u32(p + HELLO_ANSWER_AT_INPUT_SCALE_BITS, MODEL_INPUT_SCALE_BITS);
-  le_put_u32(p + HELLO_ANSWER_AT_INPUT_ZERO_POINT, (uint32_t)(MODEL_INPUT_ZERO_POINT));
-  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_SCALE_BITS, MODEL_OUTPUT_SCALE_BITS);
-  le_put_u32(p + HELLO_ANSWER_AT_OUTPUT_ZERO_POINT, (uint32_t)(MODEL_OUTPUT_ZERO_POINT));
-}
-
-static void do_hello(struct answer *answer) {
-  uint8_t *p = answer->payload;
-  memset(p, 0, HELLO_ANSWER_FIELDS_BYTES);
-  put_model(p);
-  le_put_u32(p + HELLO_ANSWER_AT_ARENA_BYTES, engine_arena_bytes());
-  le_put_u32(p + HELLO_ANSWER_AT_ARENA_USED, engine_arena_used());
-  le_put_u32(p + HELLO_ANSWER_AT_ENGINE_STATUS, (uint32_t)state.engine_status);
-  p[HELLO_ANSWER_AT_TICK_SOURCE] = (uint8_t)port_tick_source();
-  le_put_u32(p + HELLO_ANSWER_AT_TICK_HZ, port_tick_hz());
-  le_put_u32(p + HELLO_ANSWER_AT_CORE_HZ, port_core_hz());
-  p[HELLO_ANSWER_AT_RESET_CAUSE] = (uint8_t)port_reset_cause();
-  requests_put_fault(p + HELLO_ANSWER_AT_FAULT_PC, p + HELLO_ANSWER_AT_FAULT_LR,
-                     p + HELLO_ANSWER_AT_FAULT_CFSR, p + HELLO_ANSWER_AT_FAULT_HFSR);
-  le_put_u32(p + HELLO_ANSWER_AT_RX_BUFFER_BYTES, port_rx_buffer_bytes());
-  le_put_u16(p + HELLO_ANSWER_AT_MAX_PAYLOAD, SERVER_MAX_PAYLOAD);
-  le_put_u16(p + HELLO_ANSWER_AT_CREDIT, credit());
-  le_put_u32(p + HELLO_ANSWER_AT_FEATURES, FEATURE_PACKED_INPUT);
-  answer->length = HELLO_ANSWER_FIELDS_BYTES;
-}
-
 /* Input or arena have changed: what the last run has left is no longer its result. */
 static void forget_results(void) {
   state.output_valid = 0;
@@ -132,7 +66,18 @@ static void forget_results(void) {
 
 uint32_t requests_received(void) { return state.received; }
 
-int requests_is_input(uint8_t type) { return type == MESSAGE_INPUT || type == MESSAGE_INPUT_PACKED; }
+static int is_audio(uint8_t type) {
+#ifdef MODEL_FRONT_END
+  return type == MESSAGE_AUDIO;
+#else
+  (void)type;
+  return 0;
+#endif
+}
+
+int requests_is_input(uint8_t type) {
+  return type == MESSAGE_INPUT || type == MESSAGE_INPUT_PACKED || is_audio(type);
+}
 
 int requests_input_continues(const struct frame *request) {
   uint32_t offset;
@@ -140,10 +85,19 @@ int requests_input_continues(const struct frame *request) {
     return 1; /* no offset at all: refused when it is carried out */
   }
   offset = le_get_u32(request->payload + INPUT_AT_OFFSET);
-  return offset == 0 || offset == state.received;
+  return offset == 0 || (offset == state.received && is_audio(request->type) == state.of_audio);
 }
 
-/* Takes note of the input bytes that are in place now, and says so. */
+/* There is no input, be it of INPUT or of AUDIO. */
+static void forget_input(void) {
+  state.received = 0;
+  state.of_audio = 0;
+#ifdef MODEL_FRONT_END
+  audio_forget();
+#endif
+}
+
+/* Takes note of the input bytes or samples that are in place now, and says so. */
 static void answer_received(struct answer *answer, const struct frame *request, uint32_t received) {
   state.received = received;
   memset(answer->payload, 0, INPUT_ANSWER_FIELDS_BYTES);
@@ -166,6 +120,7 @@ static void do_input(struct answer *answer, const struct frame *request) {
     return;
   }
   memcpy(engine_input() + offset, request->payload + INPUT_FIELDS_BYTES, length);
+  forget_input(); /* one that was of AUDIO */
   forget_results();
   answer_received(answer, request, offset + (uint32_t)length);
 }
@@ -187,6 +142,7 @@ static void do_input_packed(struct answer *answer, const struct frame *request) 
     refuse(answer, request, ERROR_OUT_OF_RANGE, offset);
     return;
   }
+  forget_input();
   forget_results();
   state.received = offset; /* what is behind may be overwritten by a stream that turns out to be none */
   if (!packed_input_decode(engine_input(), offset, count, &neighbours, p + INPUT_PACKED_FIELDS_BYTES,
@@ -197,7 +153,8 @@ static void do_input_packed(struct answer *answer, const struct frame *request) 
   answer_received(answer, request, offset + count);
 }
 
-static void answer_inference(struct answer *answer, const struct frame *request, uint32_t ticks) {
+/* The answer to INFER, or the start of that to HEAR; the output begins behind `fields` bytes. */
+static void answer_inference(struct answer *answer, const struct frame *request, uint32_t ticks, size_t fields) {
   const int8_t *output = engine_output();
   const size_t length = MODEL_OUTPUT_BYTES < SERVER_INLINE_OUTPUT ? MODEL_OUTPUT_BYTES : SERVER_INLINE_OUTPUT;
   uint8_t *p = answer->payload;
@@ -205,15 +162,15 @@ static void answer_inference(struct answer *answer, const struct frame *request,
   le_put_u32(p + INFER_ANSWER_AT_TICKS_LOW, ticks);
   le_put_u32(p + INFER_ANSWER_AT_TICKS_HIGH, 0);
   le_put_u32(p + INFER_ANSWER_AT_OUTPUT_CRC, crc32_update(0, output, MODEL_OUTPUT_BYTES));
-  memcpy(p + INFER_ANSWER_FIELDS_BYTES, output, length);
-  answer->length = INFER_ANSWER_FIELDS_BYTES + length;
+  memcpy(p + fields, output, length);
+  answer->length = fields + length;
 }
 
 /* Returns 1 if the whole input is in place with the CRC-32 that the host has announced, else refuses the
  * request and returns 0. */
 static int take_input(struct answer *answer, const struct frame *request, uint32_t announced_crc) {
   uint32_t crc;
-  if (state.received != MODEL_INPUT_BYTES) {
+  if (state.of_audio || state.received != MODEL_INPUT_BYTES) {
     refuse(answer, request, ERROR_BAD_STATE, state.received);
     return 0;
   }
@@ -226,9 +183,23 @@ static int take_input(struct answer *answer, const struct frame *request, uint32
   return 1;
 }
 
+/* Runs the model on the input that is in place, and answers with its output behind `fields` bytes. Returns
+ * whether it could. */
+static int run_model(struct answer *answer, const struct frame *request, size_t fields) {
+  const uint32_t start = port_ticks();
+  const int status = engine_invoke();
+  const uint32_t ticks = port_ticks() - start;
+  if (status != 0) {
+    refuse(answer, request, ERROR_ENGINE, (uint32_t)status);
+    return 0;
+  }
+  state.inferences++;
+  state.output_valid = 1;
+  answer_inference(answer, request, ticks, fields);
+  return 1;
+}
+
 static void do_infer(struct answer *answer, const struct frame *request) {
-  uint32_t start, ticks;
-  int status;
   if (request->length != INFER_FIELDS_BYTES) {
     refuse(answer, request, ERROR_BAD_LENGTH, request->length);
     return;
@@ -236,17 +207,50 @@ static void do_infer(struct answer *answer, const struct frame *request) {
   if (!take_input(answer, request, le_get_u32(request->payload + INFER_AT_INPUT_CRC))) {
     return;
   }
-  start = port_ticks();
-  status = engine_invoke();
-  ticks = port_ticks() - start;
-  if (status != 0) {
-    refuse(answer, request, ERROR_ENGINE, (uint32_t)status);
+  (void)run_model(answer, request, INFER_ANSWER_FIELDS_BYTES);
+}
+
+#ifdef MODEL_FRONT_END
+static void do_audio(struct answer *answer, const struct frame *request) {
+  uint32_t detail = 0;
+  const int code = audio_take(request, &detail);
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
     return;
   }
-  state.inferences++;
-  state.output_valid = 1;
-  answer_inference(answer, request, ticks);
+  state.of_audio = 1;
+  answer_received(answer, request, audio_received());
 }
+
+static void do_hear(struct answer *answer, const struct frame *request) {
+  struct audio_features features = {0, 0, 0};
+  uint32_t detail = 0;
+  const int code = audio_map(request, &features, &detail);
+  if (state.of_audio) {
+    state.received = audio_received();
+  }
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
+    return;
+  }
+  forget_results();
+  if (run_model(answer, request, HEAR_ANSWER_FIELDS_BYTES)) {
+    le_put_u32(answer->payload + HEAR_ANSWER_AT_FEATURES_CRC, features.crc);
+    le_put_u32(answer->payload + HEAR_ANSWER_AT_ROWS, features.rows);
+    le_put_u32(answer->payload + HEAR_ANSWER_AT_FRONT_END_TICKS, features.ticks);
+  }
+}
+
+static void do_feature_map(struct answer *answer, const struct frame *request) {
+  uint32_t detail = 0;
+  const int code = audio_read_map(request, answer->payload, &answer->length, &detail);
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
+    return;
+  }
+  forget_results(); /* the map has overwritten the input, where an output may lie */
+}
+#endif
 
 #ifdef MODEL_LAYERS
 static void do_layers(struct answer *answer, const struct frame *request) {
@@ -311,7 +315,7 @@ static void do_stats(struct answer *answer, const struct server_counters *counte
 
 /* Takes note that the engine was prepared within so many bytes: its buffers are others than before. */
 static void engine_prepared(uint32_t arena_bytes, int status) {
-  state.received = 0;
+  forget_input();
   forget_results();
   state.engine_status = status;
   state.arena_is_cut = arena_bytes != engine_arena_bytes();
@@ -351,19 +355,20 @@ void requests_start_session(void) {
   if (state.arena_is_cut) {
     engine_prepared(whole, engine_init_within(whole));
   }
-  state.received = 0;
+  forget_input();
   forget_results();
 }
 
 size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
                           uint8_t *payload, uint8_t *type) {
-  const int needs_engine = requests_is_input(request->type) || request->type == MESSAGE_INFER;
+  const int needs_engine = requests_is_input(request->type) || request->type == MESSAGE_INFER ||
+                           request->type == MESSAGE_HEAR;
   struct answer answer = {payload, 0, (uint8_t)(request->type | PROTOCOL_ANSWER)};
   if (needs_engine && state.engine_status != 0) {
     refuse(&answer, request, ERROR_ENGINE, (uint32_t)state.engine_status);
   } else {
     switch (request->type) {
-      case MESSAGE_HELLO: do_hello(&answer); break;
+      case MESSAGE_HELLO: answer.length = hello_answer(payload, state.engine_status); break;
       case MESSAGE_INPUT: do_input(&answer, request); break;
       case MESSAGE_INPUT_PACKED: do_input_packed(&answer, request); break;
       case MESSAGE_INFER: do_infer(&answer, request); break;
@@ -375,6 +380,11 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
         break;
       case MESSAGE_RESET: break;
       case MESSAGE_ARENA: do_arena(&answer, request); break;
+#ifdef MODEL_FRONT_END
+      case MESSAGE_AUDIO: do_audio(&answer, request); break;
+      case MESSAGE_HEAR: do_hear(&answer, request); break;
+      case MESSAGE_FEATURE_MAP: do_feature_map(&answer, request); break;
+#endif
 #ifdef MODEL_LAYERS
       case MESSAGE_LAYERS: do_layers(&answer, request); break;
       case MESSAGE_TENSOR: do_tensor(&answer, request); break;

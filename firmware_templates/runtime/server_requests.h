@@ -27,10 +27,10 @@ void requests_start_session(void);
 size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
                           uint8_t *payload, uint8_t *type);
 
-/* Input bytes that are in place, from offset 0 on. */
+/* Input bytes that are in place, or samples of AUDIO, from offset 0 on. */
 uint32_t requests_received(void);
 
-/* Whether a request is INPUT or INPUT_PACKED. */
+/* Whether a request is INPUT, INPUT_PACKED or AUDIO. */
 int requests_is_input(uint8_t type);
 
 /* Whether such a request continues what is in place, or starts anew. The host may cut what it repeats differently,
@@ -40,8 +40,5 @@ int requests_input_continues(const struct frame *request);
 /* Payload of ERROR, ERROR_FIELDS_BYTES long. */
 void requests_put_refusal(uint8_t *payload, const struct frame *request, enum error_code code,
                           uint32_t detail);
-
-/* The fault that ended the previous run, as four words; zeros if there was none. */
-void requests_put_fault(uint8_t *pc, uint8_t *lr, uint8_t *cfsr, uint8_t *hfsr);
 
 #endif

@@ -37,6 +37,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     samples.add_argument("--random", type=int, metavar="N", help="N random int8 samples")
     parser.add_argument("--seed", type=int, default=1, help="of --random (default 1)")
+    parser.add_argument(
+        "--input",
+        choices=("features", "audio"),
+        default="features",
+        help="what is sent: the model's input (default), or audio, of which firmware of generate --front-end "
+        "makes it: --samples is then an audio.npz of convert, and --random N clips of noise",
+    )
     _add_run_options(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml, report.html"
@@ -69,6 +76,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         type=_count,
         metavar="K",
         help="run one in K samples twice, in another order, and require the same bytes (default 16; 0: none)",
+    )
+    parser.add_argument(
+        "--random-blocks",
+        type=_count,
+        metavar="SEED",
+        help="with --input audio: cut the clips into blocks of random length, which must not matter",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on where an interrupted run with the same --out stopped"
@@ -123,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     layers, request = _layer_request(args), _run_request(args)
     discard_report(args.out)
     project = Project.load(args.project)
-    samples = _samples(args, project)
+    samples = _samples(args, project, output)
     if layers is not None:
         require_layers(project, samples, layers)
     if args.certify_arena:
@@ -153,9 +166,16 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _samples(args: argparse.Namespace, project: Project) -> Samples:
+def _samples(args: argparse.Namespace, project: Project, output: Output) -> Samples:
     from mcu_ser.verify.samples import load_samples, random_samples
 
+    if args.input == "audio":
+        from mcu_ser.verify.audio_samples import front_end_of, load_audio, random_audio
+
+        front_end = front_end_of(project)
+        if args.samples:
+            return load_audio(args.samples, front_end, project.output.bytes, output.track)
+        return random_audio(args.random, args.seed, front_end, output.track)
     if args.samples:
         return load_samples(args.samples, project.input, project.output.bytes)
     return random_samples(args.random, args.seed, project.input)
@@ -180,8 +200,10 @@ def _run_request(args: argparse.Namespace) -> RunRequest:
         raise ConfigError("--certify-arena", "asks one board", hint="one --port")
     if args.certify_arena and args.resume:
         raise ConfigError("--resume", "goes on with the firmware as it was", hint="not with --certify-arena")
+    if args.random_blocks is not None and args.input != "audio":
+        raise ConfigError("--random-blocks", "cuts audio", hint="--input audio with it")
     every = REPEAT_EVERY if args.repeat_every is None else args.repeat_every
-    return RunRequest(tuple(args.port), every, args.resume)
+    return RunRequest(tuple(args.port), every, args.resume, args.random_blocks)
 
 
 def _layer_request(args: argparse.Namespace) -> LayerRequest | None:
@@ -229,7 +251,10 @@ def _next_command(args: argparse.Namespace, project: Project, report: Report) ->
     if document["identical"] == document["samples"] and layers_right:
         return shell_command("mcu-ser", "inspect", args.project / "model.tflite", "--board", "all")
     if project.manifest.layers and document["layers"] is None:
+        samples: tuple[object, ...]
         samples = ("--samples", args.samples) if args.samples else ("--random", args.random)
+        if args.input != "features":
+            samples = (*samples, "--input", args.input)
         seed = () if args.samples or args.seed == 1 else ("--seed", args.seed)
         port = ("--port", args.port[0]) if args.port else ()
         return shell_command(
@@ -261,7 +286,8 @@ def show_report(output: Output, report: Report) -> None:
 
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("identical to the oracle", f"{document['identical']} of {document['samples']} samples")]
+    rows = _features(document)
+    rows.append(("identical to the oracle", f"{document['identical']} of {document['samples']} samples"))
     if document["host"]["uar"] is not None:
         rows += [
             (f"{name} UAR, accuracy", f"{document[name]['uar']:.4f}, {document[name]['accuracy']:.4f}")
@@ -279,6 +305,19 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     link = document["link"]
     speed = f"{link['frames']} frames, {link['retries']} repeated, {link['bytes_per_s']:.0f} B/s"
     return [*rows, ("link", speed)]
+
+
+def _features(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the board made of audio."""
+    audio = document["audio"]
+    if audio is None:
+        return []
+    rows = [("feature maps as on the host", f"{audio['identical']} of {audio['clips']} clips")]
+    cost = audio["front_end"]
+    if cost is not None:
+        unit = "instructions" if document["instructions"]["median"] is not None else "ticks"
+        rows.append((f"front end, {unit} per frame", f"{cost['ticks_per_row']:,.0f} over {cost['rows']}"))
+    return rows
 
 
 def _boards(document: dict[str, Any]) -> list[tuple[str, str]]:

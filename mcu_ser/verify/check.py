@@ -19,6 +19,7 @@ from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
 from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.toolchain.footprint import measure
+from mcu_ser.verify.audio_client import AudioClient
 from mcu_ser.verify.bisect import first_wrong_layer
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, HarnessResult, run_boards
@@ -61,11 +62,13 @@ class RunRequest:
             started, or the real one found by its USB ids.
         repeat_every: One in so many samples is run twice; 0: none is.
         resume: Whether to go on where an interrupted run with the same report directory stopped.
+        block_seed: Cuts audio into blocks of random length; None: as long as the line allows.
     """
 
     ports: tuple[str, ...] = ()
     repeat_every: int = REPEAT_EVERY
     resume: bool = False
+    block_seed: int | None = None
 
 
 def check(
@@ -155,6 +158,7 @@ def _journal(
         x=samples.x,
         output_bytes=project.output.bytes,
         repeat_every=request.repeat_every,
+        clips=samples.clips,
     )
     journal, known = Journal.resume(out, identity) if request.resume else (Journal.begin(out, identity), ())
     with journal:
@@ -232,8 +236,14 @@ def run_on_device(
     )
     with ExitStack() as stack:
         devices = [stack.enter_context(device) for device in open_devices(project, request.ports)]
-        clients = [Client(stack.enter_context(Link(device))) for device in devices]
-        result = run_boards(clients, expectation, samples.x, ledger, track, what=project.board.id)
+        links = [stack.enter_context(Link(device)) for device in devices]
+        clients: list[Client] = [
+            Client(link) if samples.clips is None else AudioClient(link, block_seed=request.block_seed)
+            for link in links
+        ]
+        result = run_boards(
+            clients, expectation, samples.x, ledger, track, clips=samples.clips, what=project.board.id
+        )
     return _measurement(result, project)
 
 
@@ -271,4 +281,5 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
         stack_high_water_bytes=result.device.stack_high_water,
         repeats=asdict(result.repeats),
         boards=[asdict(share) for share in result.boards],
+        heard=result.heard,
     )

@@ -16,6 +16,7 @@ from typing import TypeVar
 from mcu_ser.device.link import Link
 from mcu_ser.errors import DeviceError, DeviceFaultError, MismatchError
 from mcu_ser.verify.exchange import Exchange, RefusedError
+from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import (
     LAYOUTS,
@@ -60,11 +61,13 @@ class Answer:
         output: The whole output tensor.
         ticks: Duration, in the ticks that HELLO describes.
         undisturbed: Whether nothing was sent to the board while it computed.
+        heard: What a board that was sent audio says of its features.
     """
 
     output: bytes
     ticks: int
     undisturbed: bool
+    heard: Heard | None = None
 
 
 class Client:
@@ -130,7 +133,9 @@ class Client:
         Raises:
             DeviceFaultError: The engine fails, or the board's data does not have the CRC it claims.
         """
-        inference, undisturbed = self._with_input(data, lambda: self._infer(sample, crc32(data)))
+        inference, undisturbed = self._with_input(
+            lambda: self._write_input(data), lambda: self._infer(sample, crc32(data))
+        )
         output = inference.output + self._fetch(
             MessageType.OUTPUT, {}, len(inference.output), self._said_hello.output_bytes
         )
@@ -165,7 +170,9 @@ class Client:
             MismatchError: The firmware does not trace layers.
             DeviceFaultError: The engine fails.
         """
-        page, undisturbed = self._with_input(data, lambda: self._trace(sample, crc32(data), first, last))
+        page, undisturbed = self._with_input(
+            lambda: self._write_input(data), lambda: self._trace(sample, crc32(data), first, last)
+        )
         return page.layers, page.records, undisturbed
 
     def tensor(self, layer: int, total: int) -> bytes:
@@ -206,11 +213,11 @@ class Client:
             return None  # its answer was lost; our repeated request met a restarted board
         return self._exchange.await_restart(time.monotonic() + self._patience.hello_s)
 
-    def _with_input(self, data: bytes, request: Callable[[], T]) -> T:
-        """What `request` gives once the input is in place; the input is sent again if it arrived wrong."""
+    def _with_input(self, write: Callable[[], None], request: Callable[[], T]) -> T:
+        """What `request` gives once `write` has put the input in place; again if it arrived wrong."""
         for attempt in range(_INPUT_TRIES):
             try:
-                self._write_input(data)
+                write()
                 return request()
             except RefusedError as error:
                 repeatable = error.refusal.code in {ErrorCode.BAD_INPUT_CRC, ErrorCode.BAD_STATE}
@@ -234,12 +241,15 @@ class Client:
         transfer = InputTransfer(
             self._exchange, window, data, self._round_trip, self._patience.answer_s, packer=packer
         )
+        self._carry(transfer, window)
+        self._chunk_bytes = window.chunk_bytes
+
+    def _carry(self, transfer: InputTransfer, window: InputWindow) -> None:
         try:
             transfer.run()
         except (WindowError, PayloadError) as error:
             raise self._exchange.broken(error) from error
         self._exchange.next_seq = window.next_seq
-        self._chunk_bytes = window.chunk_bytes
 
     def _infer(self, sample: int, input_crc: int) -> tuple[Inference, bool]:
         """The board's answer, and whether the request was sent only once."""
@@ -339,6 +349,9 @@ class Client:
         if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request == MessageType.LAYERS:
             problem = "the firmware does not trace layers"
             return MismatchError(self.url, problem, hint="mcu-ser generate with --layers, build and flash")
+        if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request == MessageType.AUDIO:
+            problem = "the firmware has no front end"
+            return MismatchError(self.url, problem, hint="mcu-ser generate with --front-end, build and flash")
         return self._exchange.broken(RefusedError(refusal))
 
 

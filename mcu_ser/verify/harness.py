@@ -6,19 +6,22 @@ What comes back is complete or an error; whether the outputs are right is for th
 
 from __future__ import annotations
 
+import dataclasses
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.errors import DeviceError, DeviceFaultError, MismatchError, SamplesError
 from mcu_ser.progress import Track, silent
-from mcu_ser.verify.client import Client
+from mcu_ser.verify.audio_client import AudioClient
+from mcu_ser.verify.client import Answer, Client
+from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.link_stats import LinkStats
 from mcu_ser.verify.messages import DeviceStats, Hello
 from mcu_ser.verify.protocol import EngineStatus, engine_status_text
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from mcu_ser.generate.project import Project
 
 _REBUILD = "mcu-ser build and flash of this project"
+
+Clips: TypeAlias = Sequence[npt.NDArray[np.int16]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,23 @@ class Expectation:
 
 
 @dataclass(frozen=True, eq=False)
+class Stimuli:
+    """What n samples are to a board: `x`, int8 (n, input bytes), or the clips that `x` is made of."""
+
+    x: npt.NDArray[np.int8]
+    clips: Clips | None = None
+
+    def run(self, client: Client, sample: int) -> Answer:
+        """The board's answer to one of them; errors are those of the client."""
+        data = self.x[sample].tobytes()
+        if self.clips is None:
+            return client.run(sample, data)
+        assert isinstance(client, AudioClient)
+        # One clip tells what the front end costs; all of them would make a run wait for each block.
+        return client.hear(sample, self.clips[sample], data, alone=sample == 0)
+
+
+@dataclass(frozen=True, eq=False)
 class HarnessResult:
     """The answers of one or more boards to n samples.
 
@@ -87,6 +109,7 @@ class HarnessResult:
         link: What passed over the links, in sum; the time is that of the longest.
         repeats: Samples that were run twice, with the same bytes both times.
         boards: Who has computed what.
+        heard: What boards with a front end said of their features, by sample.
     """
 
     outputs: npt.NDArray[np.int8]
@@ -97,6 +120,7 @@ class HarnessResult:
     link: LinkStats
     repeats: Repeats
     boards: tuple[Share, ...]
+    heard: Mapping[int, Heard] = dataclasses.field(default_factory=dict)
 
 
 def run_samples(
@@ -134,6 +158,7 @@ def run_boards(
     ledger: Ledger,
     track: Track = silent,
     *,
+    clips: Clips | None = None,
     what: str = "verify",
 ) -> HarnessResult:
     """Run what is left in `ledger` on the boards behind `clients`, which share it.
@@ -144,6 +169,8 @@ def run_boards(
         x: Quantised inputs, int8 (n, input bytes), n at least 1.
         ledger: What is to be done with them.
         track: Shows progress, one step per run of a sample.
+        clips: What is sent instead of `x`, which the front ends of the boards make of them; the clients are
+            then `AudioClient`s.
         what: What the progress is called.
 
     Raises:
@@ -160,7 +187,7 @@ def run_boards(
     with track(what, ledger.left) as advance:
 
         def work(board: int) -> None:
-            counted.append(_work(clients[board], board, x, ledger, advance))
+            counted.append(_work(clients[board], board, Stimuli(x, clips), ledger, advance))
 
         if len(clients) == 1:
             work(0)
@@ -175,6 +202,7 @@ def run_boards(
         link=LinkStats.sum([client.link_stats() for client in clients]),
         repeats=ledger.repeats(),
         boards=ledger.shares(),
+        heard=ledger.heard,
     )
 
 
@@ -187,20 +215,20 @@ def _greet(client: Client, expected: Expectation) -> Hello:
 def _work(
     client: Client,
     board: int,
-    x: npt.NDArray[np.int8],
+    stimuli: Stimuli,
     ledger: Ledger,
     advance: Callable[[int], None],
 ) -> DeviceStats:
     """Run samples on one board until the ledger has no more for it; returns what the board has counted."""
     before, sent = client.stats(), 0
     if ledger.probe is not None:
-        with _naming_sample(client, ledger.probe, len(x)):
-            answer = client.run(ledger.probe, x[ledger.probe].tobytes())
+        with _naming_sample(client, ledger.probe, len(stimuli.x)):
+            answer = stimuli.run(client, ledger.probe)
         ledger.require_same(board, ledger.probe, answer.output)
         sent += 1
     while (task := ledger.take(board)) is not None:
-        with _naming_sample(client, task.sample, len(x), again=task.again):
-            answer = client.run(task.sample, x[task.sample].tobytes())
+        with _naming_sample(client, task.sample, len(stimuli.x), again=task.again):
+            answer = stimuli.run(client, task.sample)
         ledger.done(board, answer)
         sent += 1
         advance(1)

@@ -9,6 +9,7 @@ error, never a guess.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ConfigError
+from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.protocol import crc32
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ class RunIdentity:
     """What must be the same for a run to be continued. Hashes are hex.
 
     Attributes:
-        samples_sha256: Of the bytes of all inputs, in order.
+        samples_sha256: Of the bytes of all inputs, in order; of audio, of its features and then its samples.
         samples: How many they are.
         output_bytes: Length of each answer.
         repeat_every: One in so many samples is run twice.
+        input_bytes: Length of each input, or feature map.
     """
 
     model_sha256: str
@@ -47,6 +50,7 @@ class RunIdentity:
     samples: int
     output_bytes: int
     repeat_every: int
+    input_bytes: int = 0
 
     @classmethod
     def of(
@@ -57,9 +61,12 @@ class RunIdentity:
         x: npt.NDArray[np.int8],
         output_bytes: int,
         repeat_every: int,
+        clips: Sequence[npt.NDArray[np.int16]] | None = None,
     ) -> RunIdentity:
-        """The identity of a run of the inputs `x` (n, input bytes)."""
-        return cls(model_sha256, build_id, sha256_hex(x.tobytes()), len(x), output_bytes, repeat_every)
+        """The identity of a run of the inputs `x` (n, input bytes), or of the clips that give them."""
+        sent = [x.tobytes(), *(pcm.tobytes() for pcm in clips or ())]
+        digest = sha256_hex(b"".join(sent))
+        return cls(model_sha256, build_id, digest, len(x), output_bytes, repeat_every, x.shape[1])
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Record:
     output: bytes
     ticks: int
     undisturbed: bool
+    heard: Heard | None = None
 
 
 class Journal:
@@ -126,8 +134,16 @@ class Journal:
         Raises:
             ConfigError: It cannot be written.
         """
-        values = {"sample": task.sample, "again": task.again, "port": port, "output": answer.output.hex()}
-        self._write(values | {"ticks": answer.ticks, "undisturbed": answer.undisturbed})
+        values: dict[str, Any] = {
+            "sample": task.sample,
+            "again": task.again,
+            "port": port,
+            "output": answer.output.hex(),
+        }
+        values |= {"ticks": answer.ticks, "undisturbed": answer.undisturbed}
+        if answer.heard is not None:
+            values["heard"] = answer.heard.as_document()
+        self._write(values)
         self.answers += 1
 
     def discard(self) -> None:
@@ -204,7 +220,9 @@ def _require_identity(path: Path, head: dict[str, Any], identity: RunIdentity) -
 
 def _record(path: Path, number: int, values: dict[str, Any], identity: RunIdentity) -> Record:
     try:
-        record = Record(**values | {"output": bytes.fromhex(values["output"])})
+        heard = values.get("heard")
+        read = None if heard is None else Heard.of_document(heard, identity.input_bytes)
+        record = Record(**values | {"output": bytes.fromhex(values["output"]), "heard": read})
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, number) from error
     in_range = (

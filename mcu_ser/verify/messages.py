@@ -89,6 +89,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "ARENA": Layout(("bytes", "I")),
     "LAYERS": Layout(("sample", "I"), ("input_crc", "I"), ("first", "I"), ("last", "I")),
     "TENSOR": Layout(("layer", "I"), ("offset", "I"), ("length", "I")),
+    "AUDIO": Layout(("offset", "I"), ("samples", "I"), tail=True),
+    "HEAR": Layout(("sample", "I"), ("audio_crc", "I")),
+    "FEATURE_MAP": Layout(("offset", "I"), ("length", "I")),
     "HELLO_ANSWER": Layout(
         ("board_id", "32s"),
         ("engine", "8s"),
@@ -140,6 +143,14 @@ LAYOUTS: Mapping[str, Layout] = {
     # Behind the fields: one LAYER of `RECORDS` for each layer from first to last.
     "LAYERS_ANSWER": Layout(("sample", "I"), ("layers", "I"), tail=True),
     "TENSOR_ANSWER": Layout(("layer", "I"), ("offset", "I"), tail=True),
+    "AUDIO_ANSWER": Layout(*_REPORT),
+    # As INFER_ANSWER, and then what the front end did.
+    "HEAR_ANSWER": Layout(
+        *(("sample", "I"), ("ticks_low", "I"), ("ticks_high", "I"), ("output_crc", "I")),
+        *(("features_crc", "I"), ("rows", "I"), ("front_end_ticks", "I")),
+        tail=True,
+    ),
+    "FEATURE_MAP_ANSWER": Layout(("offset", "I"), tail=True),
     "NACK": Layout(*_REPORT),
     "ERROR": Layout(("request", "B"), ("code", "B"), ("reserved", "H"), ("detail", "I")),
     "BOOT": Layout(("reset_cause", "B"), ("reserved", "3s"), *_FAULT),

@@ -57,6 +57,12 @@ class MessageType(enum.IntEnum):
     """Bytes of the output of the layer behind which LAYERS has stopped."""
     INPUT_PACKED = 0x0B
     """INPUT whose bytes travel as differences to a prediction (`packing`)."""
+    AUDIO = 0x10
+    """A block of 16-bit samples, of which the device makes its input itself."""
+    HEAR = 0x11
+    """Run the model on the features of the audio that has come."""
+    FEATURE_MAP = 0x12
+    """Bytes of the features of the last HEAR."""
 
     HELLO_ANSWER = ANSWER | 0x01
     INPUT_ANSWER = ANSWER | 0x02
@@ -69,6 +75,9 @@ class MessageType(enum.IntEnum):
     LAYERS_ANSWER = ANSWER | 0x09
     TENSOR_ANSWER = ANSWER | 0x0A
     INPUT_PACKED_ANSWER = ANSWER | 0x0B
+    AUDIO_ANSWER = ANSWER | 0x10
+    HEAR_ANSWER = ANSWER | 0x11
+    FEATURE_MAP_ANSWER = ANSWER | 0x12
 
     NACK = 0xC0
     """A request came out of order and was not carried out."""

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,6 +22,8 @@ from mcu_ser.intervals import uar_interval, wilson_interval
 from mcu_ser.metrics import Scores, score
 from mcu_ser.report.page import PAGE_NAME, write_page
 from mcu_ser.toolchain.footprint import Footprint
+from mcu_ser.verify.audio_report import audio_section, differing_features, features_problem
+from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.limits import Limits, limit_problem
 from mcu_ser.verify.report_schema import REPORT_NAME, SCHEMA
 from mcu_ser.verify.report_sections import Background, answers, histogram, memory, samples_digest
@@ -79,6 +81,7 @@ class Measurement:
         stack_high_water_bytes: Most stack ever used, 0 if unknown.
         repeats: Samples that were run twice, with the same bytes both times (`shards.Repeats`).
         boards: Who has computed what (`shards.Share`).
+        heard: What boards with a front end said of their features, by sample.
     """
 
     outputs: Outputs
@@ -90,6 +93,7 @@ class Measurement:
     stack_high_water_bytes: int
     repeats: dict[str, int] | None = None
     boards: Sequence[dict[str, Any]] = ()
+    heard: Mapping[int, Heard] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Report:
     document: dict[str, Any]
     sample_ids: tuple[str, ...]
     differing_bytes: tuple[int, ...]
+    differing_features: tuple[int, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -157,26 +162,32 @@ def build_report(
     differing = np.count_nonzero(expected != actual, axis=1)
     identical = int(np.count_nonzero(differing == 0))
     total = len(samples.x)
-    passed = identical == total
-    reason = (
-        f"all {total} outputs equal the oracle's byte for byte"
-        if passed
-        else f"{total - identical} of {total} outputs differ from the oracle's; "
-        f"first: {samples.ids[int(np.argmax(differing > 0))]}"
-    )
+    audio = audio_section(samples, measurement.heard)
+    problem = features_problem(audio) or _outputs_problem(samples, differing)
+    equal = "outputs equal" if audio is None else "feature maps and outputs equal the host's and"
     document = _head(facts, samples) | {
         "identical": identical,
+        "audio": audio,
         "mismatches": _mismatches(samples, expected, actual, differing),
         "answers": answers(samples, expected, actual),
         "host": _scores(samples, expected),
         "device": _scores(samples, actual),
         "litert": None if litert is None else _litert(samples, expected, litert),
         "layers": None,
-        "verdict": "pass" if passed else "fail",
-        "reason": reason,
+        "verdict": "pass" if problem is None else "fail",
+        "reason": problem or f"all {total} {equal} the oracle's byte for byte",
     }
     document |= _figures(measurement)
-    return Report(document, samples.ids, tuple(int(count) for count in differing))
+    counts = tuple(int(count) for count in differing)
+    return Report(document, samples.ids, counts, differing_features(samples, measurement.heard))
+
+
+def _outputs_problem(samples: Samples, differing: npt.NDArray[Any]) -> str | None:
+    wrong = np.flatnonzero(differing)
+    if not len(wrong):
+        return None
+    first = samples.ids[int(wrong[0])]
+    return f"{len(wrong)} of {len(samples.x)} outputs differ from the oracle's; first: {first}"
 
 
 def with_layers(report: Report, layers: dict[str, Any], problem: str | None) -> Report:
@@ -190,7 +201,7 @@ def with_layers(report: Report, layers: dict[str, Any], problem: str | None) -> 
     document = report.document | {"layers": layers | {"problem": problem}}
     if problem is not None and report.passed:
         document |= {"verdict": "fail", "reason": f"all outputs are right, but {problem}"}
-    return Report(document, report.sample_ids, report.differing_bytes)
+    return replace(report, document=document)
 
 
 def with_limits(report: Report, limits: Limits) -> Report:
@@ -203,7 +214,7 @@ def with_limits(report: Report, limits: Limits) -> Report:
             "verdict": "fail",
             "reason": f"all outputs are right, but over a limit: {'; '.join(problems)}",
         }
-    return Report(document, report.sample_ids, report.differing_bytes)
+    return replace(report, document=document)
 
 
 def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
@@ -216,6 +227,7 @@ def build_failure(facts: Facts, samples: Samples, reason: str) -> Report:
         "device": NO_SCORES,
         "litert": None,
         "layers": None,
+        "audio": None,
         "instructions": NO_SPREAD,
         "ticks": NO_SPREAD | {"source": None, "hz": None, "histogram": None},
         "stack_high_water_bytes": None,
@@ -321,9 +333,12 @@ def _spread(values: npt.NDArray[np.uint64]) -> dict[str, int | None]:
 def _junit(report: Report) -> bytes:
     document = report.document
     name = f"mcu-ser.verify.{document['board']}.{document['engine']}"
+    features = report.differing_features or (0,) * len(report.sample_ids)
     cases: Sequence[tuple[str, str | None]] = [
-        (sample_id, f"{count} output bytes differ from the oracle's" if count else None)
-        for sample_id, count in zip(report.sample_ids, report.differing_bytes, strict=True)
+        (sample_id, _differences(of_output, of_map))
+        for sample_id, of_output, of_map in zip(
+            report.sample_ids, report.differing_bytes, features, strict=True
+        )
     ]
     if document["layers"] is not None:
         cases = [*cases, ("layers", document["layers"]["problem"])]
@@ -343,6 +358,15 @@ def _junit(report: Report) -> bytes:
     ElementTree.indent(root)
     encoded: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return encoded + b"\n"
+
+
+def _differences(of_output: int, of_map: int) -> str | None:
+    said = [
+        f"{count} {what} differ from the {whose}'s"
+        for count, what, whose in ((of_map, "features", "host"), (of_output, "output bytes", "oracle"))
+        if count
+    ]
+    return "; ".join(said) or None
 
 
 def _xml_text(text: str) -> str:

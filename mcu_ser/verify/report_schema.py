@@ -209,6 +209,37 @@ class LayersPart(_Part):
     problem: str | None
 
 
+class MapMismatchPart(_Part):
+    """A clip whose feature map is not the host's, and the first value that differs."""
+
+    sample: Count
+    id: str
+    differing_bytes: Annotated[int, Field(ge=1)]
+    largest_difference: Annotated[int, Field(ge=1, le=255)]
+    frame: Count
+    band: Count
+    expected: Int8
+    device: Int8
+
+
+class FrontEndPart(_Part):
+    """Ticks of the board for frames with nothing sent to it meanwhile, the map included."""
+
+    rows: Annotated[int, Field(ge=1)]
+    ticks: Annotated[int, Field(ge=1)]
+    ticks_per_row: Annotated[float, Field(gt=0)]
+
+
+class AudioPart(_Part):
+    """What boards with a front end made of the clips; `samples` are those of all clips at 16 kHz."""
+
+    clips: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1)]
+    identical: Count
+    mismatches: tuple[MapMismatchPart, ...]
+    front_end: FrontEndPart | None
+
+
 class ProvenancePart(_Part):
     """Where the figures come from.
 
@@ -252,6 +283,7 @@ class ReportDocument(_Part):
     device: ScoresPart
     litert: LitertPart | None
     layers: LayersPart | None
+    audio: AudioPart | None
     instructions: SpreadPart
     ticks: TicksPart
     flash_bytes: Count

@@ -90,6 +90,9 @@ def samples_digest(samples: Samples) -> str:
     """SHA-256 of the samples as they are sent, and of their true classes: equal for equal test sets."""
     digest = hashlib.sha256(f"{samples.x.shape}".encode())
     digest.update(np.ascontiguousarray(samples.x).tobytes())
+    for pcm in samples.clips or ():
+        digest.update(f"{len(pcm)}".encode())
+        digest.update(pcm.astype("<i2").tobytes())
     if samples.y is not None:
         digest.update(samples.y.astype("<i8").tobytes())
     return digest.hexdigest()

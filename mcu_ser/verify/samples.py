@@ -39,6 +39,9 @@ class Samples:
         labels: Class names, or None.
         ids: A name per sample, for reports.
         origin: Where they came from, for reports.
+        clips: What goes to a device that hears, int16 (at least 1,) each; `x` is then what its front end must
+            make of them. None: `x` itself is sent.
+        bands: Mel bands of a row of those maps; None without clips.
     """
 
     x: npt.NDArray[np.int8]
@@ -46,6 +49,8 @@ class Samples:
     labels: tuple[str, ...] | None
     ids: tuple[str, ...]
     origin: str
+    clips: tuple[npt.NDArray[np.int16], ...] | None = None
+    bands: int | None = None
 
 
 def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:

@@ -20,6 +20,7 @@ from mcu_ser.errors import DeviceError, DeviceFaultError
 
 if TYPE_CHECKING:
     from mcu_ser.verify.client import Answer
+    from mcu_ser.verify.heard import Heard
     from mcu_ser.verify.journal import Journal, Record
 
 _NOBODY = -1
@@ -85,6 +86,7 @@ class Ledger:
         outputs: int8 (n, output_bytes).
         ticks: uint64 (n,), duration of the first run of each sample.
         undisturbed: bool (n,), of the first run of each sample.
+        heard: What boards with a front end said of it, by sample, in the first run of each.
         probe: A sample of the interrupted run, which every board has to run first to show that it computes
             the same; None in a new run.
         error: What has ended the run early.
@@ -103,6 +105,7 @@ class Ledger:
         self.outputs = np.zeros((samples, output_bytes), np.int8)
         self.ticks = np.zeros(samples, np.uint64)
         self.undisturbed = np.zeros(samples, np.bool_)
+        self.heard: dict[int, Heard] = {}
         self.error: BaseException | None = None
         self._repeat_every = repeat_every
         self._journal = journal
@@ -160,8 +163,11 @@ class Ledger:
             task = self._held[board]
             if task.again:
                 self._require_same(board, task.sample, answer.output)
+                self._require_same_features(board, task.sample, answer.heard)
                 self._again_by[task.sample] = board
             else:
+                if answer.heard is not None:
+                    self.heard[task.sample] = answer.heard
                 self.outputs[task.sample] = np.frombuffer(answer.output, np.int8)
                 self.ticks[task.sample] = answer.ticks
                 self.undisturbed[task.sample] = answer.undisturbed
@@ -227,13 +233,21 @@ class Ledger:
         return None
 
     def _require_same(self, board: int, sample: int, output: bytes) -> None:
-        if output == self.outputs[sample].tobytes():
-            return
+        if output != self.outputs[sample].tobytes():
+            self._differs(board, sample, "bytes")
+
+    def _require_same_features(self, board: int, sample: int, heard: Heard | None) -> None:
+        before = self.heard.get(sample)
+        if heard is not None and before is not None and heard.wrong_features != before.wrong_features:
+            self._differs(board, sample, "features")
+
+    def _differs(self, board: int, sample: int, what: str) -> None:
+        """Ends the run: a board gives something else than before."""
         names = [str(self._ports[number] or "the board") for number in (board, int(self._by[sample]))]
         before = "before" if names[0] == names[1] else f"on {names[1]}"
         error = DeviceFaultError(
             names[0],
-            f"sample {sample} gives other bytes than {before}, for the same input",
+            f"sample {sample} gives other {what} than {before}, for the same input",
             hint="its supply voltage, clock and flash wait states",
         )
         self.stop(error)
@@ -249,6 +263,8 @@ class Ledger:
         self.outputs[record.sample] = np.frombuffer(record.output, np.int8)
         self.ticks[record.sample] = record.ticks
         self.undisturbed[record.sample] = record.undisturbed
+        if record.heard is not None:
+            self.heard[record.sample] = record.heard
         self._by[record.sample] = board
 
 

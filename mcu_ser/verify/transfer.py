@@ -12,7 +12,7 @@ from mcu_ser.verify.patience import RoundTrip
 from mcu_ser.verify.protocol import ANSWER, Frame, MessageType
 from mcu_ser.verify.window import Chunk, InputWindow
 
-_REQUESTS = frozenset({MessageType.INPUT, MessageType.INPUT_PACKED})
+_REQUESTS = frozenset({MessageType.INPUT, MessageType.INPUT_PACKED, MessageType.AUDIO})
 _ANSWERS = frozenset({MessageType.NACK, *(MessageType(request | ANSWER) for request in _REQUESTS)})
 
 

@@ -79,12 +79,16 @@ class InputWindow:
                 break
             seq = (self.next_seq + len(self._in_flight)) & _SEQ_MASK
             again = _ahead(seq, self._farthest_seq) >= _SEQ_HALF
-            chunk = Chunk(seq, start, min(start + self.chunk_bytes, self._total), again)
+            chunk = Chunk(seq, start, min(start + self._chunk_length(), self._total), again)
             self._in_flight.append(chunk)
             taken.append(chunk)
             if not again:
                 self._farthest_seq = (seq + 1) & _SEQ_MASK
         return taken
+
+    def _chunk_length(self) -> int:
+        """Bytes of the next chunk, if so many are left."""
+        return self.chunk_bytes
 
     def report(self, next_seq: int, received: int) -> bool:
         """Take the device's report; returns False if it is an old one.

@@ -22,6 +22,7 @@ def measured(*, source=TickSource.TIM2, tick_hz=0, emulator="qemu", macs=1000, u
         link=LinkStats(frames=4, retries=0, answers=4, bad_frames=0, bytes=400, seconds=2.0),
         repeats=Repeats(16, 1, 0),
         boards=(Share(None, 2, "0-1", 1, None),),
+        heard={},
     )
     project = SimpleNamespace(board=SimpleNamespace(emulator=emulator), manifest=SimpleNamespace(macs=macs))
     return _measurement(result, project)
