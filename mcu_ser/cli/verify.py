@@ -309,15 +309,9 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _features(document: dict[str, Any]) -> list[tuple[str, str]]:
     """What the board made of audio."""
-    audio = document["audio"]
-    if audio is None:
-        return []
-    rows = [("feature maps as on the host", f"{audio['identical']} of {audio['clips']} clips")]
-    cost = audio["front_end"]
-    if cost is not None:
-        unit = "instructions" if document["instructions"]["median"] is not None else "ticks"
-        rows.append((f"front end, {unit} per frame", f"{cost['ticks_per_row']:,.0f} over {cost['rows']}"))
-    return rows
+    from mcu_ser.report.audio import audio_facts
+
+    return audio_facts(document)
 
 
 def _boards(document: dict[str, Any]) -> list[tuple[str, str]]:

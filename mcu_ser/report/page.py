@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import mcu_ser.study
 from mcu_ser.artifacts import write_text
 from mcu_ser.report import sections
+from mcu_ser.report.audio import audio_facts, audio_text, map_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -47,7 +48,10 @@ def render_page(document: dict[str, Any]) -> str:
         "passed": document["verdict"] == "pass",
         "complete": document["identical"] is not None,
         "reason": document["reason"],
-        "facts": sections.headline_facts(document),
+        "facts": [*audio_facts(document), *sections.headline_facts(document)],
+        "audio": document["audio"],
+        "audio_text": audio_text(document),
+        "maps": map_rows(document),
         "wrong_layer": None if layers is None else layers["problem"],
         "likely": _likely(layers),
         "labels": sections.class_names(document),

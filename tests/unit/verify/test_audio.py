@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs with audio, without a board: which clips, what the report says of their features, what a journal has."""
+
+import dataclasses
+import json
+import zlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from mcu_ser.cli.main import main
+from mcu_ser.errors import ConfigError, DeviceFaultError, SamplesError
+from mcu_ser.features.clip_set import ClipSet
+from mcu_ser.report.page import render_page
+from mcu_ser.verify.audio_samples import load_audio, random_audio
+from mcu_ser.verify.client import Answer
+from mcu_ser.verify.heard import Heard
+from mcu_ser.verify.journal import JOURNAL_NAME, Journal, RunIdentity, read_journal
+from mcu_ser.verify.report import build_report
+from mcu_ser.verify.report_schema import ReportDocument
+from mcu_ser.verify.report_sections import samples_digest
+from mcu_ser.verify.samples import Samples
+from mcu_ser.verify.shards import Ledger, Task
+from tests.hearing_model import SPEC, front_end_of, hearing_model
+from tests.made_up_report import COUNT, made_up_facts, made_up_measurement, made_up_outputs
+
+FRONT_END = front_end_of()
+MAP_BYTES = SPEC.frames * SPEC.mels
+CLIPS = tuple(np.arange(length, dtype=np.int16) for length in (1, 700, 9000))
+RIGHT = Heard(None, rows=10, ticks=500, undisturbed=False)
+
+
+def made_up_audio(count=COUNT):
+    x = np.random.default_rng(3).integers(-128, 127, (count, MAP_BYTES)).astype(np.int8)
+    clips = tuple(np.full(100, index, np.int16) for index in range(count))
+    return Samples(
+        x, None, None, tuple(f"clip-{index}" for index in range(count)), "audio.npz", clips, SPEC.mels
+    )
+
+
+def wrong_map(samples, index, *, frame, band, values=1):
+    found = samples.x[index].copy()
+    at = frame * SPEC.mels + band
+    found[at : at + values] += 1
+    return dataclasses.replace(RIGHT, wrong_features=found.tobytes())
+
+
+def audio_report(heard=None, *, wrong_outputs=0):
+    samples, expected = made_up_audio(), made_up_outputs()
+    said = dict.fromkeys(range(COUNT), RIGHT) | {
+        index: wrong_map(samples, index, **where) for index, where in (heard or {}).items()
+    }
+    said[0] = dataclasses.replace(said[0], rows=24, ticks=600_000, undisturbed=True)
+    actual = expected.copy()
+    actual[:wrong_outputs, 0] ^= 1
+    return build_report(
+        facts=made_up_facts(),
+        samples=samples,
+        expected=expected,
+        measurement=dataclasses.replace(made_up_measurement(actual), heard=said),
+        litert=None,
+    )
+
+
+def test_a_file_of_clips_gives_what_the_front_end_makes_of_them(tmp_path) -> None:
+    ClipSet(CLIPS, np.array([2, 0, 1]), ("a", "b", "c"), ("x", "y", "z")).save(tmp_path / "audio.npz")
+    samples = load_audio(tmp_path / "audio.npz", FRONT_END, 3)
+    for row, pcm in zip(samples.x, CLIPS, strict=True):
+        assert row.tobytes() == FRONT_END.run(pcm).tobytes()
+    assert [len(pcm) for pcm in samples.clips] == [1, 700, 9000]
+    assert (samples.y.tolist(), samples.labels, samples.ids) == ([2, 0, 1], ("a", "b", "c"), ("x", "y", "z"))
+    assert (samples.origin, samples.bands) == ("audio.npz", 8)
+
+
+def test_clips_without_names_get_numbers(tmp_path) -> None:
+    ClipSet(CLIPS, None, None, None).save(tmp_path / "audio.npz")
+    assert load_audio(tmp_path / "audio.npz", FRONT_END, 3).ids == ("clip-0", "clip-1", "clip-2")
+
+
+def test_random_clips_are_short_and_long_and_quiet_and_loud() -> None:
+    samples = random_audio(60, 1, FRONT_END)
+    lengths = [len(pcm) for pcm in samples.clips]
+    whole_map = 512 + 23 * 256
+    assert min(lengths) < 512
+    assert max(lengths) > whole_map
+    peaks = [np.abs(pcm.astype(int)).max() for pcm in samples.clips]
+    assert min(peaks) < 4
+    assert max(peaks) > 10000
+    again, other = random_audio(60, 1, FRONT_END), random_audio(60, 2, FRONT_END)
+    assert (again.x == samples.x).all()
+    assert samples_digest(again) == samples_digest(samples) != samples_digest(other)
+
+
+@pytest.mark.parametrize(("count", "seed"), [(0, 1), (3, -1)])
+def test_impossible_random_clips_are_refused(count, seed) -> None:
+    with pytest.raises(SamplesError):
+        random_audio(count, seed, FRONT_END)
+
+
+def test_clips_with_the_same_features_are_other_samples() -> None:
+    one = made_up_audio(3)
+    two = dataclasses.replace(one, clips=tuple(pcm + 1 for pcm in one.clips))
+    cut = dataclasses.replace(
+        one, clips=(one.clips[0][:50], np.append(one.clips[0][50:], one.clips[1]), one.clips[2])
+    )
+    plain = dataclasses.replace(one, clips=None)
+    assert len({samples_digest(samples) for samples in (one, two, cut, plain)}) == 4
+
+
+def test_equal_maps_and_outputs_pass() -> None:
+    report = audio_report()
+    assert report.passed
+    assert report.document["reason"] == (
+        "all 90 feature maps and outputs equal the host's and the oracle's byte for byte"
+    )
+    assert report.document["audio"] == {
+        "clips": 90,
+        "samples": 9000,
+        "identical": 90,
+        "mismatches": [],
+        "front_end": {"rows": 24, "ticks": 600_000, "ticks_per_row": 25_000.0},
+    }
+    ReportDocument.model_validate_json(json.dumps(report.document))
+
+
+def test_a_wrong_map_fails_though_the_output_is_right() -> None:
+    report = audio_report({7: {"frame": 3, "band": 5, "values": 4}, 80: {"frame": 0, "band": 0}})
+    assert not report.passed
+    samples = made_up_audio()
+    expected = int(samples.x[7][3 * 8 + 5])
+    assert report.document["reason"] == (
+        f"2 of 90 feature maps differ from the host's; first: clip-7, frame 3, band 5: {expected + 1}, "
+        f"expected {expected}"
+    )
+    assert report.document["identical"] == 90
+    audio = report.document["audio"]
+    assert audio["identical"] == 88
+    assert [entry["sample"] for entry in audio["mismatches"]] == [7, 80]
+    first = audio["mismatches"][0]
+    assert (first["frame"], first["band"], first["differing_bytes"], first["largest_difference"]) == (
+        3,
+        5,
+        4,
+        1,
+    )
+    ReportDocument.model_validate_json(json.dumps(report.document))
+
+
+def test_the_features_are_named_before_the_outputs_that_they_spoil() -> None:
+    report = audio_report({0: {"frame": 1, "band": 1}}, wrong_outputs=1)
+    assert report.document["reason"].startswith("1 of 90 feature maps differ")
+    assert report.document["mismatches"][0]["sample"] == 0
+
+
+def test_right_maps_and_a_wrong_output_fail() -> None:
+    report = audio_report(wrong_outputs=2)
+    assert report.document["reason"] == "2 of 90 outputs differ from the oracle's; first: clip-0"
+
+
+def test_junit_says_what_differs(tmp_path) -> None:
+    audio_report(
+        {0: {"frame": 1, "band": 1, "values": 3}, 5: {"frame": 0, "band": 0}}, wrong_outputs=1
+    ).write(tmp_path)
+    cases = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (cases.get("tests"), cases.get("failures")) == ("90", "2")
+    said = {case.get("name"): case[0].get("message") for case in cases if len(case)}
+    assert said == {
+        "clip-0": "3 features differ from the host's; 1 output bytes differ from the oracle's",
+        "clip-5": "1 features differ from the host's",
+    }
+
+
+def test_the_page_shows_the_maps() -> None:
+    passing = render_page(audio_report().document)
+    assert "feature maps equal to the host&#39;s" in passing
+    assert "90 of 90 clips" in passing
+    assert "600,000 instructions for 24 frames" in passing
+    assert "where each differs first" not in passing
+    failing = render_page(audio_report({7: {"frame": 3, "band": 5}}).document)
+    assert "frame 3, band 5" in failing
+    assert "The first 1 of 1 maps that differ" in failing
+
+
+def test_many_wrong_maps_are_counted_and_some_named() -> None:
+    report = audio_report({index: {"frame": 0, "band": 0} for index in range(50)})
+    assert report.document["audio"]["identical"] == 40
+    assert len(report.document["audio"]["mismatches"]) == 20
+
+
+IDENTITY = RunIdentity.of(
+    model_sha256="ab" * 32,
+    build_id="cd" * 16,
+    x=made_up_audio(4).x,
+    output_bytes=1,
+    repeat_every=0,
+    clips=made_up_audio(4).clips,
+)
+WRONG = dataclasses.replace(RIGHT, wrong_features=bytes(MAP_BYTES))
+
+
+def test_the_journal_keeps_what_was_heard(tmp_path) -> None:
+    answers = [Answer(b"a", 1, True, RIGHT), Answer(b"b", 2, False, WRONG), Answer(b"c", 3, True)]
+    with Journal.begin(tmp_path, IDENTITY) as journal:
+        for sample, answer in enumerate(answers):
+            journal.append(Task(sample, again=False), None, answer)
+    records, _ = read_journal(tmp_path / JOURNAL_NAME, IDENTITY)
+    assert [record.heard for record in records] == [RIGHT, WRONG, None]
+    ledger = Ledger(4, 1, known=records)
+    assert ledger.heard == {0: RIGHT, 1: WRONG}
+
+
+def test_a_journal_of_other_clips_is_another_run(tmp_path) -> None:
+    with Journal.begin(tmp_path, IDENTITY):
+        pass
+    samples = made_up_audio(4)
+    other = RunIdentity.of(
+        model_sha256="ab" * 32,
+        build_id="cd" * 16,
+        x=samples.x,
+        output_bytes=1,
+        repeat_every=0,
+        clips=[pcm + 1 for pcm in samples.clips],
+    )
+    with pytest.raises(ConfigError, match="is the journal of another run: samples sha256"):
+        read_journal(tmp_path / JOURNAL_NAME, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": -1},
+        {"ticks": 1 << 32},
+        {"rows": "7"},
+        {"undisturbed": 1},
+        {"wrong_features": "00"},
+        {"wrong_features": "xy"},
+        {"wrong_features": 5},
+        {"more": 1},
+        {"rows": None},
+    ],
+    ids=str,
+)
+def test_what_cannot_have_been_heard_is_damage(tmp_path, change) -> None:
+    with Journal.begin(tmp_path, IDENTITY):
+        pass
+    values = {
+        "sample": 0, "again": False, "port": None, "output": "00", "ticks": 1, "undisturbed": True,
+        "heard": RIGHT.as_document() | change,
+    }  # fmt: skip
+    path, text = tmp_path / JOURNAL_NAME, json.dumps(values).encode()
+    path.write_bytes(path.read_bytes() + b"%08x %b\n" % (zlib.crc32(text), text))
+    with pytest.raises(ConfigError, match="is damaged in line 2"):
+        read_journal(path, IDENTITY)
+
+
+@pytest.mark.parametrize(("first", "second"), [(RIGHT, WRONG), (WRONG, RIGHT)])
+def test_other_features_in_a_second_run_end_it(first, second) -> None:
+    ledger = Ledger(1, 1, ("a",), repeat_every=1)
+    ledger.take(0)
+    ledger.done(0, Answer(b"x", 1, True, first))
+    ledger.take(0)
+    with pytest.raises(DeviceFaultError, match=r"a: sample 0 gives other features than before"):
+        ledger.done(0, Answer(b"x", 1, True, second))
+
+
+def test_the_same_wrong_features_twice_are_a_matter_for_the_report() -> None:
+    ledger = Ledger(1, 1, ("a",), repeat_every=1)
+    for _ in range(2):
+        ledger.take(0)
+        ledger.done(0, Answer(b"x", 1, True, WRONG))
+    assert ledger.repeats().samples == 1
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("hearing")
+    hearing = hearing_model(directory)
+    hearing.project("host", directory / "with")
+    assert main(["generate", str(hearing.model), "--board", "host", "--out", str(directory / "without")]) == 0
+    return directory
+
+
+def test_firmware_without_a_front_end_is_refused_with_the_command(files, tmp_path, capsys) -> None:
+    project = files / "without"
+    options = ["--input", "audio", "--random", "3", "--out", str(tmp_path / "report")]
+    assert main(["verify", str(project), *options]) == 2
+    assert capsys.readouterr().err == (
+        f"mcu-ser: error: {project}: has firmware without a front end; try: mcu-ser generate "
+        f"{project}/model.tflite --board host --engine aot --front-end front_end.json --out {project}-audio\n"
+    )
+
+
+def test_features_for_samples_are_no_audio(files, tmp_path, capsys) -> None:
+    np.savez(tmp_path / "samples.npz", x=np.zeros((2, MAP_BYTES), np.int8))
+    options = [
+        "--input",
+        "audio",
+        "--samples",
+        str(tmp_path / "samples.npz"),
+        "--out",
+        str(tmp_path / "report"),
+    ]
+    assert main(["verify", str(files / "with"), *options]) == 2
+    assert (
+        "samples.npz: holds x, not pcm, lengths, sample_rate_hz; try: an .npz with pcm"
+        in capsys.readouterr().err
+    )
+
+
+def test_random_blocks_are_of_audio(files, tmp_path, capsys) -> None:
+    options = ["--random-blocks", "1", "--random", "3", "--out", str(tmp_path / "report")]
+    assert main(["verify", str(files / "with"), *options]) == 2
+    assert "--random-blocks: cuts audio; try: --input audio with it" in capsys.readouterr().err
