@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs with audio, without a board: which clips, what the report says of their features, what a journal has."""
+"""Runs with audio, without a board: which clips, what the report says of their features, what is kept."""
 
 import dataclasses
 import json
