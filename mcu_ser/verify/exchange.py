@@ -32,6 +32,7 @@ _HELLO_WAIT_S = 0.25
 # that may be mere noise.
 _QUICK_REPEATS = 8
 _DAMAGE_PAUSE_S = 0.1
+_SEQ_MASK = 0xFFFF
 _SHOWN_BYTES = 16
 # So much without one good frame is not line noise.
 _GARBAGE_LIMIT_BYTES = 65536
@@ -187,7 +188,7 @@ class Exchange:
             pause_until = sent_at if sent <= _QUICK_REPEATS else sent_at + _DAMAGE_PAUSE_S
             answer = self._await_answer(frame, until, pause_until)
             if answer is not None and answer.type != MessageType.NACK:
-                self.next_seq = (self.next_seq + 1) & 0xFFFF
+                self.next_seq = (self.next_seq + 1) & _SEQ_MASK
                 self.answered_after_s = time.monotonic() - sent_at
                 return _granted(answer), repeats
             if time.monotonic() >= deadline:
@@ -266,23 +267,25 @@ class Exchange:
     def _await_answer(self, request: Frame, deadline: float, pause_until: float) -> Frame | None:
         """The answer to `request`, or the NACK that says that the device has not got it.
 
-        None at the deadline, and when something damaged has arrived, but then not before `pause_until`.
+        None at the deadline, and when the answer was damaged or lost, but then not before `pause_until`.
         """
-        bad_before = self._decoder.frames_bad
-        answer = self._find_answer(request, min(deadline, pause_until), until_damage=False)
-        if answer is None and self._decoder.frames_bad == bad_before:
-            answer = self._find_answer(request, deadline, until_damage=True)
-        return answer
-
-    def _find_answer(self, request: Frame, deadline: float, *, until_damage: bool) -> Frame | None:
-        while (frame := self.receive(deadline, until_damage=until_damage)) is not None:
-            if frame.type == MessageType.NACK:
+        lost = False
+        while True:
+            bad_before = self._decoder.frames_bad
+            limit = min(deadline, pause_until) if lost else deadline
+            frame = self.receive(limit, until_damage=not lost)
+            if frame is None:
+                if lost or self._decoder.frames_bad == bad_before:
+                    return None
+                lost = True
+            elif frame.type == MessageType.NACK:
                 report = _report(frame)
                 if report is not None and report.next_seq == request.seq:
                     return frame
+                # It has carried out the request and speaks of another: its answer came before, or never.
+                lost = lost or (report is not None and report.next_seq == (request.seq + 1) & _SEQ_MASK)
             elif frame.seq == request.seq and frame.type in {request.type | ANSWER, int(MessageType.ERROR)}:
                 return frame
-        return None
 
     def _no_hello(self, seconds: float) -> LinkError:
         self._link.raise_if_dead()

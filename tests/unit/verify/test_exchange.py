@@ -4,8 +4,12 @@
 import dataclasses
 import time
 
+import pytest
+
+from mcu_ser.errors import LinkError
 from mcu_ser.verify.client import Client
-from mcu_ser.verify.exchange import _new_session
+from mcu_ser.verify.exchange import Exchange, _new_session
+from mcu_ser.verify.messages import LAYOUTS
 from mcu_ser.verify.protocol import Frame, MessageType, encode_frame
 from tests.lossy_link import PretendBoard, ScriptedLink, report
 from tests.native_firmware import TestModel
@@ -58,3 +62,37 @@ def test_the_wait_for_a_frame_that_never_arrived_is_no_round_trip():
     client.run(0, DATA)
     # Eight times the slowest inference, which the 0.3 s before the NACK are no part of.
     assert client._inference_time.wait_s(0) < 8 * 0.3
+
+
+def test_a_nack_that_shows_that_the_answer_was_lost_has_the_request_repeated_at_once():
+    """Or a repeat that is damaged on the way costs the whole wait for the answer."""
+    asked = []
+
+    def answer_the_third(frame):
+        if frame.type != MessageType.ECHO:
+            return [PretendBoard.wrap(frame, bytes(LAYOUTS["HELLO_ANSWER"].bytes))]
+        asked.append(frame)
+        if len(asked) < 3:
+            return [encode_frame(Frame(MessageType.NACK, frame.session, frame.seq, report(frame.seq + 1, 0)))]
+        return [PretendBoard.wrap(frame, frame.payload)]
+
+    exchange = Exchange(ScriptedLink(answer_the_third))
+    exchange.open_session(1.0)
+    started = time.monotonic()
+    answer, repeats = exchange.request(MessageType.ECHO, b"x", wait_s=lambda sent: 5.0, give_up_s=10.0)
+    assert (answer.payload, repeats) == (b"x", 2)
+    assert time.monotonic() - started < 1.0
+
+
+def test_noise_without_end_does_not_make_the_host_talk_without_end():
+    def noise(frame):
+        if frame.type != MessageType.ECHO:
+            return [PretendBoard.wrap(frame, bytes(LAYOUTS["HELLO_ANSWER"].bytes))]
+        return [b"\0noise\0"]
+
+    exchange = Exchange(link := ScriptedLink(noise))
+    exchange.open_session(1.0)
+    with pytest.raises(LinkError, match=r"no answer to ECHO seq 1 in 0\.95 s"):
+        exchange.request(MessageType.ECHO, b"x", wait_s=lambda sent: 5.0, give_up_s=0.95)
+    # Eight repeats at once, then ten in a second.
+    assert 12 <= len(link.requests) - 1 <= 9 + 10
