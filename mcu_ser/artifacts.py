@@ -104,16 +104,10 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
-    with _writes(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        staging.chmod(0o755)
+    with _staging(path) as staging:
         yield staging
         with _writes(path):
             _put_in_place(staging, path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextmanager
@@ -123,11 +117,7 @@ def first_directory(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
-    with _writes(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        staging.chmod(0o755)
+    with _staging(path) as staging:
         yield staging
         with _writes(path):
             try:
@@ -135,6 +125,17 @@ def first_directory(path: Path) -> Iterator[Path]:
             except OSError:
                 if not path.is_dir():
                     raise
+
+
+@contextmanager
+def _staging(path: Path) -> Iterator[Path]:
+    """An empty directory beside `path`, removed in the end if it is still there."""
+    with _writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        staging.chmod(0o755)
+        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

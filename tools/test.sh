@@ -7,4 +7,4 @@ bash tools/setup.sh train,ann,wav2vec2,dev
 .venv/bin/python -m ruff check
 .venv/bin/python -m ruff format --check
 .venv/bin/python -m mypy
-exec .venv/bin/python -m pytest "$@"
+exec .venv/bin/python -m pytest -n auto --dist loadscope "$@"

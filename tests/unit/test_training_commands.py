@@ -30,43 +30,23 @@ from mcu_ser.features.clip import pcm16, trimmed
 from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.train.target import load_target
+from tests import tiny_recipe as tiny
 
 pytestmark = pytest.mark.train
 
-TINY = """
-name = "tiny"
-seed = 3
-
-[corpora.source]
-reader = "synthetic"
-language = "source"
-speakers = 3
-takes = 1
-validation_speakers = ["s03"]
-
-[corpora.target]
-reader = "synthetic"
-language = "target"
-speakers = 4
-takes = 1
-validation_speakers = ["t03"]
-test_speakers = ["t04"]
-
-[features]
-frames = 32
-mels = 16
-
+TINY = (
+    tiny.NAME
+    + tiny.SOURCE
+    + 'validation_speakers = ["s03"]\n'
+    + tiny.VALIDATED_TARGET
+    + tiny.FEATURES
+    + tiny.GRAPH
+    + tiny.MODEL
+    + tiny.QAT
+    + """
 [source_model]
 width = 8
 fit = { epochs = 2, learning_rate = 3e-3, batch_size = 8 }
-
-[graph]
-similarity_threshold = 0.3
-
-[model]
-family = "ds_cnn"
-width = 8
-blocks = 1
 
 [training]
 fit = { epochs = 2, learning_rate = 5e-3, batch_size = 8 }
@@ -74,10 +54,8 @@ fit = { epochs = 2, learning_rate = 5e-3, batch_size = 8 }
 [pruning]
 sparsity_fraction = 0.6
 fit = { epochs = 2, learning_rate = 2e-3, batch_size = 8 }
-
-[qat]
-fit = { epochs = 1, learning_rate = 5e-4, batch_size = 8 }
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -379,9 +357,8 @@ def test_a_wav_of_zero_samples_stops_the_run_before_it_writes(tmp_path, capsys) 
     (tmp_path / "list.csv").write_text("file,speaker,emotion\na.wav,a,joy\nb.wav,b,rage\n")
     for name, samples in (("a.wav", [0.5] * 100), ("b.wav", [])):
         soundfile.write(tmp_path / name, np.array(samples, np.float32), 16000)
-    target = TINY.index("[corpora.target]"), TINY.index("[features]")
     csv = '[corpora.target]\nreader = "csv"\nmanifest = "list.csv"\ntest_speakers = ["b"]\n'
-    (tmp_path / "csv.toml").write_text(TINY[: target[0]] + csv + TINY[target[1] :])
+    (tmp_path / "csv.toml").write_text(TINY.replace(tiny.VALIDATED_TARGET, csv))
     arguments = ["--recipe", str(tmp_path / "csv.toml"), "--corpus-root", str(tmp_path)]
     assert main(["train", str(tmp_path / "run"), *arguments]) == 2
     assert f"{tmp_path}/b.wav: holds zero samples" in capsys.readouterr().err

@@ -15,35 +15,19 @@ if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
 
 from mcu_ser.features.feature_set import FeatureSet
+from tests import tiny_recipe as tiny
 
 pytestmark = pytest.mark.train
 
-TINY = """
-name = "tiny"
-seed = 3
-
-[corpora.source]
-reader = "synthetic"
-language = "source"
-speakers = 3
-takes = 1
-validation_speakers = ["s03"]
-
-[corpora.target]
-reader = "synthetic"
-language = "target"
-speakers = 3
-takes = 1
-test_speakers = ["t03"]
-
-[features]
-frames = 32
-mels = 16
-
-[source_model]
-width = 8
-fit = { epochs = 1, learning_rate = 3e-3, batch_size = 8 }
-
+TINY = (
+    tiny.NAME
+    + tiny.SOURCE
+    + 'validation_speakers = ["s03"]\n'
+    + tiny.TARGET
+    + tiny.FEATURES
+    + tiny.SOURCE_MODEL
+    + tiny.QAT
+    + """
 [model]
 family = "residual_cnn"
 width = 0.5
@@ -53,11 +37,8 @@ fit = { epochs = 2, learning_rate = 5e-3, batch_size = 8, augmentation = { speed
 
 [pruning]
 fit = { epochs = 2, learning_rate = 2e-3, batch_size = 8, augmentation = { speeds = [1.0] } }
-
-[qat]
-fit = { epochs = 1, learning_rate = 5e-4, batch_size = 8 }
 """
-GRAPH = "[graph]\nsimilarity_threshold = 0.3\n"
+)
 NO_GRAPH = "[graph]\nmultiplier = 0.0\n"
 TRANSFER = """
 [transfer]
@@ -83,7 +64,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe(place):
     path = place / "everything.toml"
-    path.write_text(TINY + GRAPH + TRANSFER.replace("METHOD", "fine_tuning"))
+    path.write_text(TINY + tiny.GRAPH + TRANSFER.replace("METHOD", "fine_tuning"))
     return path
 
 

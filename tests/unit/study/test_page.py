@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -11,44 +10,13 @@ from mcu_ser.study import statistics
 from mcu_ser.study.page import render_page
 from mcu_ser.study.page_tables import duration
 from mcu_ser.study.summary import summarise
+from tests.html_page import Page
 from tests.made_up_study import CHANCES, made_up_picture, made_up_study
 
 ROWS = (
     ("ds_cnn 16", tuple(CHANCES), (1, 2, 3)),
     ("mobilenet15 0.25", ("speech_only", "fine_tuning"), (1,)),
 )
-
-
-class Page(HTMLParser):
-    """The page's elements with what encloses them; refuses one that is not closed where it was opened."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = []
-        self.elements = []  # (tag, attributes, enclosing tags)
-        self.text = {}
-        self.words = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), tuple(self.open)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), tuple(self.open)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    def all(self, tag):
-        return [(attributes, inside) for name, attributes, inside in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,16 +41,16 @@ def test_it_stands_alone(html):
     assert "://" not in html
     assert "@import" not in html
     assert "url(" not in html
-    names = {name for _, attributes, _ in page.elements for name in attributes}
+    names = {name for _, attributes in page.elements for name in attributes}
     assert not names & {"src", "href", "srcset", "xlink:href", "onclick", "onload"}
-    assert not {tag for tag, _, _ in page.elements} & {"script", "link", "img", "iframe", "object"}
-    policy = next(a["content"] for a, _ in page.all("meta") if "http-equiv" in a)
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe", "object"}
+    policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a)
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
     assert len(html.encode()) < 500_000
 
 
 def test_it_opens_with_the_verdict(html):
-    words = " ".join("".join(Page(html).words).split())
+    words = Page(html).text
     opening = words[words.index("ds_cnn 16:") :]
     assert opening.startswith("ds_cnn 16: NSL graph + fine-tuning is best on the chip (int8), UAR 0.7")
 
@@ -91,9 +59,9 @@ def test_tables_can_be_listened_to(html):
     page = Page(html)
     tables = page.all("table")
     assert len(tables) == len(page.all("caption")) >= 10
-    assert all(attributes.get("scope") in {"col", "row", "rowgroup"} for attributes, _ in page.all("th"))
+    assert all(attributes.get("scope") in {"col", "row", "rowgroup"} for attributes in page.all("th"))
     # A table that is wider than a phone scrolls, by keyboard too, and says what it is.
-    regions = [attributes for attributes, _ in page.all("div") if attributes.get("class") == "scroll"]
+    regions = [attributes for attributes in page.all("div") if attributes.get("class") == "scroll"]
     assert len(regions) == len(tables)
     assert all((each["role"], each["tabindex"]) == ("region", "0") for each in regions)
     assert all(each["aria-label"] for each in regions)
@@ -111,24 +79,24 @@ def test_rows_are_as_wide_as_their_heading(html):
 
 def test_charts_have_a_title_and_a_description(html):
     page = Page(html)
-    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    charts = [attributes for attributes, _ in page.all("svg") if attributes.get("class") == "chart"]
+    charts = [attributes for attributes in page.all("svg") if attributes.get("class") == "chart"]
     assert len(charts) == 4
     for chart in charts:
         assert chart["role"] == "img"
         assert set(chart["aria-labelledby"].split()) <= set(ids)
-    decorations = [attributes for attributes, _ in page.all("svg") if "class" not in attributes]
+    decorations = [attributes for attributes in page.all("svg") if "class" not in attributes]
     assert decorations
     assert all(attributes["aria-hidden"] == "true" for attributes in decorations)
-    for attributes, _ in page.all("section"):
+    for attributes in page.all("section"):
         assert attributes.get("aria-label") or attributes["aria-labelledby"] in ids
 
 
 def test_it_says_what_language_it_is_and_fits_a_phone(html):
     page = Page(html)
-    assert page.all("html")[0][0]["lang"] == "en"
-    viewport = next(a["content"] for a, _ in page.all("meta") if a.get("name") == "viewport")
+    assert page.all("html")[0]["lang"] == "en"
+    viewport = next(a["content"] for a in page.all("meta") if a.get("name") == "viewport")
     assert viewport == "width=device-width, initial-scale=1"
     assert len(page.all("h1")) == len(page.all("main")) == 1
 

@@ -18,39 +18,24 @@ from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.prepare import prepare
 from mcu_ser.study.progress import Progress
 from mcu_ser.study.results import read_cell, read_json
+from tests import tiny_recipe as tiny
 
 if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
-TINY = """
-name = "tiny"
-
-[corpora.source]
-reader = "synthetic"
-language = "source"
-speakers = 3
-takes = 1
-
-[corpora.target]
-reader = "synthetic"
-language = "target"
-speakers = 3
-takes = 1
-validation_speakers = ["t02"]
-test_speakers = ["t03"]
-
+TINY = (
+    tiny.NAME
+    + tiny.SOURCE
+    + tiny.TARGET
+    + 'validation_speakers = ["t02"]\n'
+    + tiny.SOURCE_MODEL
+    + tiny.GRAPH
+    + """
 [features]
 frames = 24
 mels = 8
-
-[source_model]
-width = 8
-fit = { epochs = 1, learning_rate = 3e-3, batch_size = 8 }
-
-[graph]
-similarity_threshold = 0.3
 
 [training]
 fit = { epochs = 1, learning_rate = 5e-3, batch_size = 4 }
@@ -69,6 +54,7 @@ model = { family = "ds_cnn", width = 8, blocks = 1 }
 approaches = ["speech_only", "nsl"]
 seeds = [4]
 """
+)
 
 
 @pytest.fixture(scope="module")

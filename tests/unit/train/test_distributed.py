@@ -20,41 +20,25 @@ from mcu_ser.artifacts import RunDir
 from mcu_ser.cli.main import main
 from mcu_ser.errors import ConfigError
 from mcu_ser.train.distributed import Place, check_batch, place_of
+from tests import tiny_recipe as tiny
 from tests.worker_training import CASES, trained
 
 ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.train
 
-TINY = """
-name = "tiny"
-seed = 3
-[corpora.source]
-reader = "synthetic"
-language = "source"
-speakers = 3
-takes = 1
-[corpora.target]
-reader = "synthetic"
-language = "target"
-speakers = 3
-takes = 1
-test_speakers = ["t03"]
-[features]
-frames = 32
-mels = 16
-[source_model]
-width = 8
-fit = { epochs = 1, learning_rate = 3e-3, batch_size = 8 }
-[graph]
-similarity_threshold = 0.3
-[model]
-family = "ds_cnn"
-width = 8
-blocks = 1
-[training]
-fit = { epochs = 1, learning_rate = 5e-3, batch_size = 8 }
-"""
+TINY = "".join(
+    [
+        tiny.NAME,
+        tiny.SOURCE,
+        tiny.TARGET,
+        tiny.FEATURES,
+        tiny.SOURCE_MODEL,
+        tiny.GRAPH,
+        tiny.MODEL,
+        tiny.TRAINING,
+    ]
+)
 
 
 def tf_config(ports, index) -> str:

@@ -14,32 +14,19 @@ from mcu_ser.artifacts import RunDir, sha256_file
 from mcu_ser.cli.main import main
 from mcu_ser.train.fit import make_reproducible
 from mcu_ser.train.wav2vec2_import import TFWav2Vec2ForSequenceClassification, Wav2Vec2Config
+from tests import tiny_recipe as tiny
 
 pytestmark = pytest.mark.train
 
-RECIPE = """
-name = "tiny"
-seed = 3
-
-[corpora.source]
-reader = "synthetic"
-language = "source"
-speakers = 3
-takes = 1
-validation_speakers = ["s03"]
-
-[corpora.target]
-reader = "synthetic"
-language = "target"
-speakers = 4
-takes = 1
-validation_speakers = ["t03"]
-test_speakers = ["t04"]
-
-[features]
-frames = 32
-mels = 16
-
+RECIPE = (
+    tiny.NAME
+    + tiny.SOURCE
+    + 'validation_speakers = ["s03"]\n'
+    + tiny.VALIDATED_TARGET
+    + tiny.FEATURES
+    + tiny.MODEL
+    + tiny.TRAINING
+    + """
 [source_model]
 model = "wav2vec2"
 checkpoint = "CHECKPOINT"
@@ -49,15 +36,8 @@ batch_size = 4
 
 [graph]
 similarity_threshold = 0.0
-
-[model]
-family = "ds_cnn"
-width = 8
-blocks = 1
-
-[training]
-fit = { epochs = 1, learning_rate = 5e-3, batch_size = 8 }
 """
+)
 
 
 @pytest.fixture(scope="module")
