@@ -30,12 +30,15 @@ def write_sources(front_end: FrontEnd, directory: Path) -> list[Path]:
 
 
 class NativeFrontEnd:
-    """The front end as a program; each call starts it afresh."""
+    """The front end as a program; each call starts it afresh.
 
-    def __init__(self, front_end: FrontEnd, directory: Path) -> None:
+    `filter_source` is its main(), which says what it reads and writes.
+    """
+
+    def __init__(self, front_end: FrontEnd, directory: Path, filter_source: Path = FILTER) -> None:
         self._program = directory / "front_end"
         self._shape = (front_end.spec.frames, front_end.spec.mels)
-        sources = map(str, [FILTER, *write_sources(front_end, directory)])
+        sources = map(str, [filter_source, *write_sources(front_end, directory)])
         includes = [f"-I{FRONT_END_DIR}", f"-I{directory}"]
         flags = [*STRICT, "-Wshadow", *SANITIZED, *includes]
         command = [require_gcc(), *flags, *sources, "-o", str(self._program)]

@@ -87,6 +87,8 @@ uint32_t front_end_push(const int16_t *samples, uint32_t count) {
   return completed;
 }
 
+uint32_t front_end_samples_to_row(void) { return FRONT_END_WINDOW - state.filled; }
+
 uint32_t front_end_rows(void) { return state.held; }
 
 /* Index of the oldest row. */

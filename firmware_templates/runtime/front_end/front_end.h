@@ -27,6 +27,9 @@ void front_end_start_clip(uint32_t samples);
 /* Takes samples; returns how many rows they completed. */
 uint32_t front_end_push(const int16_t *samples, uint32_t count);
 
+/* How many samples of a stream complete its next row. */
+uint32_t front_end_samples_to_row(void);
+
 /* Rows in the ring, 0 to FRONT_END_FRAMES. */
 uint32_t front_end_rows(void);
 
