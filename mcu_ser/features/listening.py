@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device that listens must find in a stream of samples: which maps are due, and whether it hears anything.
+"""What a device that listens must find in a stream of samples: which maps are due, and whether it is silent.
 
-The reference of `firmware_templates/runtime/front_end/sliding_window.c` and `energy_gate.c`, of whole recordings.
+The reference of sliding_window.c and energy_gate.c in `firmware_templates/runtime/front_end/`, of whole
+recordings.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C sliding window and energy gate against the reference, compiled with sanitizers: any blocks, equal bytes."""
+"""The C sliding window and energy gate against the reference, with sanitizers: any blocks, equal bytes."""
 
 import struct
 from functools import lru_cache
