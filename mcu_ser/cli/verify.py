@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="check the board's outputs byte for byte against the host",
         description="Send every sample to the board and compare every output byte with TFLite-Micro's. "
         "Exits with 1 if any sample differs or a limit is passed, with 4 if the run could not be completed. "
-        "Without --port the emulated board is started.",
+        "Without --port a board that has an emulator is emulated, and another is found by its USB ids.",
     )
     parser.add_argument("project", type=Path, metavar="PROJECT", help="firmware project, built")
     samples = parser.add_mutually_exclusive_group(required=True)
@@ -45,9 +45,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "makes it: --samples is then an audio.npz of convert, and --random N clips of noise",
     )
     _add_run_options(parser)
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="for report.json, junit.xml, report.html"
-    )
     parser.add_argument(
         "--certify-arena",
         action="store_true",
@@ -69,7 +66,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="URL",
         help="port of a flashed board: COM3, /dev/ttyACM0, socket://HOST:PORT, rfc2217://HOST:PORT; "
-        "several times for identical boards that share the samples (default: the one with its USB ids)",
+        "several times for identical boards that share the samples",
     )
     parser.add_argument(
         "--repeat-every",
@@ -82,6 +79,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         type=_count,
         metavar="SEED",
         help="with --input audio: cut the clips into blocks of random length, which must not matter",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="for report.json, junit.xml and report.html, and until the run is complete its journal",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on where an interrupted run with the same --out stopped"
@@ -303,8 +307,18 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("stack used", f"{document['stack_high_water_bytes']} B"))
     rows += _boards(document)
     link = document["link"]
-    speed = f"{link['frames']} frames, {link['retries']} repeated, {link['bytes_per_s']:.0f} B/s"
-    return [*rows, ("link", speed)]
+    frames = f"{link['frames']} frames, {link['retries']} repeated, {link['bytes_per_s']:.0f} B/s"
+    return [*rows, ("link", frames), ("inputs and outputs", _payload(link))]
+
+
+def _payload(link: dict[str, Any]) -> str:
+    speed = f"{link['payload_bytes_per_s']:.0f} B/s"
+    if link["busy_fraction"] is None:
+        return speed
+    carried = 100 * link["payload_bytes_per_s"] / link["capacity_bytes_per_s"]
+    return (
+        f"{speed}, {carried:.0f} % of the line; it was in use {100 * link['busy_fraction']:.0f} % of the time"
+    )
 
 
 def _features(document: dict[str, Any]) -> list[tuple[str, str]]:

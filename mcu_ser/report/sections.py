@@ -206,12 +206,28 @@ def layer_rows(document: Document) -> list[dict[str, str]]:
     return [] if section is None else [_layer_row(layer) for layer in section["layers"]]
 
 
+_LINK_WORDS = {
+    "payload_bytes": "bytes of inputs and outputs",
+    "payload_bytes_per_s": "of them per second",
+    "sent_bytes": "bytes to the board",
+    "bytes": "bytes both ways",
+    "bytes_per_s": "both ways per second",
+    "capacity_bytes_per_s": "bytes per second that the line carries each way",
+    "busy_fraction": "share of the time in which the line to the board was in use",
+    "seconds": "seconds",
+    "computing_s": "of them the model ran",
+    "frames": "frames sent",
+    "retries": "of them again",
+    "answers": "answers",
+    "bad_frames": "damaged frames",
+}
+
+
 def link_facts(document: Document) -> list[tuple[str, str]]:
-    """Counters of the link, by their names."""
-    facts = [
-        (name.replace("_per_s", "/s").replace("_", " "), _number(value))
-        for name, value in sorted(document["link"].items())
-    ]
+    """Counters of the link; those without words of their own come last, by their names."""
+    link = document["link"]
+    names = [*(name for name in _LINK_WORDS if name in link), *sorted(link.keys() - _LINK_WORDS.keys())]
+    facts = [(_LINK_WORDS.get(name, name.replace("_", " ")), _number(link[name])) for name in names]
     repeats = document["repeats"]
     if repeats is not None:
         facts.append(
@@ -340,4 +356,6 @@ def _count(value: int | None, absent: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return UNKNOWN
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"

@@ -184,3 +184,12 @@ def test_it_says_what_the_firmware_ran_on():
     document |= {"board": "host", "boards": []}
     document["provenance"]["emulator"] = None
     assert "<dt>ran on</dt><dd>this computer, as a native program</dd>" in render_page(document)
+
+
+def test_what_the_link_counted_is_said_in_words():
+    document = copy.deepcopy(REPORTS["passing"].document)
+    document["link"] |= {"payload_bytes": 64_070, "busy_fraction": 0.875, "of_the_future": 3}
+    text = Page(render_page(document)).text
+    assert "bytes of inputs and outputs64,070" in text
+    assert "share of the time in which the line to the board was in use0.875" in text
+    assert "of the future3" in text
