@@ -25,6 +25,7 @@ from mcu_ser.tflm.runtime_support import CURRENT_TFLM
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.protocol import EngineStatus
+from tests.hearing_model import hearing_model
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
@@ -196,3 +197,16 @@ def test_there_is_one_least_size_and_the_board_survives_all_below_it(tmp_path, l
                 started.append(False)
     assert started == sorted(started)
     assert started[-1]
+
+
+def test_the_interpreter_hears_what_the_host_hears(tmp_path, library):
+    """The front end writes to the interpreter's input; an arena that is certified leaves it in place."""
+    hearing = hearing_model(tmp_path / "hearing")
+    model = hearing.model.read_bytes()
+    project = build_project(tmp_path, model, library, "--front-end", hearing.front_end)
+    report = tmp_path / "report"
+    assert verify(project, report, "--random", 2, "--certify-arena", "--input", "audio") == 0
+    assert verify(project, report, "--random", 12, "--input", "audio", "--random-blocks", 3) == 0
+    document = read_json(report / "report.json")
+    assert (document["engine"], document["identical"], document["audio"]["identical"]) == ("tflm", 12, 12)
+    assert Project.load(project).manifest.arena_basis == "certified"
