@@ -75,6 +75,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="run one in K samples twice, in another order, and require the same bytes (default 16; 0: none)",
     )
     parser.add_argument(
+        "--every",
+        type=_count,
+        metavar="FRAMES",
+        help="with --input audio: the clips as streams, and an inference on the newest window every so many "
+        "frames (of 16 ms, if the recipe says nothing else)",
+    )
+    parser.add_argument(
         "--random-blocks",
         type=_count,
         metavar="SEED",
@@ -174,12 +181,14 @@ def _samples(args: argparse.Namespace, project: Project, output: Output) -> Samp
     from mcu_ser.verify.samples import load_samples, random_samples
 
     if args.input == "audio":
-        from mcu_ser.verify.audio_samples import front_end_of, load_audio, random_audio
+        from mcu_ser.verify.audio_samples import as_streams, front_end_of, load_audio, random_audio
 
         front_end = front_end_of(project)
         if args.samples:
-            return load_audio(args.samples, front_end, project.output.bytes, output.track)
-        return random_audio(args.random, args.seed, front_end, output.track)
+            clips = load_audio(args.samples, front_end, project.output.bytes, output.track)
+        else:
+            clips = random_audio(args.random, args.seed, front_end, output.track)
+        return as_streams(clips, args.every, front_end, output.track) if args.every else clips
     if args.samples:
         return load_samples(args.samples, project.input, project.output.bytes)
     return random_samples(args.random, args.seed, project.input)
@@ -206,6 +215,9 @@ def _run_request(args: argparse.Namespace) -> RunRequest:
         raise ConfigError("--resume", "goes on with the firmware as it was", hint="not with --certify-arena")
     if args.random_blocks is not None and args.input != "audio":
         raise ConfigError("--random-blocks", "cuts audio", hint="--input audio with it")
+    if args.every is not None and (args.input != "audio" or args.every == 0):
+        problem = "is no number of frames" if args.every == 0 else "is about streams of audio"
+        raise ConfigError(f"--every {args.every}", problem, hint="--input audio --every 32")
     every = REPEAT_EVERY if args.repeat_every is None else args.repeat_every
     return RunRequest(tuple(args.port), every, args.resume, args.random_blocks)
 

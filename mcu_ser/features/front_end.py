@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mcu_ser.artifacts import canonical_json, write_text
 from mcu_ser.errors import ConfigError
-from mcu_ser.features.clip import SAMPLE_RATE_HZ
-from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_map, level_offset
+from mcu_ser.features.clip import SAMPLE_RATE_HZ, fitted
+from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_map, level_offset, without_clip_mean
 from mcu_ser.recipe import FeaturesRecipe
 
 if TYPE_CHECKING:
@@ -74,6 +74,15 @@ class FrontEnd:
     def run(self, pcm: NDArray[np.int16]) -> NDArray[np.int8]:
         """The model's input of a clip, already trimmed: int8 (frames, mels)."""
         return self.quantized(level_map(pcm, self.spec))
+
+    def newest(self, rows: NDArray[np.int16]) -> NDArray[np.int8]:
+        """The model's input when a stream has come to these rows: int8 (frames, mels), of the newest ones.
+
+        Args:
+            rows: Of `level_rows`, int16 (n, mels), n >= 1.
+        """
+        window = fitted(rows[-self.spec.frames :], self.spec.frames)
+        return self.quantized(without_clip_mean(window, self.spec))
 
     def quantized(self, values: NDArray[np.int32]) -> NDArray[np.int8]:
         """Int8 values of level maps (..., mels): nearest with ties up, then saturated."""

@@ -18,7 +18,7 @@ def audio_facts(document: Document) -> list[tuple[str, str]]:
     audio = document["audio"]
     if audio is None:
         return []
-    facts = [("feature maps equal to the host's", f"{audio['identical']} of {audio['clips']} clips")]
+    facts = [("feature maps equal to the host's", f"{audio['identical']} of {_clips(document)}")]
     cost = audio["front_end"]
     if cost is not None:
         facts.append((f"front end, {front_end_unit(document)} per frame", f"{cost['ticks_per_row']:,.0f}"))
@@ -37,12 +37,17 @@ def audio_text(document: Document) -> str | None:
     audio = document["audio"]
     if audio is None:
         return None
-    sent = f"{audio['clips']} clips, {audio['samples'] / SAMPLE_RATE_HZ:,.1f} s at 16 kHz"
+    sent = f"{_clips(document)}, {audio['samples'] / SAMPLE_RATE_HZ:,.1f} s at 16 kHz"
     cost = audio["front_end"]
     if cost is None:
         return f"{sent}. What the front end takes was not measured."
     counted = f"{cost['ticks']:,} {front_end_unit(document)} for {cost['rows']:,} frames and the map"
     return f"{sent}. With nothing sent meanwhile, the front end took {counted}."
+
+
+def _clips(document: Document) -> str:
+    audio = document["audio"]
+    return f"{audio['clips']:,} " + ("windows of streams" if audio["stream"] else "clips")
 
 
 def map_rows(document: Document) -> list[Mapping[str, str]]:

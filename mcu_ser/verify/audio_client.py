@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mcu_ser.device.link import Link
+    from mcu_ser.verify.messages import Hello
     from mcu_ser.verify.patience import Patience, RoundTrip
 
 SAMPLE_BYTES = 2
@@ -51,7 +52,16 @@ class Hearing:
 
 
 class AudioTransfer(InputTransfer):
-    """The transfer of one clip; the window counts samples."""
+    """The transfer of one clip, or of a part of a stream; the window counts samples.
+
+    Args:
+        exchange: A link with an open session.
+        window: What is where.
+        pcm: The clip, or the stream so far.
+        round_trip: Learns the time that answers take.
+        give_up_s: Seconds without progress after which the board counts as silent.
+        stream: Whether it is a stream.
+    """
 
     def __init__(
         self,
@@ -60,9 +70,11 @@ class AudioTransfer(InputTransfer):
         pcm: bytes,
         round_trip: RoundTrip,
         give_up_s: float,
+        *,
+        stream: bool,
     ) -> None:
         super().__init__(exchange, window, pcm, round_trip, give_up_s)
-        self._samples = len(pcm) // SAMPLE_BYTES
+        self._samples = 0 if stream else len(pcm) // SAMPLE_BYTES
 
     def _message(self, chunk: Chunk) -> tuple[MessageType, bytes]:
         fields = {"offset": chunk.start, "samples": self._samples}
@@ -94,18 +106,32 @@ class AudioClient(Client):
     ) -> None:
         super().__init__(link, patience)
         self._generator = None if block_seed is None else random.Random(block_seed)
+        self._stream = b""  # what the board has of one
+
+    def hello(self) -> Hello:
+        """Start a new session, as `Client.hello`."""
+        self._stream = b""
+        return super().hello()
 
     def hear(
-        self, sample: int, pcm: npt.NDArray[np.int16], features: bytes, *, alone: bool = False
+        self,
+        sample: int,
+        pcm: npt.NDArray[np.int16],
+        features: bytes,
+        *,
+        alone: bool = False,
+        stream: bool = False,
     ) -> Answer:
         """Send a clip and have the board run its front end and the model on it.
 
         Args:
             sample: Number of the sample, below 2^32; the board repeats it in its answer.
-            pcm: The clip, int16 (at least 1,).
+            pcm: The clip, int16 (at least 1,), or a stream so far, of at least one window: only what the
+                board has not heard of it yet is sent.
             features: The map that the front end must make of it.
             alone: Send each block only when the one before it has been worked off: nothing then disturbs the
                 time that the front end takes.
+            stream: Whether `pcm` is a stream.
 
         Raises:
             MismatchError: The firmware has no front end.
@@ -113,9 +139,12 @@ class AudioClient(Client):
         """
         data = pcm.astype("<i2").tobytes()
         retries = self._exchange.stats().retries
+        fresh = len(data) - self._known(data, stream=stream)
         heard, undisturbed = self._with_input(
-            lambda: self._write_audio(data, alone=alone), lambda: self._hear(sample, crc32(data))
+            lambda: self._write_audio(data, alone=alone, stream=stream),
+            lambda: self._hear(sample, crc32(data)),
         )
+        self._stream = data if stream else b""
         quiet = alone and self._exchange.stats().retries == retries
         output = heard.output + self._fetch(
             MessageType.OUTPUT, {}, len(heard.output), self._said_hello.output_bytes
@@ -125,12 +154,20 @@ class AudioClient(Client):
         if heard.features_crc != crc32(features):
             wrong = self._fetch(MessageType.FEATURE_MAP, {}, 0, len(features))
             self._require_crc(f"feature map of sample {sample}", wrong, heard.features_crc)
-        self._payload_bytes += len(data) + len(output)
+        self._payload_bytes += fresh + len(output)
         of_front_end = Heard(wrong, heard.rows, heard.front_end_ticks, undisturbed=quiet)
         return Answer(output, heard.ticks, undisturbed, of_front_end)
 
-    def _write_audio(self, pcm: bytes, *, alone: bool) -> None:
+    def _known(self, pcm: bytes, *, stream: bool) -> int:
+        """How many bytes of it the board has heard."""
+        return len(self._stream) if stream and pcm.startswith(self._stream) else 0
+
+    def _write_audio(self, pcm: bytes, *, alone: bool, stream: bool) -> None:
         hello = self._said_hello
+        known = self._known(pcm, stream=stream)
+        self._stream = b""  # what the board has is not known again before it has been heard
+        if known == len(pcm):
+            return
         largest = (hello.max_payload - LAYOUTS["AUDIO"].bytes) // SAMPLE_BYTES
         kind = InputWindow if self._generator is None else RandomBlocks
         window = kind(
@@ -142,7 +179,10 @@ class AudioClient(Client):
         )
         if isinstance(window, RandomBlocks) and self._generator is not None:
             window.generator = self._generator
-        transfer = AudioTransfer(self._exchange, window, pcm, self._round_trip, self._patience.answer_s)
+        window.received = known // SAMPLE_BYTES
+        transfer = AudioTransfer(
+            self._exchange, window, pcm, self._round_trip, self._patience.answer_s, stream=stream
+        )
         self._carry(transfer, window)
         self._chunk_bytes = SAMPLE_BYTES * window.chunk_bytes
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcu_ser.verify.samples import STREAM_MARK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,7 +32,8 @@ def audio_section(samples: Samples, heard: Mapping[int, Heard]) -> dict[str, Any
     named = [_mismatch(samples, index, features) for index, features in wrong.items() if features is not None]
     return {
         "clips": len(samples.clips),
-        "samples": sum(len(pcm) for pcm in samples.clips),
+        "samples": _length(samples),
+        "stream": samples.stream,
         "identical": len(heard) - len(named),
         "mismatches": named[:NAMED_MAPS],
         "front_end": _cost(heard),
@@ -56,6 +59,16 @@ def features_problem(section: Mapping[str, Any] | None) -> str | None:
         f"{count} of {section['clips']} feature maps differ from the host's; first: {first['id']}, "
         f"frame {first['frame']}, band {first['band']}: {first['device']}, expected {first['expected']}"
     )
+
+
+def _length(samples: Samples) -> int:
+    """Samples of all clips; of streams, as far as they were heard."""
+    assert samples.clips is not None
+    longest: dict[str, int] = {}
+    for id, pcm in zip(samples.ids, samples.clips, strict=True):
+        name = id.rpartition(STREAM_MARK)[0] if samples.stream else id
+        longest[name] = max(longest.get(name, 0), len(pcm))
+    return sum(longest.values()) if samples.stream else sum(map(len, samples.clips))
 
 
 def _mismatch(samples: Samples, index: int, features: bytes) -> dict[str, Any]:

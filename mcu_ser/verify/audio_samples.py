@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mcu_ser.errors import ConfigError, SamplesError
 from mcu_ser.features.clip_set import ClipSet
 from mcu_ser.features.front_end import FrontEnd
+from mcu_ser.features.integer_log_mel import level_rows
 from mcu_ser.progress import Track, silent
 from mcu_ser.shell_command import shell_command
-from mcu_ser.verify.samples import Samples
+from mcu_ser.verify.samples import STREAM_MARK, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +91,51 @@ def random_audio(count: int, seed: int, front_end: FrontEnd, track: Track = sile
         clips=tuple(clips),
         bands=spec.mels,
     )
+
+
+def as_streams(samples: Samples, every: int, front_end: FrontEnd, track: Track = silent) -> Samples:
+    """Clips as streams: a device hears the newest window of each after every so many frames, and at its end.
+
+    Args:
+        samples: Clips. Those without a whole frame are left out.
+        every: Frames from one inference to the next, at least 1.
+        front_end: Of the firmware.
+        track: Shows progress.
+
+    Raises:
+        SamplesError: No clip has a frame.
+    """
+    assert samples.clips is not None
+    spec, windows = front_end.spec, _Windows([], [], [], [])
+    with track("features", len(samples.clips)) as advance:
+        for index, pcm in enumerate(samples.clips):
+            rows = level_rows(pcm, spec) if len(pcm) >= spec.window_samples else np.empty((0, 0), np.int16)
+            for count in sorted({*range(every, len(rows), every), len(rows)} - {0}):
+                windows.x.append(front_end.newest(rows[:count]).ravel())
+                windows.clips.append(pcm[: spec.window_samples + (count - 1) * spec.hop_samples])
+                windows.ids.append(f"{samples.ids[index]}{STREAM_MARK}{count}")
+                windows.source.append(index)
+            advance(1)
+    if not windows.x:
+        raise SamplesError(samples.origin, "has no clip as long as a window", limit=f"{spec.window_samples}")
+    return replace(
+        samples,
+        x=np.array(windows.x),
+        y=None if samples.y is None else samples.y[windows.source],
+        ids=tuple(windows.ids),
+        origin=f"{samples.origin} as streams, heard every {every} frames",
+        clips=tuple(windows.clips),
+        stream=True,
+    )
+
+
+class _Windows(NamedTuple):
+    """What is heard of streams; `source` is the clip that each is of."""
+
+    x: list[npt.NDArray[np.int8]]
+    clips: list[npt.NDArray[np.int16]]
+    ids: list[str]
+    source: list[int]
 
 
 def features_of(

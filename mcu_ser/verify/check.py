@@ -242,7 +242,14 @@ def run_on_device(
             for link in links
         ]
         result = run_boards(
-            clients, expectation, samples.x, ledger, track, clips=samples.clips, what=project.board.id
+            clients,
+            expectation,
+            samples.x,
+            ledger,
+            track,
+            clips=samples.clips,
+            stream=samples.stream,
+            what=project.board.id,
         )
     return _measurement(result, project)
 

@@ -81,10 +81,11 @@ class Expectation:
 
 @dataclass(frozen=True, eq=False)
 class Stimuli:
-    """What n samples are to a board: `x`, int8 (n, input bytes), or the clips that `x` is made of."""
+    """What n samples are to a board: `x`, int8 (n, input bytes), or the clips or streams it is made of."""
 
     x: npt.NDArray[np.int8]
     clips: Clips | None = None
+    stream: bool = False
 
     def run(self, client: Client, sample: int) -> Answer:
         """The board's answer to one of them; errors are those of the client."""
@@ -93,7 +94,7 @@ class Stimuli:
             return client.run(sample, data)
         assert isinstance(client, AudioClient)
         # One clip tells what the front end costs; all of them would make a run wait for each block.
-        return client.hear(sample, self.clips[sample], data, alone=sample == 0)
+        return client.hear(sample, self.clips[sample], data, alone=sample == 0, stream=self.stream)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,7 @@ def run_boards(
     track: Track = silent,
     *,
     clips: Clips | None = None,
+    stream: bool = False,
     what: str = "verify",
 ) -> HarnessResult:
     """Run what is left in `ledger` on the boards behind `clients`, which share it.
@@ -171,6 +173,7 @@ def run_boards(
         track: Shows progress, one step per run of a sample.
         clips: What is sent instead of `x`, which the front ends of the boards make of them; the clients are
             then `AudioClient`s.
+        stream: The clips are streams so far (`Samples.stream`).
         what: What the progress is called.
 
     Raises:
@@ -187,7 +190,7 @@ def run_boards(
     with track(what, ledger.left) as advance:
 
         def work(board: int) -> None:
-            counted.append(_work(clients[board], board, Stimuli(x, clips), ledger, advance))
+            counted.append(_work(clients[board], board, Stimuli(x, clips, stream), ledger, advance))
 
         if len(clients) == 1:
             work(0)

@@ -231,10 +231,14 @@ class FrontEndPart(_Part):
 
 
 class AudioPart(_Part):
-    """What boards with a front end made of the clips; `samples` are those of all clips at 16 kHz."""
+    """What boards with a front end made of the clips; `samples` are those of all clips at 16 kHz.
+
+    `stream`: each is the newest window of a stream.
+    """
 
     clips: Annotated[int, Field(ge=1)]
     samples: Annotated[int, Field(ge=1)]
+    stream: bool
     identical: Count
     mismatches: tuple[MapMismatchPart, ...]
     front_end: FrontEndPart | None

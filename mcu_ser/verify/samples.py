@@ -18,6 +18,10 @@ from mcu_ser.npz_arrays import class_indices, read_arrays, strings
 EXPECTED = "an .npz with x (float features or int8 tensors), optional y (classes), labels (class names), ids"
 
 
+# Between the id of a stream and the number of its frames so far.
+STREAM_MARK = "@"
+
+
 class InputSpec(Protocol):
     """What is needed of the model's input: see `aot.compile.TensorSpec`."""
 
@@ -42,6 +46,8 @@ class Samples:
         clips: What goes to a device that hears, int16 (at least 1,) each; `x` is then what its front end must
             make of them. None: `x` itself is sent.
         bands: Mel bands of a row of those maps; None without clips.
+        stream: The clips are streams so far, of which the device hears the newest window: one that begins
+            with all of the one before goes on with it.
     """
 
     x: npt.NDArray[np.int8]
@@ -51,6 +57,7 @@ class Samples:
     origin: str
     clips: tuple[npt.NDArray[np.int16], ...] | None = None
     bands: int | None = None
+    stream: bool = False
 
 
 def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:

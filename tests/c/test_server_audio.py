@@ -17,7 +17,7 @@ from mcu_ser.features.clip import fitted
 from mcu_ser.features.integer_log_mel import level_rows, without_clip_mean
 from mcu_ser.verify.audio_client import AudioClient, Hearing
 from mcu_ser.verify.messages import LAYOUTS
-from mcu_ser.verify.protocol import ErrorCode, MessageType, crc32
+from mcu_ser.verify.protocol import ErrorCode, FrameDecoder, MessageType, crc32
 from tests.c.server_line import SESSION, Line, error, hello, infer, input_chunk, output, request, stats
 from tests.hearing_model import SPEC, front_end_of
 from tests.lossy_link import Faults, LossyLink
@@ -319,6 +319,52 @@ def test_the_client_hears_clips_of_any_length(hearing_program, block_seed):
             assert answer.heard.undisturbed == (index == 0)
             assert 1 <= answer.heard.rows <= SPEC.frames
         assert client.stats().inferences == len(CLIPS)
+
+
+class Counting(Link):
+    """Counts the samples that are sent."""
+
+    sent = 0
+
+    def write(self, data):
+        for frame in FrameDecoder().feed(data):
+            if frame.type == MessageType.AUDIO:
+                self.sent += (len(frame.payload) - LAYOUTS["AUDIO"].bytes) // 2
+        super().write(data)
+
+
+@pytest.mark.parametrize("block_seed", [None, 1])
+def test_the_client_goes_on_with_a_stream(hearing_program, block_seed):
+    with HostProcess(hearing_program) as device, Counting(device) as link:
+        client = AudioClient(link, block_seed=block_seed)
+        client.hello()
+        for index, length in enumerate((512, 768, 769, 5000, 5000, 20000)):
+            answer = client.hear(index, NOISE[:length], of_stream(NOISE[:length]), stream=True)
+            assert answer.heard.wrong_features is None
+            # None is computed twice.
+            assert answer.heard.rows == 1 + (length - 512) // 256
+        assert link.sent == 20000
+        # Another stream, then what the board no longer has, then a clip.
+        for pcm, stream in ((NOISE[1:3000], True), (NOISE[:20000], True), (NOISE[:900], False)):
+            expected = of_stream(pcm) if stream else FRONT_END.run(pcm).tobytes()
+            assert client.hear(7, pcm, expected, stream=stream).heard.wrong_features is None
+        assert link.sent == 20000 + 2999 + 20000 + 900
+        client.hello()
+        assert client.hear(8, NOISE[:900], of_stream(NOISE[:900]), stream=True).heard.rows == 2
+        assert client.link_stats().payload_bytes == 2 * link.sent + 10 * HEARING.output_bytes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stream_over_a_bad_line(hearing_program, seed):
+    faults = Faults(drop=0.0005, flip=0.0005, double=0.0002, noise=0.0002, repeat_frame=0.05)
+    with HostProcess(hearing_program) as device, LossyLink(device, faults, seed) as link:
+        client = AudioClient(link, block_seed=seed)
+        client.hello()
+        for index, length in enumerate(range(512, 12000, 1500)):
+            features = of_stream(NOISE[:length])
+            answer = client.hear(index, NOISE[:length], features, stream=True)
+            assert answer.output == HEARING.expected_output(features)
+            assert answer.heard.rows == 1 + (length - 512) // 256
 
 
 def test_random_blocks_are_of_many_lengths(hearing_program):

@@ -102,6 +102,17 @@ def test_the_native_firmware_does_under_sanitizers(native, clips, tmp_path, opti
     assert report["audio"]["identical"] == report["audio"]["clips"] == report["samples"] >= 25
 
 
+@pytest.mark.parametrize("board", ["native", "stm32"])
+def test_streams_are_heard_as_they_go(board, clips, tmp_path, request) -> None:
+    options = ["--samples", clips, "--every", 40 if board == "stm32" else 5, "--random-blocks", 2]
+    status, report = verify(request.getfixturevalue(board), tmp_path / "report", *options)
+    assert status == 0
+    audio = report["audio"]
+    assert audio["stream"]
+    assert audio["identical"] == audio["clips"] == report["samples"] > 25
+    assert audio["front_end"]["rows"] == 1
+
+
 def test_noise_of_any_length(native, tmp_path) -> None:
     status, report = verify(native, tmp_path / "report", "--random", 40, "--seed", 3)
     assert status == 0

@@ -11,9 +11,12 @@ import pytest
 
 from mcu_ser.cli.main import main
 from mcu_ser.errors import ConfigError, DeviceFaultError, SamplesError
+from mcu_ser.features.clip import fitted, frame_count
 from mcu_ser.features.clip_set import ClipSet
+from mcu_ser.features.integer_log_mel import level_rows, without_clip_mean
 from mcu_ser.report.page import render_page
-from mcu_ser.verify.audio_samples import load_audio, random_audio
+from mcu_ser.verify.audio_report import audio_section
+from mcu_ser.verify.audio_samples import as_streams, load_audio, random_audio
 from mcu_ser.verify.client import Answer
 from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.journal import JOURNAL_NAME, Journal, RunIdentity, read_journal
@@ -73,6 +76,44 @@ def test_a_file_of_clips_gives_what_the_front_end_makes_of_them(tmp_path) -> Non
     assert (samples.origin, samples.bands) == ("audio.npz", 8)
 
 
+def test_streams_are_heard_every_so_many_frames_and_at_their_end() -> None:
+    clips = tuple(np.arange(length, dtype=np.int16) for length in (511, 512, 512 + 256 * 6 + 9, 20000))
+    whole = Samples(
+        np.zeros((4, MAP_BYTES), np.int8),
+        np.array([3, 2, 1, 0]),
+        None,
+        ("a", "b", "c", "d@x"),
+        "npz",
+        clips,
+        8,
+    )
+    samples = as_streams(whole, 3, FRONT_END)
+    of_d = [f"d@x@{count}" for count in [*range(3, 77, 3), 77]]
+    assert list(samples.ids) == ["b@1", "c@3", "c@6", "c@7", *of_d]
+    assert samples.y.tolist() == [2, 1, 1, 1] + [0] * len(of_d)
+    assert samples.stream
+    assert samples.origin == "npz as streams, heard every 3 frames"
+    rows = level_rows(clips[3], SPEC)
+    for name, pcm, features in zip(samples.ids, samples.clips, samples.x, strict=True):
+        count = int(name.rpartition("@")[2])
+        assert frame_count(len(pcm), SPEC) == count
+        if name in of_d:
+            newest = rows[max(0, count - 24) : count]
+            expected = FRONT_END.quantized(without_clip_mean(fitted(newest, 24), SPEC))
+            assert features.tobytes() == expected.tobytes()
+    # A stream that is no longer than the map is a clip.
+    assert samples.x[3].tobytes() == FRONT_END.run(clips[2]).tobytes()
+    section = audio_section(samples, dict.fromkeys(range(len(samples.x)), RIGHT))
+    assert (section["clips"], section["stream"]) == (len(samples.x), True)
+    assert section["samples"] == 512 + 512 + 256 * 6 + 512 + 256 * 76
+
+
+def test_streams_without_a_frame_are_refused() -> None:
+    short = dataclasses.replace(made_up_audio(3), origin="audio.npz")
+    with pytest.raises(SamplesError, match=r"audio\.npz: has no clip as long as a window, limit 512"):
+        as_streams(short, 3, FRONT_END)
+
+
 def test_clips_without_names_get_numbers(tmp_path) -> None:
     ClipSet(CLIPS, None, None, None).save(tmp_path / "audio.npz")
     assert load_audio(tmp_path / "audio.npz", FRONT_END, 3).ids == ("clip-0", "clip-1", "clip-2")
@@ -117,6 +158,7 @@ def test_equal_maps_and_outputs_pass() -> None:
     assert report.document["audio"] == {
         "clips": 90,
         "samples": 9000,
+        "stream": False,
         "identical": 90,
         "mismatches": [],
         "front_end": {"rows": 24, "ticks": 600_000, "ticks_per_row": 25_000.0},
@@ -306,6 +348,22 @@ def test_features_for_samples_are_no_audio(files, tmp_path, capsys) -> None:
         "samples.npz: holds x, not pcm, lengths, sample_rate_hz; try: an .npz with pcm"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--every", "3"], "--every 3: is about streams of audio; try: --input audio --every 32"),
+        (
+            ["--input", "audio", "--every", "0"],
+            "--every 0: is no number of frames; try: --input audio --every",
+        ),
+    ],
+)
+def test_streams_are_of_audio(files, tmp_path, capsys, options, problem) -> None:
+    options = [*options, "--random", "3", "--out", str(tmp_path / "report")]
+    assert main(["verify", str(files / "with"), *options]) == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_random_blocks_are_of_audio(files, tmp_path, capsys) -> None:
