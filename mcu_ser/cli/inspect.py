@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcu_ser.board import Board
     from mcu_ser.generate.assessment import Assessment, Verdict
     from mcu_ser.generate.fit import Fit, FrontEndSize
+    from mcu_ser.generate.front_end_cost import FrontEndCost
 
 _MAX_NAME = 36
 _ENGINES = ("aot", "tflm")
@@ -65,22 +66,22 @@ def run(args: argparse.Namespace) -> int:
     boards = _boards(named, args.boards_dir)
     engines = (args.engine,) if args.engine else _ENGINES
     model = _read(args.model)
-    front_end = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
-    assessment = assess(model, str(args.model), boards, engines, front_end)
+    hearing = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
+    assessment = assess(model, str(args.model), boards, engines, None if hearing is None else hearing[0])
     check_runnable(assessment)
-    output.document(_document(args.model, assessment, front_end))
+    output.document(_document(args.model, assessment, hearing))
     if not args.json:
         _print_model(output, assessment)
         _print_engines(output, assessment)
-        if front_end is not None:
-            _print_front_end(output, front_end)
+        if hearing is not None:
+            _print_front_end(output, *hearing)
         _print_verdicts(output, assessment)
         output.say(_WHAT_IS_COUNTED)
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)
-    hearing = () if args.front_end is None else ("--front-end", args.front_end)
-    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *hearing, "--out", "PROJECT")
+    options = () if args.front_end is None else ("--front-end", args.front_end)
+    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *options, "--out", "PROJECT")
     output.wrote(next_command=shell_command(*generate))
     return 0
 
@@ -94,15 +95,16 @@ def _read(path: Path) -> bytes:
         raise ModelError(path, f"cannot be read ({error.strerror})") from error
 
 
-def _front_end(path: Path, model: bytes, name: str) -> FrontEndSize:
+def _front_end(path: Path, model: bytes, name: str) -> tuple[FrontEndSize, FrontEndCost]:
     """What the front end takes of a board, if it is that of the model."""
     from mcu_ser.aot.tflite_reader import read_model
     from mcu_ser.features.front_end import FrontEnd
     from mcu_ser.generate.front_end import front_end_size, require_fitting_front_end
+    from mcu_ser.generate.front_end_cost import front_end_cost
 
     front_end, graph = FrontEnd.load(path), read_model(model, name)
     require_fitting_front_end(front_end, graph.tensors[graph.inputs[0]], path)
-    return front_end_size(front_end)
+    return front_end_size(front_end), front_end_cost(front_end.spec)
 
 
 def _boards(names: list[str], directory: Path | None) -> list[Board]:
@@ -219,10 +221,14 @@ def _print_engines(output: Output, assessment: Assessment) -> None:
         )
 
 
-def _print_front_end(output: Output, size: FrontEndSize) -> None:
+def _print_front_end(output: Output, size: FrontEndSize, cost: FrontEndCost) -> None:
     output.say("front end:")
     output.say(f"  flash {size.flash_bytes} B for its tables and code")
     output.say(f"  RAM   {size.ram_bytes} B for the rows of the map, the last samples and a spectrum")
+    output.say(
+        f"  time  {cost.per_frame:,} instructions of a Cortex-M4 every {cost.frame_ms:g} ms "
+        f"({cost.per_frame_portable:,} without DSP instructions), {cost.per_map:,} per inference for the map"
+    )
 
 
 def _most(layer: str | None) -> str:
@@ -283,7 +289,9 @@ def _share(need: int, limit: int | None) -> str:
     return f"{need:,}" if not limit else f"{need:,} {100 * need / limit:4.0f} %"
 
 
-def _document(path: Path, assessment: Assessment, front_end: FrontEndSize | None) -> dict[str, Any]:
+def _document(
+    path: Path, assessment: Assessment, front_end: tuple[FrontEndSize, FrontEndCost] | None
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     compiled = assessment.compiled
@@ -304,7 +312,9 @@ def _document(path: Path, assessment: Assessment, front_end: FrontEndSize | None
         "model": str(path),
         "sha256": assessment.sha256,
         **figures,
-        "front_end": None if front_end is None else asdict(front_end),
+        "front_end": None
+        if front_end is None
+        else asdict(front_end[0]) | {"instructions": asdict(front_end[1])},
         "boards": [_verdict_document(verdict) for verdict in assessment.verdicts],
     }
 

@@ -8,6 +8,7 @@ from mcu_ser.features.clip import fitted
 from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.features.integer_log_mel import level_rows, without_clip_mean
 from mcu_ser.features.normalization import Normalization
+from mcu_ser.generate.front_end_cost import front_end_cost
 from mcu_ser.recipe import FeaturesRecipe
 from tests.cortex_m4_front_end import FACTORS, PORTABLE, footprint, missing_tools, run_on_cortex_m4
 from tests.speech import worst_clips
@@ -51,6 +52,28 @@ def test_gives_the_bytes_of_the_host_within_its_cost(flags, tmp_path) -> None:
     if flags == ("-O2",):
         # Measured: 26,704. A change of more than a tenth of that is worth a look.
         assert run.most_per_hop < 29_400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"mels": 24, "frames": 40},
+        {"mels": 100, "min_hz": 0, "max_hz": 8000},
+        {"window_samples": 400, "hop_samples": 160},
+        {"hop_samples": 512, "clip_mean": "band"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("portable", [False, True], ids=["dsp", "portable"])
+def test_the_cost_can_be_told_from_the_sizes(changes, portable, tmp_path) -> None:
+    spec = FeaturesRecipe(**{"mels": 40, "frames": 48} | changes)
+    run = run_on_cortex_m4(front_end_of(spec), clip(), tmp_path, ("-O2", PORTABLE) if portable else ("-O2",))
+    told = front_end_cost(spec)
+    per_frame = told.per_frame_portable if portable else told.per_frame
+    assert run.most_per_hop == pytest.approx(per_frame, rel=0.02)
+    if spec.clip_mean == "level":
+        assert run.per_map == pytest.approx(told.per_map, rel=0.04)
 
 
 def test_a_core_without_dsp_instructions_gives_the_same_bytes(tmp_path) -> None:

@@ -182,7 +182,9 @@ def test_inspect_counts_it(hearing, capsys) -> None:
     counted = json.loads(capsys.readouterr().out)
     size = front_end_size(front_end_of())
     assert plain["front_end"] is None
-    assert counted["front_end"] == {"flash_bytes": size.flash_bytes, "ram_bytes": size.ram_bytes}
+    taken = counted["front_end"]
+    assert (taken["flash_bytes"], taken["ram_bytes"]) == (size.flash_bytes, size.ram_bytes)
+    assert 20_000 < taken["instructions"]["per_frame"] < taken["instructions"]["per_frame_portable"] < 40_000
     (before,), (after,) = plain["boards"], counted["boards"]
     assert before["arena_limit"] - after["arena_limit"] == size.ram_bytes
     assert before["flash_limit"] - after["flash_limit"] == size.flash_bytes
@@ -190,6 +192,7 @@ def test_inspect_counts_it(hearing, capsys) -> None:
     printed = capsys.readouterr().out
     assert f"RAM   {size.ram_bytes} B for the rows of the map" in printed
     assert f"--front-end {hearing.front_end} --out PROJECT" in printed
+    assert f"{taken['instructions']['per_frame']:,} instructions of a Cortex-M4 every 16 ms" in printed
 
 
 def test_inspect_refuses_that_of_another_model(hearing, tmp_path, capsys) -> None:
