@@ -343,6 +343,7 @@ def _layer_row(layer: Mapping[str, Any]) -> dict[str, str]:
         "shape": " × ".join(map(str, layer["shape"])),
         "macs": f"{layer['macs']:,}",
         "ticks": _count(ticks, NONE),
+        "predicted": _count(layer.get("predicted_ticks"), NONE),
         "share": NONE if share is None else f"{100 * share:.1f} %",
         "per_mac": NONE if per_mac is None else f"{per_mac:.2f}",
         "equal": "yes" if layer["identical"] else "no",

@@ -27,6 +27,7 @@ from mcu_ser.verify.journal import Journal, Record, RunIdentity
 from mcu_ser.verify.layers import TICKS_PER_MAC, LayerRequest, require_layers, trace_on_device
 from mcu_ser.verify.limits import NO_LIMITS, Limits
 from mcu_ser.verify.messages import TickSource
+from mcu_ser.verify.predicted_cost import predicted_instructions
 from mcu_ser.verify.profile import layer_section
 from mcu_ser.verify.report import (
     Facts,
@@ -198,9 +199,11 @@ def _layers_checked(
         sample = next((index for index, count in enumerate(report.differing_bytes) if count), 0)
     trace = trace_on_device(project, samples, sample, request, port=port, track=track)
     wrong = first_wrong_layer(trace)
-    return with_layers(
-        report, layer_section(trace, wrong, profile=request.profile), None if wrong is None else str(wrong)
-    )
+    # A prediction is of instructions, and stands beside nothing else.
+    counted = request.profile and report.document["instructions"]["median"] is not None
+    predicted = predicted_instructions(project) if counted else None
+    section = layer_section(trace, wrong, profile=request.profile, predicted=predicted)
+    return with_layers(report, section, None if wrong is None else str(wrong))
 
 
 def run_on_device(

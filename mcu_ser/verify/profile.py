@@ -80,9 +80,15 @@ def total_ticks(trace: LayerTrace) -> int | None:
     return sum(ticks) if len(ticks) == len(trace.layers) else None
 
 
-def layer_section(trace: LayerTrace, wrong: WrongLayer | None, *, profile: bool) -> dict[str, Any]:
+def layer_section(
+    trace: LayerTrace,
+    wrong: WrongLayer | None,
+    *,
+    profile: bool,
+    predicted: Mapping[int, int] | None = None,
+) -> dict[str, Any]:
     """What `report.json` says of the layers; times only if they were asked for."""
-    times = [time.document() for time in layer_times(trace)]
+    times = [time.document() for time in layer_times(trace, predicted)]
     if not profile:
         times = [{key: time[key] for key in _UNTIMED_KEYS} for time in times]
     return {

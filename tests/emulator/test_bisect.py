@@ -112,6 +112,8 @@ def test_in_right_firmware_no_layer_differs_and_each_has_its_time(project, tmp_p
         # What is between the layers: the check of whether one is wanted.
         between = report["instructions"]["median"] - layers["ticks"]["total"]
         assert abs(between) < 60 * len(OPERATORS)
+        for layer in layers["layers"]:
+            assert 0.3 < layer["ticks"] / layer["predicted_ticks"] < 3
     said = capsys.readouterr().out
     assert "sample 2 (random-2): no layer differs from the oracle's" in said
     assert "layers of sample 2, in " in said
