@@ -270,7 +270,7 @@ def summed(values: list[Any]) -> list[Any]:
     return totals
 
 
-class _WholeBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+class _WholeBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types
     """Batch normalisation by the figures of the whole batch, in two passes as in a single process.
 
     Keras' own synchronised layer takes the variance from sums of squares, which loses digits, and leaves
@@ -291,7 +291,7 @@ class _WholeBatchNormalization(keras.layers.BatchNormalization):  # type: ignore
         return tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
 
 
-class _WholeBatchDropout(keras.layers.Dropout):  # type: ignore[misc]
+class _WholeBatchDropout(keras.layers.Dropout):  # type: ignore[misc]  # Keras has no types
     """Dropout whose mask of a clip does not depend on which worker has the clip."""
 
     workers: Workers

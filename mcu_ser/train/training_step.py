@@ -224,7 +224,7 @@ def learning_rates(recipe: FitRecipe, steps: int) -> NDArray[np.float32]:
     return rates
 
 
-class _Table(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class _Table(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
     """A learning rate per step; the last one holds on."""
 
     def __init__(self, rates: NDArray[np.float32]) -> None:

@@ -157,7 +157,7 @@ def _forward(
     return np.concatenate(embeddings), np.concatenate(logits)
 
 
-class _WarmUpThenDown(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class _WarmUpThenDown(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
     """Linear from zero to the rate over the first fraction of the steps, then linear to zero."""
 
     def __init__(self, rate: float, steps: int, warmup_fraction: float) -> None:
