@@ -3,8 +3,8 @@
 
 A straight line per kernel through what was measured: the layers of EmoDB's ds_cnn, kws_ref_model, ad01_int8
 and ic_resnet_int8 on netduinoplus2 (Cortex-M4 with DSP, gcc 12.2 -O2), least squares of the relative error.
-The sums of those models are within 14 %, most of their layers within 15 %, those with few taps, narrow maps or
-few values within 60 %.
+The sums of those models are within 14 %, most of their layers within 15 %, those with few taps, narrow maps
+or few values within 60 %.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from mcu_ser.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Commands are what stands in code blocks; a comment ends at the line.
-BLOCKS = re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+# Commands are what stands in code blocks of no language; a comment ends at the line.
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = [text for language, text in FENCED if not language]
 LINES = [line for block in BLOCKS for line in block.splitlines()]
 
 
