@@ -91,11 +91,15 @@ def put_stand_in_arduino_cli(directory: Path) -> None:
 
 
 def build_sketch(
-    directory: Path, model: Path, monkeypatch: pytest.MonkeyPatch, edits: Sequence[tuple[str, str, str]] = ()
+    directory: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    edits: Sequence[tuple[str, str, str]] = (),
+    front_end: Path | None = None,
 ) -> Project:
     """A built project of a model; `edits` are (file, old text, new text), as a user would edit it."""
     require_arduino_tools()
-    project = generate(model, load_board(BOARD), "aot", directory / "project")
+    project = generate(model, load_board(BOARD), "aot", directory / "project", front_end=front_end)
     for name, old, new in edits:
         path = project.root / name
         text = path.read_text()
