@@ -111,6 +111,8 @@ def build_native_firmware(
     if model.front_end is not None:
         runtime += [
             templates / "runtime" / "server_audio.c",
+            templates / "runtime" / "server_listen.c",
+            templates / "runtime" / "audio_ring.c",
             *sorted((templates / "runtime" / "front_end").glob("*.c")),
             directory / "front_end_tables.c",
         ]

@@ -7,11 +7,16 @@
 
 #include "frame.h"
 #include "le_bytes.h"
+#include "model_info.h"
 #include "port.h"
 #include "protocol_messages.h"
 #include "server_config.h"
 #include "server_hello.h"
 #include "server_requests.h"
+
+#ifdef MODEL_FRONT_END
+#include "server_listen.h"
+#endif
 
 /* Noise without end must not make the device talk without end. */
 #define MAX_DAMAGE_NACKS 16u
@@ -154,11 +159,32 @@ void server_init(int engine_status) {
   send_unkept(MESSAGE_BOOT, 0, 0, payload, sizeof payload);
 }
 
+#ifdef MODEL_FRONT_END
+/* Works off what is listened to, a piece of it; returns 0 if there was nothing. */
+static int listen_on(void) {
+  uint8_t wire[FRAME_WIRE_BYTES(LISTEN_MOST_BYTES)];
+  struct frame said = {PROTOCOL_VERSION, 0, server.session, 0, 0, server.payload};
+  size_t length = 0;
+  const enum listen_work work = listen_poll(server.payload, &length, &said.type);
+  if (work == LISTEN_SAYS) {
+    said.length = (uint16_t)length;
+    port_write(wire, frame_encode(wire, &said));
+  }
+  return work != LISTEN_NOTHING;
+}
+
+static int line_is_held(void) { return listen_holds_the_line(); }
+#else
+static int listen_on(void) { return 0; }
+
+static int line_is_held(void) { return 0; }
+#endif
+
 void server_poll(void) {
   uint8_t bytes[64];
-  const size_t length = port_read(bytes, sizeof bytes);
+  const size_t length = line_is_held() ? 0 : port_read(bytes, sizeof bytes);
   struct frame frame;
-  if (length == 0) {
+  if (!listen_on() && length == 0) {
     port_wait();
     return;
   }

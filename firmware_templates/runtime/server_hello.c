@@ -85,3 +85,18 @@ size_t hello_answer(uint8_t *payload, int engine_status) {
   le_put_u32(p + HELLO_ANSWER_AT_FEATURES, FEATURE_PACKED_INPUT);
   return HELLO_ANSWER_FIELDS_BYTES;
 }
+
+size_t stats_answer(uint8_t *payload, const struct server_counters *counters, uint32_t inferences) {
+  uint8_t *const p = payload;
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_OK, counters->frames_ok);
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_BAD, counters->frames_bad);
+  le_put_u32(p + STATS_ANSWER_AT_FRAMES_FOREIGN, counters->frames_foreign);
+  le_put_u32(p + STATS_ANSWER_AT_DUPLICATES, counters->duplicates);
+  le_put_u32(p + STATS_ANSWER_AT_NACKS, counters->nacks);
+  le_put_u32(p + STATS_ANSWER_AT_ERRORS, counters->errors);
+  le_put_u32(p + STATS_ANSWER_AT_INFERENCES, inferences);
+  le_put_u32(p + STATS_ANSWER_AT_RX_OVERRUNS, port_rx_overruns());
+  le_put_u32(p + STATS_ANSWER_AT_STACK_BYTES, port_stack_bytes());
+  le_put_u32(p + STATS_ANSWER_AT_STACK_HIGH_WATER, port_stack_high_water());
+  return STATS_ANSWER_FIELDS_BYTES;
+}

@@ -14,6 +14,7 @@
 
 #ifdef MODEL_FRONT_END
 #include "server_audio.h"
+#include "server_listen.h"
 #endif
 #ifdef MODEL_LAYERS
 #include "server_layers.h"
@@ -88,12 +89,13 @@ int requests_input_continues(const struct frame *request) {
   return offset == 0 || (offset == state.received && is_audio(request->type) == state.of_audio);
 }
 
-/* There is no input, be it of INPUT or of AUDIO. */
+/* There is no input, be it of INPUT or of AUDIO, and none is listened to. */
 static void forget_input(void) {
   state.received = 0;
   state.of_audio = 0;
 #ifdef MODEL_FRONT_END
   audio_forget();
+  listen_stop();
 #endif
 }
 
@@ -212,14 +214,29 @@ static void do_infer(struct answer *answer, const struct frame *request) {
 
 #ifdef MODEL_FRONT_END
 static void do_audio(struct answer *answer, const struct frame *request) {
+  const int played = listen_is_for(request);
   uint32_t detail = 0;
-  const int code = audio_take(request, &detail);
+  const int code = played ? listen_take(request, &detail) : audio_take(request, &detail);
   if (code != 0) {
     refuse(answer, request, (enum error_code)code, detail);
     return;
   }
+  if (!played) {
+    listen_stop();
+  }
   state.of_audio = 1;
-  answer_received(answer, request, audio_received());
+  answer_received(answer, request, played ? listen_received() : audio_received());
+}
+
+static void do_listen(struct answer *answer, const struct frame *request) {
+  uint32_t detail = 0;
+  forget_input();
+  forget_results();
+  state.of_audio = 1;
+  const int code = listen_start(request, answer->payload, &answer->length, &detail);
+  if (code != 0) {
+    refuse(answer, request, (enum error_code)code, detail);
+  }
 }
 
 static void do_hear(struct answer *answer, const struct frame *request) {
@@ -298,21 +315,6 @@ static void do_output(struct answer *answer, const struct frame *request) {
   answer->length = OUTPUT_ANSWER_FIELDS_BYTES + length;
 }
 
-static void do_stats(struct answer *answer, const struct server_counters *counters) {
-  uint8_t *p = answer->payload;
-  le_put_u32(p + STATS_ANSWER_AT_FRAMES_OK, counters->frames_ok);
-  le_put_u32(p + STATS_ANSWER_AT_FRAMES_BAD, counters->frames_bad);
-  le_put_u32(p + STATS_ANSWER_AT_FRAMES_FOREIGN, counters->frames_foreign);
-  le_put_u32(p + STATS_ANSWER_AT_DUPLICATES, counters->duplicates);
-  le_put_u32(p + STATS_ANSWER_AT_NACKS, counters->nacks);
-  le_put_u32(p + STATS_ANSWER_AT_ERRORS, counters->errors);
-  le_put_u32(p + STATS_ANSWER_AT_INFERENCES, state.inferences);
-  le_put_u32(p + STATS_ANSWER_AT_RX_OVERRUNS, port_rx_overruns());
-  le_put_u32(p + STATS_ANSWER_AT_STACK_BYTES, port_stack_bytes());
-  le_put_u32(p + STATS_ANSWER_AT_STACK_HIGH_WATER, port_stack_high_water());
-  answer->length = STATS_ANSWER_FIELDS_BYTES;
-}
-
 /* Takes note that the engine was prepared within so many bytes: its buffers are others than before. */
 static void engine_prepared(uint32_t arena_bytes, int status) {
   forget_input();
@@ -362,7 +364,7 @@ void requests_start_session(void) {
 size_t requests_carry_out(const struct frame *request, const struct server_counters *counters,
                           uint8_t *payload, uint8_t *type) {
   const int needs_engine = requests_is_input(request->type) || request->type == MESSAGE_INFER ||
-                           request->type == MESSAGE_HEAR;
+                           request->type == MESSAGE_HEAR || request->type == MESSAGE_LISTEN;
   struct answer answer = {payload, 0, (uint8_t)(request->type | PROTOCOL_ANSWER)};
   if (needs_engine && state.engine_status != 0) {
     refuse(&answer, request, ERROR_ENGINE, (uint32_t)state.engine_status);
@@ -373,7 +375,7 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
       case MESSAGE_INPUT_PACKED: do_input_packed(&answer, request); break;
       case MESSAGE_INFER: do_infer(&answer, request); break;
       case MESSAGE_OUTPUT: do_output(&answer, request); break;
-      case MESSAGE_STATS: do_stats(&answer, counters); break;
+      case MESSAGE_STATS: answer.length = stats_answer(payload, counters, state.inferences); break;
       case MESSAGE_ECHO:
         memcpy(payload, request->payload, request->length);
         answer.length = request->length;
@@ -384,6 +386,7 @@ size_t requests_carry_out(const struct frame *request, const struct server_count
       case MESSAGE_AUDIO: do_audio(&answer, request); break;
       case MESSAGE_HEAR: do_hear(&answer, request); break;
       case MESSAGE_FEATURE_MAP: do_feature_map(&answer, request); break;
+      case MESSAGE_LISTEN: do_listen(&answer, request); break;
 #endif
 #ifdef MODEL_LAYERS
       case MESSAGE_LAYERS: do_layers(&answer, request); break;

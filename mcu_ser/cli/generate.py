@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         from mcu_ser.features.front_end import FrontEnd
         from mcu_ser.generate.front_end import front_end_size
 
-        size = front_end_size(FrontEnd.load(project.front_end_path))
+        size = front_end_size(FrontEnd.load(project.front_end_path)).on(project.board)
         output.say(f"front end: flash {size.flash_bytes} B, RAM {size.ram_bytes} B")
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
     output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")

@@ -146,7 +146,8 @@ def _refusal(name: str, verdicts: Iterable[Verdict]) -> McuSerError:
 
 def _verdict(board: Board, engine: str, answer: Answer | None, front_end: FrontEndSize | None) -> Verdict:
     needs = None if answer is None else answer.needs
-    fit = None if needs is None else find_fit(needs.with_front_end(front_end), board)
+    size = None if front_end is None else front_end.on(board)
+    fit = None if needs is None else find_fit(needs.with_front_end(size), board)
     return Verdict(board.id, engine, answer, fit)
 
 

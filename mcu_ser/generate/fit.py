@@ -38,10 +38,23 @@ def interpreter_bytes(graph: Graph) -> int:
 
 @dataclass(frozen=True)
 class FrontEndSize:
-    """What a front end takes of a board, in bytes; the map itself is the model's input, in the arena."""
+    """What a front end takes of a board, in bytes; the map itself is the model's input, in the arena.
+
+    Attributes:
+        flash_bytes: Of any board.
+        ram_bytes: Of a board without a microphone.
+        microphone_ram_bytes: What one with a microphone needs besides: room for what it hears while the
+            model runs.
+    """
 
     flash_bytes: int
     ram_bytes: int
+    microphone_ram_bytes: int = 0
+
+    def on(self, board: Board) -> FrontEndSize:
+        """What it takes of this board."""
+        more = 0 if board.microphone is None else self.microphone_ram_bytes
+        return FrontEndSize(self.flash_bytes, self.ram_bytes + more)
 
 
 @dataclass(frozen=True)

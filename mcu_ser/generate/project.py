@@ -189,7 +189,8 @@ def generate(
     hearing = None if front_end is None else FrontEnd.load(front_end)
     if hearing is not None:
         require_fitting_front_end(hearing, compiled.input, front_end)
-        compiled = replace(compiled, needs=compiled.needs.with_front_end(front_end_size(hearing)))
+        size = front_end_size(hearing).on(board)
+        compiled = replace(compiled, needs=compiled.needs.with_front_end(size))
     check_fit(compiled.needs, board)
     firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers, hearing)
     files, build_id = project_files(firmware)

@@ -42,7 +42,11 @@ _SOURCE_SUFFIXES = (".c", ".cpp")
 # What only a firmware that traces layers has (the build costs no byte without).
 _LAYER_FILES = frozenset({"layer_trace.h", "server_layers.c", "server_layers.h", "engine_tflm_layers.h"})
 # What only a firmware with a front end has, beside the directory of its own.
-_FRONT_END_FILES = frozenset({"server_audio.c", "server_audio.h"})
+_FRONT_END_FILES = frozenset(
+    f"{name}.{kind}" for name in ("audio_ring", "server_audio", "server_listen") for kind in "ch"
+)
+# What only a firmware with a front end has on a board with a microphone.
+_MICROPHONE_FILES = frozenset({"port_microphone.h"})
 _TFLM_FILES = ("model_data.cpp", "model_data.h", "op_resolver.h", "tensor_arena.h")
 
 
@@ -61,6 +65,11 @@ class Firmware:
     template: Template
     layers: bool = False
     front_end: FrontEnd | None = None
+
+    @property
+    def microphone(self) -> bool:
+        """Whether the firmware hears with a microphone of the board."""
+        return self.front_end is not None and self.board.microphone is not None
 
     @property
     def model_info_name(self) -> str:
@@ -82,12 +91,9 @@ def project_files(firmware: Firmware) -> tuple[dict[str, bytes], str]:
 
 def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
     runtime, layout = firmware_templates_dir() / "runtime", firmware.template.layout
+    absent = _absent_files(firmware)
     for path in sorted(runtime.iterdir()):
-        if path.suffix not in {*_SOURCE_SUFFIXES, ".h"} or path.name in firmware.template.omit:
-            continue
-        if path.name in _LAYER_FILES and not firmware.layers:
-            continue
-        if path.name in _FRONT_END_FILES and firmware.front_end is None:
+        if path.suffix not in {*_SOURCE_SUFFIXES, ".h"} or path.name in absent:
             continue
         if not path.name.startswith("engine_") or path.stem.startswith(f"engine_{firmware.engine}"):
             yield f"{layout.runtime}/{path.name}", path.read_bytes()
@@ -98,6 +104,16 @@ def _runtime_files(firmware: Firmware) -> Iterator[tuple[str, bytes]]:
             yield f"{layout.front_end}/{path.name}", path.read_bytes()
         for name, text in front_end_sources(firmware.front_end).items():
             yield f"{layout.model}/{name}", text.encode()
+
+
+def _absent_files(firmware: Firmware) -> frozenset[str]:
+    """Files of the runtime that this firmware does without."""
+    optional = (
+        (_LAYER_FILES, firmware.layers),
+        (_FRONT_END_FILES, firmware.front_end is not None),
+        (_MICROPHONE_FILES, firmware.microphone),
+    )
+    return firmware.template.omit.union(*(names for names, wanted in optional if not wanted))
 
 
 def _model_files(firmware: Firmware) -> dict[str, bytes]:
@@ -160,6 +176,7 @@ def _context(firmware: Firmware) -> Context:
         info=model_info(model_sha256, _NO_BUILD_ID, compiled.input, compiled.output),
         layers=compiled.layers if firmware.layers else None,
         front_end=firmware.front_end is not None,
+        microphone=firmware.microphone,
     )
 
 

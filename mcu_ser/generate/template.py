@@ -12,7 +12,8 @@
       - {from: "{{ stm32.clock_driver }}.c", to: src/port/clock.c}
 
 `from` is relative to the platform's directory, `to` to the project. Both may name values of the context.
-A file is copied byte for byte unless `render` is true; then it is a Jinja template (`jinja_env`).
+A file is copied byte for byte unless `render` is true; then it is a Jinja template (`jinja_env`). With
+`if: NAME` it is there only if that value of the context is true.
 
 `layout` says where the rest of the firmware goes; the directories shown are the defaults:
 
@@ -27,7 +28,7 @@ README.md.
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
 `sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the
 model's tensors as text), `layers` (how many of them the firmware traces; None without --layers), `front_end`
-(whether the firmware has one), `cortex_m`
+(whether the firmware has one), `microphone` (whether it hears with one of the board), `cortex_m`
 (compiler flags, linker regions and placement; None where CMake builds for no Cortex-M), `stm32` and `mps`
 (finished register values; None on other platforms).
 
@@ -39,7 +40,7 @@ it is a sketch in PROJECT/firmware, with the sketch.yaml and platformio.ini of a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -76,6 +77,7 @@ class Context:
     tflm_target_arch: str | None = None
     layers: int | None = None
     front_end: bool = False
+    microphone: bool = False
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""
@@ -134,6 +136,7 @@ class Template:
                 render=entry.get("render", False),
             )
             for entry in self.files
+            if "if" not in entry or names[entry["if"]]
         )
 
 
@@ -197,11 +200,14 @@ def _layout(entries: Any, path: Path) -> Layout:
 
 
 def _require_entries(entries: Sequence[Any], path: Path) -> None:
-    kinds = {"from": str, "to": str, "render": bool}
+    kinds = {"from": str, "to": str, "render": bool, "if": str}
+    conditions = {field.name for field in fields(Context)}
     for entry in entries:
         known = isinstance(entry, dict) and {"from", "to"} <= set(entry) <= set(kinds)
         if not known or not all(isinstance(value, kinds[key]) for key, value in entry.items()):
-            raise ConfigError(path, f"files: {entry!r} is not {{from, to, render}}")
+            raise ConfigError(path, f"files: {entry!r} is not {{from, to, render, if}}")
+        if entry.get("if", "board") not in conditions:
+            raise ConfigError(path, f"files: {entry['if']!r} is no value of the context")
 
 
 def _project_path(target: str, directory: Path) -> str:

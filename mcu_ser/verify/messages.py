@@ -92,6 +92,10 @@ LAYOUTS: Mapping[str, Layout] = {
     "AUDIO": Layout(("offset", "I"), ("samples", "I"), tail=True),
     "HEAR": Layout(("sample", "I"), ("audio_crc", "I")),
     "FEATURE_MAP": Layout(("offset", "I"), ("length", "I")),
+    "LISTEN": Layout(
+        *(("source", "B"), ("flags", "B"), ("period", "H"), ("gate_hops", "H"), ("reserved", "H")),
+        ("gate_power", "I"),
+    ),
     "HELLO_ANSWER": Layout(
         ("board_id", "32s"),
         ("engine", "8s"),
@@ -127,16 +131,9 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "OUTPUT_ANSWER": Layout(("offset", "I"), tail=True),
     "STATS_ANSWER": Layout(
-        ("frames_ok", "I"),
-        ("frames_bad", "I"),
-        ("frames_foreign", "I"),
-        ("duplicates", "I"),
-        ("nacks", "I"),
-        ("errors", "I"),
-        ("inferences", "I"),
-        ("rx_overruns", "I"),
-        ("stack_bytes", "I"),
-        ("stack_high_water", "I"),
+        *(("frames_ok", "I"), ("frames_bad", "I"), ("frames_foreign", "I"), ("duplicates", "I")),
+        *(("nacks", "I"), ("errors", "I"), ("inferences", "I"), ("rx_overruns", "I")),
+        *(("stack_bytes", "I"), ("stack_high_water", "I")),
     ),
     "ECHO_ANSWER": Layout(tail=True),
     "ARENA_ANSWER": Layout(("bytes", "I"), ("used", "I"), ("engine_status", "i")),
@@ -151,6 +148,19 @@ LAYOUTS: Mapping[str, Layout] = {
         tail=True,
     ),
     "FEATURE_MAP_ANSWER": Layout(("offset", "I"), tail=True),
+    "LISTEN_ANSWER": Layout(
+        *(("sample_rate_hz", "I"), ("ring_samples", "I")),
+        *(("frames", "H"), ("window_samples", "H"), ("hop_samples", "H"), ("reserved", "H")),
+    ),
+    # Behind the fields: the output, if the gate was open.
+    "DECISION": Layout(
+        *(("number", "I"), ("rows", "I"), ("power", "I"), ("lost_blocks", "I"), ("lost_samples", "I")),
+        *(("features_crc", "I"), ("output_crc", "I"), ("ticks", "I"), ("front_end_ticks", "I")),
+        *(("gate_open", "B"), ("engine_status", "B"), ("reserved", "H")),
+        tail=True,
+    ),
+    # Behind the fields: samples, as in AUDIO.
+    "SOUND": Layout(("offset", "I"), tail=True),
     "NACK": Layout(*_REPORT),
     "ERROR": Layout(("request", "B"), ("code", "B"), ("reserved", "H"), ("detail", "I")),
     "BOOT": Layout(("reset_cause", "B"), ("reserved", "3s"), *_FAULT),

@@ -63,6 +63,8 @@ class MessageType(enum.IntEnum):
     """Run the model on the features of the audio that has come."""
     FEATURE_MAP = 0x12
     """Bytes of the features of the last HEAR."""
+    LISTEN = 0x13
+    """Run the model again and again on what a microphone hears, or no longer."""
 
     HELLO_ANSWER = ANSWER | 0x01
     INPUT_ANSWER = ANSWER | 0x02
@@ -78,6 +80,7 @@ class MessageType(enum.IntEnum):
     AUDIO_ANSWER = ANSWER | 0x10
     HEAR_ANSWER = ANSWER | 0x11
     FEATURE_MAP_ANSWER = ANSWER | 0x12
+    LISTEN_ANSWER = ANSWER | 0x13
 
     NACK = 0xC0
     """A request came out of order and was not carried out."""
@@ -85,6 +88,10 @@ class MessageType(enum.IntEnum):
     """A request was refused."""
     BOOT = 0xC2
     """Sent once, unasked, when the device starts."""
+    DECISION = 0xC3
+    """Sent unasked by a device that listens: what it makes of the newest features."""
+    SOUND = 0xC4
+    """Sent unasked by a device that listens: what it hears."""
 
 
 class Feature(enum.IntFlag):
@@ -92,6 +99,24 @@ class Feature(enum.IntFlag):
 
     PACKED_INPUT = 1
     """It takes INPUT_PACKED."""
+
+
+class ListenSource(enum.IntEnum):
+    """Whose samples LISTEN is about."""
+
+    NONE = 0
+    """The device stops listening."""
+    MICROPHONE = 1
+    """That of the board."""
+    LINE = 2
+    """The host plays it: AUDIO brings the samples, in place of a microphone."""
+
+
+class ListenFlag(enum.IntFlag):
+    """What LISTEN may ask for besides."""
+
+    SEND_SOUND = 1
+    """Each block of samples comes back in SOUND."""
 
 
 class ErrorCode(enum.IntEnum):
@@ -113,6 +138,8 @@ class ErrorCode(enum.IntEnum):
     """The engine failed; the detail is its `EngineStatus`."""
     OUT_OF_RANGE = 8
     """Bytes beyond the end of the input, output, tensor or arena, or layers that the model has not."""
+    NO_MICROPHONE = 9
+    """The firmware has none, or it does not start."""
 
 
 class EngineStatus(enum.IntEnum):

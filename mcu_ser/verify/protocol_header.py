@@ -44,6 +44,8 @@ def render() -> str:
             "message_type", ((f"MESSAGE_{kind.name}", f"0x{kind.value:02X}") for kind in protocol.MessageType)
         ),
         _enum("feature", ((f"FEATURE_{e.name}", str(e.value)) for e in protocol.Feature)),
+        _enum("listen_source", ((f"LISTEN_{e.name}", str(e.value)) for e in protocol.ListenSource)),
+        _enum("listen_flag", ((f"LISTEN_{e.name}", str(e.value)) for e in protocol.ListenFlag)),
         _enum("error_code", ((f"ERROR_{e.name}", str(e.value)) for e in protocol.ErrorCode)),
         _enum("engine_status", ((f"ENGINE_{e.name}", str(e.value)) for e in protocol.EngineStatus)),
         *(_layout(name, layout) for name, layout in messages.LAYOUTS.items()),

@@ -28,6 +28,8 @@ def render() -> str:
         _table(("type", "message"), ((f"0x{kind.value:02X}", kind.name) for kind in protocol.MessageType)),
         *_numbers("Codes of ERROR:", protocol.ErrorCode),
         *_numbers("Bits of `features` in HELLO_ANSWER:", protocol.Feature),
+        *_numbers("`source` of LISTEN:", protocol.ListenSource),
+        *_numbers("Bits of `flags` in LISTEN:", protocol.ListenFlag),
         *_numbers("`engine_status`, and the detail of ERROR with code ENGINE:", protocol.EngineStatus),
         *_numbers("`tick_source`:", messages.TickSource),
         *_numbers("`reset_cause`:", messages.ResetCause),

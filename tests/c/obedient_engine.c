@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An engine for protocol tests. Output byte i is a hash of the input, seeded with i.
  * An input that starts with '!' and a letter makes it misbehave, but not with ENGINE_ALWAYS_OBEYS.
+ * With ENGINE_INVOKE_STATUS it always fails with that.
  * With ENGINE_NEEDS_ARENA it cannot start in a smaller arena than that, and restarts the device below
  * ENGINE_RESETS_BELOW; without, its arena is fixed. */
 #include "engine.h"
@@ -69,6 +70,9 @@ static void compute(void) {
 }
 
 int engine_invoke(void) {
+#ifdef ENGINE_INVOKE_STATUS
+  return ENGINE_INVOKE_STATUS;
+#endif
 #ifndef ENGINE_ALWAYS_OBEYS
   if (input[0] == '!') {
     switch (input[1]) {

@@ -132,10 +132,19 @@ def test_the_size_is_that_of_the_recipe() -> None:
     def size(**changes):
         return front_end_size(front_end_of(FeaturesRecipe(**changes)))
 
-    small, longer, finer = size(mels=8, frames=24), size(mels=8, frames=25), size(mels=9, frames=24)
-    assert longer.ram_bytes - small.ram_bytes == 2 * 8
+    small, longer, finer = size(mels=8, frames=24), size(mels=8, frames=28), size(mels=9, frames=24)
+    # Levels, and whether the hop was loud.
+    assert longer.ram_bytes - small.ram_bytes == 4 * (2 * 8 + 1)
     assert finer.ram_bytes - small.ram_bytes == 2 * 24
     assert longer.flash_bytes == small.flash_bytes < finer.flash_bytes
+
+
+def test_only_a_board_with_a_microphone_keeps_what_it_hears() -> None:
+    size = front_end_size(front_end_of())
+    plain, sense = (load_board(f"arduino_nano_33_ble{name}") for name in ("", "_sense"))
+    assert size.on(plain).ram_bytes == size.ram_bytes
+    assert size.on(sense).ram_bytes == size.ram_bytes + 2 * (8192 - 512)
+    assert size.on(sense).flash_bytes == size.flash_bytes
 
 
 def test_what_the_front_end_takes_is_missing_for_the_arena(hearing) -> None:
