@@ -7,11 +7,17 @@ import re
 import subprocess
 from pathlib import Path
 
+from mcu_ser.generate.front_end import front_end_sources
+from mcu_ser.generate.project_files import FRONT_END_FILES
+from mcu_ser.recipe import FeaturesRecipe
 from mcu_ser.resources import firmware_templates_dir
+from tests.hearing_model import front_end_of
 from tests.native_firmware import ENGINE, SANITIZED, STRICT, TestModel, require_gcc
 
 DRIVER = Path(__file__).parent / "c" / "fuzz_server.c"
-MODEL = TestModel(input_bytes=90, output_bytes=600, layers=3)
+# Short windows: one frame brings several.
+SPEC = FeaturesRecipe(frames=9, mels=10, window_samples=128, hop_samples=64)
+MODEL = TestModel(input_bytes=90, output_bytes=600, layers=3, front_end=front_end_of(SPEC))
 _COUNTS = re.compile(r"(\d+) inputs, (\d+) frames accepted, (\d+) answers, (\d+) restarts, (\d+) probes\n")
 
 
@@ -19,15 +25,20 @@ def build_fuzzer(directory: Path, runtime: Path | None = None) -> Path:
     """Compile server and frames (of `runtime`: the real ones), test engine and driver into a program."""
     runtime = runtime or firmware_templates_dir() / "runtime"
     (directory / "model_info.h").write_text(MODEL.header())
-    names = ("server", "server_requests", "server_hello", "server_layers", "packed_input", "frame", "crc32")
+    for name, text in front_end_sources(front_end_of(SPEC)).items():
+        (directory / name).write_text(text)
+    names = ["server", "server_requests", "server_hello", "server_layers", "packed_input", "frame", "crc32"]
+    hearing = [runtime / name for name in sorted(FRONT_END_FILES) if name.endswith(".c")]
+    hearing += [*sorted((runtime / "front_end").glob("*.c")), directory / "front_end_tables.c"]
     program = directory / "fuzz_server"
     command = [
         require_gcc(),
         *STRICT,
         *SANITIZED,
         *("-DENGINE_ALWAYS_OBEYS", "-DENGINE_NEEDS_ARENA=1600u"),
-        *(f"-I{directory}", f"-I{runtime}"),
+        *(f"-I{directory}", f"-I{runtime}", f"-I{runtime / 'front_end'}"),
         *(str(runtime / f"{name}.c") for name in names),
+        *map(str, hearing),
         *(str(ENGINE), str(DRIVER)),
         *("-o", str(program)),
     ]

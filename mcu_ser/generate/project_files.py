@@ -42,7 +42,7 @@ _SOURCE_SUFFIXES = (".c", ".cpp")
 # What only a firmware that traces layers has (the build costs no byte without).
 _LAYER_FILES = frozenset({"layer_trace.h", "server_layers.c", "server_layers.h", "engine_tflm_layers.h"})
 # What only a firmware with a front end has, beside the directory of its own.
-_FRONT_END_FILES = frozenset(
+FRONT_END_FILES = frozenset(
     f"{name}.{kind}" for name in ("audio_ring", "server_audio", "server_listen") for kind in "ch"
 )
 # What only a firmware with a front end has on a board with a microphone.
@@ -110,7 +110,7 @@ def _absent_files(firmware: Firmware) -> frozenset[str]:
     """Files of the runtime that this firmware does without."""
     optional = (
         (_LAYER_FILES, firmware.layers),
-        (_FRONT_END_FILES, firmware.front_end is not None),
+        (FRONT_END_FILES, firmware.front_end is not None),
         (_MICROPHONE_FILES, firmware.microphone),
     )
     return firmware.template.omit.union(*(names for names, wanted in optional if not wanted))

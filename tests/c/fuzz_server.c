@@ -18,6 +18,7 @@
 #include "model_info.h"
 #include "port.h"
 #include "server.h"
+#include "server_config.h"
 
 #define PROBE_EVERY 50u /* inputs between two checks that the server still works */
 #define MAX_FRAMES 6u   /* in one input */
@@ -38,6 +39,11 @@ static uint32_t session;
 static uint16_t seq;
 static uint8_t last_type;
 static uint32_t input_crc;
+
+/* The audio that a good host is at: its length or 0 for a stream, what has been sent of it, and its CRC-32. */
+static struct {
+  uint32_t samples, sent, crc;
+} audio;
 
 static struct {
   unsigned long answered, accepted, restarts, probes;
@@ -138,7 +144,8 @@ static uint32_t edge(void) {
 /* What a good host often sends next, so that the server gets to its deeper states. */
 static uint8_t next_type(void) {
   static const uint8_t types[] = {MESSAGE_INPUT, MESSAGE_INPUT_PACKED, MESSAGE_INFER, MESSAGE_OUTPUT, MESSAGE_STATS,
-                                  MESSAGE_ECHO,  MESSAGE_ARENA, MESSAGE_LAYERS, MESSAGE_TENSOR, MESSAGE_HELLO};
+                                  MESSAGE_ECHO,  MESSAGE_ARENA, MESSAGE_LAYERS, MESSAGE_TENSOR, MESSAGE_HELLO,
+                                  MESSAGE_AUDIO, MESSAGE_HEAR, MESSAGE_FEATURE_MAP};
   if (last_type == 0) {
     return MESSAGE_HELLO;
   }
@@ -146,7 +153,10 @@ static uint8_t next_type(void) {
     return types[draw(sizeof types)];
   }
   switch (last_type) {
-    case MESSAGE_HELLO: return draw(2) == 0 ? MESSAGE_INPUT : MESSAGE_INPUT_PACKED;
+    case MESSAGE_HELLO:
+      return draw(2) == 0 ? MESSAGE_AUDIO : draw(2) == 0 ? MESSAGE_INPUT : MESSAGE_INPUT_PACKED;
+    case MESSAGE_AUDIO: return audio.sent < audio.samples || draw(4) == 0 ? MESSAGE_AUDIO : MESSAGE_HEAR;
+    case MESSAGE_HEAR: return draw(2) == 0 ? MESSAGE_FEATURE_MAP : MESSAGE_AUDIO;
     case MESSAGE_INPUT:
     case MESSAGE_INPUT_PACKED: return draw(2) == 0 ? MESSAGE_INFER : MESSAGE_LAYERS;
     case MESSAGE_INFER: return MESSAGE_OUTPUT;
@@ -201,6 +211,26 @@ static size_t pack(uint8_t *payload, const uint8_t *input) {
   return INPUT_PACKED_FIELDS_BYTES + (at + 7) / 8;
 }
 
+/* AUDIO that begins with something new or goes on. Returns the length of the payload. */
+static size_t speak(uint8_t *payload) {
+  const uint32_t most = (SERVER_MAX_PAYLOAD - AUDIO_FIELDS_BYTES) / 2u;
+  uint32_t count = 1 + draw(most);
+  if (last_type != MESSAGE_AUDIO || audio.sent == 0 || (audio.samples != 0 && audio.sent == audio.samples)) {
+    audio.samples = draw(3) == 0 ? 0 : 1 + draw(3u * most);
+    audio.sent = 0;
+    audio.crc = 0;
+  }
+  if (audio.samples != 0 && count > audio.samples - audio.sent) {
+    count = audio.samples - audio.sent;
+  }
+  le_put_u32(payload + AUDIO_AT_OFFSET, audio.sent);
+  le_put_u32(payload + AUDIO_AT_SAMPLES, audio.samples);
+  fill(payload + AUDIO_FIELDS_BYTES, 2u * count);
+  audio.sent += count;
+  audio.crc = crc32_update(audio.crc, payload + AUDIO_FIELDS_BYTES, 2u * count);
+  return AUDIO_FIELDS_BYTES + 2u * count;
+}
+
 /* The request that continues the conversation. */
 static void make_good(struct request *request) {
   uint8_t *const p = request->payload;
@@ -237,6 +267,15 @@ static void make_good(struct request *request) {
     case MESSAGE_OUTPUT:
       length = OUTPUT_FIELDS_BYTES;
       le_put_u32(p + OUTPUT_AT_LENGTH, draw(MODEL_OUTPUT_BYTES));
+      break;
+    case MESSAGE_AUDIO: length = speak(p); break;
+    case MESSAGE_HEAR:
+      length = HEAR_FIELDS_BYTES;
+      le_put_u32(p + HEAR_AT_AUDIO_CRC, audio.crc);
+      break;
+    case MESSAGE_FEATURE_MAP:
+      length = FEATURE_MAP_FIELDS_BYTES;
+      le_put_u32(p + FEATURE_MAP_AT_LENGTH, draw(4) == 0 ? edge() : draw(MODEL_INPUT_BYTES + 1u));
       break;
     case MESSAGE_ARENA:
       length = ARENA_FIELDS_BYTES;
@@ -389,6 +428,41 @@ static uint8_t expected(const uint8_t *input, uint32_t index) {
   return (uint8_t)(hash >> 24);
 }
 
+/* A clip of always the same samples must always give the same features, and these their output. */
+static void probe_hearing(void) {
+  static uint32_t features_crc, known;
+  const uint32_t samples = 240;
+  uint8_t payload[SERVER_MAX_PAYLOAD] = {0};
+  uint8_t output[SERVER_INLINE_OUTPUT];
+  le_put_u32(payload + AUDIO_AT_SAMPLES, samples);
+  for (uint32_t i = 0; i < samples; ++i) {
+    le_put_u16(payload + AUDIO_FIELDS_BYTES + 2u * i, (uint16_t)(i * i * 97u));
+  }
+  if (!ask(MESSAGE_AUDIO, payload, AUDIO_FIELDS_BYTES + 2u * samples)) {
+    fail("no answer to AUDIO");
+  }
+  le_put_u32(payload + HEAR_AT_AUDIO_CRC, crc32_update(0, payload + AUDIO_FIELDS_BYTES, 2u * samples));
+  le_put_u32(payload + HEAR_AT_SAMPLE, 0);
+  if (!ask(MESSAGE_HEAR, payload, HEAR_FIELDS_BYTES)) {
+    fail("no answer to HEAR");
+  }
+  memcpy(output, last_payload + HEAR_ANSWER_FIELDS_BYTES, sizeof output);
+  if (known++ != 0 && le_get_u32(last_payload + HEAR_ANSWER_AT_FEATURES_CRC) != features_crc) {
+    fail("other features");
+  }
+  features_crc = le_get_u32(last_payload + HEAR_ANSWER_AT_FEATURES_CRC);
+  memset(payload, 0, sizeof payload);
+  le_put_u32(payload + FEATURE_MAP_AT_LENGTH, MODEL_INPUT_BYTES);
+  if (!ask(MESSAGE_FEATURE_MAP, payload, FEATURE_MAP_FIELDS_BYTES)) {
+    fail("no answer to FEATURE_MAP");
+  }
+  for (uint32_t i = 0; i < sizeof output; ++i) {
+    if (output[i] != expected(last_payload + FEATURE_MAP_ANSWER_FIELDS_BYTES, i)) {
+      fail("a wrong output of what was heard");
+    }
+  }
+}
+
 static void probe(void) {
   uint8_t payload[SERVER_MAX_PAYLOAD] = {0};
   uint8_t input[MODEL_INPUT_BYTES];
@@ -416,6 +490,8 @@ static void probe(void) {
       fail("a wrong output");
     }
   }
+  probe_hearing();
+  probe_hearing(); /* nothing is left of the first */
   count.probes++;
 }
 

@@ -62,6 +62,24 @@ DEFECTS = {
         "offset > MODEL_OUTPUT_BYTES ||",
         "AddressSanitizer",
     ),
+    "a map that may be too long": (
+        "server_audio.c",
+        "if (offset > MODEL_INPUT_BYTES || count > MODEL_INPUT_BYTES - offset ||",
+        "if (offset > MODEL_INPUT_BYTES ||",
+        "AddressSanitizer",
+    ),
+    "audio that begins with what was before": (
+        "server_audio.c",
+        "  audio_forget();\n  audio.open = 1;\n",
+        "  audio.open = 1;\n",
+        "no answer to HEAR",
+    ),
+    "samples of what was before": (
+        "front_end/front_end.c",
+        "  state.filled = 0;\n",
+        "",
+        "other features|AddressSanitizer",
+    ),
     "an old input that is believed": (
         "server_requests.c",
         "  state.received = received;\n",
