@@ -41,6 +41,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="aot",
         help="aot (default): ahead-of-time C; tflm: the TFLite-Micro interpreter, its library in TFLM_ROOT",
     )
+    parser.add_argument(
+        "--input",
+        choices=("features", "audio"),
+        default="features",
+        help="what the board is sent: the model's input (default), or audio, of which its firmware makes it",
+    )
     parser.add_argument("--port", metavar="URL", help="port of a flashed board instead of the emulated one")
     add_json_option(parser)
     return parser
@@ -58,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     board = load_board(args.board, args.boards_dir)
     run_dir = RunDir(args.out)
     _require_all(board, args.engine, args.port)
+    _require_hearing(recipe, args.input)
     run_dir.claim()
     discard_report(run_dir.report(board.id, args.engine))
 
@@ -88,6 +95,14 @@ def _require_all(board: Board, engine: str, port: str | None) -> None:
     require_packages("train")
     require_programs(board, engine)
     require_device(board, port)
+
+
+def _require_hearing(recipe: Recipe, kind: str) -> None:
+    from mcu_ser.errors import ConfigError
+
+    if kind == "audio" and recipe.features.arithmetic != "integer":
+        problem = f"is for features of integers; the recipe's are of {recipe.features.arithmetic}"
+        raise ConfigError("--input audio", problem, hint='features.arithmetic = "integer"')
 
 
 def _train(output: Output, run_dir: RunDir, recipe: Recipe, args: argparse.Namespace) -> None:
@@ -121,11 +136,14 @@ def _deploy(
     from mcu_ser.toolchain.build import build, require_programs
 
     where = run_dir.project(board.id, args.engine)
-    project = _timed(output, "generate", lambda: generate(run_dir.tflite, board, args.engine, where))
-    manifest = where / "project.json"
-    run_dir.record_stage(
-        "generate", seed=recipe.seed, read=[run_dir.tflite], wrote=[manifest], versions=_versions()
+    front_end = run_dir.front_end if args.input == "audio" else None
+    project = _timed(
+        output,
+        "generate",
+        lambda: generate(run_dir.tflite, board, args.engine, where, front_end=front_end),
     )
+    manifest, read = where / "project.json", [run_dir.tflite, *([front_end] if front_end else [])]
+    run_dir.record_stage("generate", seed=recipe.seed, read=read, wrote=[manifest], versions=_versions())
     built = _timed(output, "build", lambda: build(project))
     show_footprint(output, built.footprint)
     tools = {program.command: program.version() or "" for program in require_programs(board)}
@@ -137,10 +155,16 @@ def _verify(
     output: Output, run_dir: RunDir, recipe: Recipe, project: Project, args: argparse.Namespace
 ) -> Report:
     from mcu_ser.cli.verify import show_report
+    from mcu_ser.verify.audio_samples import front_end_of, load_audio
     from mcu_ser.verify.check import RunRequest, check
     from mcu_ser.verify.samples import load_samples
 
-    samples = load_samples(run_dir.samples, project.input, project.output.bytes)
+    if args.input == "audio":
+        source = run_dir.audio
+        samples = load_audio(source, front_end_of(project), project.output.bytes, output.track)
+    else:
+        source = run_dir.samples
+        samples = load_samples(source, project.input, project.output.bytes)
     out = run_dir.report(project.board.id, args.engine)
     request = RunRequest((args.port,) if args.port else ())
     report = _timed(
@@ -160,7 +184,7 @@ def _verify(
     run_dir.record_stage(
         "verify",
         seed=recipe.seed,
-        read=[run_dir.samples, project.root / "project.json", project.elf_path],
+        read=[source, project.root / "project.json", project.elf_path],
         wrote=[out / name for name in ("report.json", "junit.xml", "report.html")],
         versions=_versions(),
     )
