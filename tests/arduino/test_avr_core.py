@@ -106,7 +106,7 @@ def test_hello_and_echo(board: AvrEmulator) -> None:
     with Link(board) as link:
         client = Client(link)
         hello = client.hello()
-        assert (hello.board_id, hello.max_payload, hello.credit) == ("mega2560", 208, 1)
+        assert (hello.board_id, hello.max_payload, hello.credit) == ("mega2560", 212, 1)
         assert (hello.tick_source, hello.core_hz) == (TickSource.NONE, 16_000_000)
         assert (hello.input_bytes, hello.output_bytes) == (100, 5)
         for length in (0, 1, 63, 64, 65, 128, 208):
