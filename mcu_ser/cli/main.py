@@ -34,6 +34,7 @@ COMMANDS = (
     "flash",
     "emulate",
     "verify",
+    "listen",
     "compare",
     "report",
     "study",

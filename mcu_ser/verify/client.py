@@ -51,6 +51,7 @@ T = TypeVar("T")
 _MIN_PAYLOAD = 64
 # An input that arrives wrong although every frame of it was right: once is chance, more is a defect.
 _INPUT_TRIES = 3
+_OF_FRONT_END = (MessageType.AUDIO, MessageType.LISTEN)
 
 
 @dataclass(frozen=True)
@@ -349,9 +350,13 @@ class Client:
         if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request == MessageType.LAYERS:
             problem = "the firmware does not trace layers"
             return MismatchError(self.url, problem, hint="mcu-ser generate with --layers, build and flash")
-        if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request == MessageType.AUDIO:
+        if refusal.code == ErrorCode.UNKNOWN_TYPE and refusal.request in _OF_FRONT_END:
             problem = "the firmware has no front end"
             return MismatchError(self.url, problem, hint="mcu-ser generate with --front-end, build and flash")
+        if refusal.code == ErrorCode.NO_MICROPHONE:
+            return MismatchError(
+                self.url, "the firmware has no microphone that starts", hint="--wav FILE, which plays one"
+            )
         return self._exchange.broken(RefusedError(refusal))
 
 

@@ -28,6 +28,8 @@ from mcu_ser.verify.protocol import (
 )
 
 _HELLO_WAIT_S = 0.25
+_UNASKED_LIMIT = 4096
+_UNASKED = (MessageType.DECISION, MessageType.SOUND)
 # A request is repeated when its answer arrives damaged: at once, and then no sooner than after a pause, for
 # that may be mere noise.
 _QUICK_REPEATS = 8
@@ -64,6 +66,8 @@ class Exchange:
         self._arrived: deque[Frame] = deque()
         self._first_bytes = b""
         self._own_words = 0
+        self.unasked: deque[Frame] = deque(maxlen=_UNASKED_LIMIT)
+        """What a device that listens has said, in order, at most so much of it."""
         self._announced: Frame | None = None  # a BOOT that nothing has confirmed or refuted yet
         self._started = time.monotonic()
         self._frames = 0
@@ -128,12 +132,15 @@ class Exchange:
         self.last_message = str(frames[-1])
         self._link.write(b"".join(encode_frame(frame) for frame in frames))
 
-    def receive(self, deadline: float, *, until_damage: bool = False) -> Frame | None:
-        """The next frame of this session; None when there is reason to ask again.
+    def receive(
+        self, deadline: float, *, until_damage: bool = False, until_unasked: bool = False
+    ) -> Frame | None:
+        """The next frame of this session that was asked for; None when there is reason to ask again.
 
         Args:
             deadline: When to stop waiting (time.monotonic).
             until_damage: Stop waiting as well when something damaged arrives.
+            until_unasked: Stop waiting as well when something unasked arrives.
 
         Raises:
             DeviceFaultError: The device has restarted, or has died.
@@ -151,7 +158,11 @@ class Exchange:
             if frame.type == MessageType.ERROR and _refusal(frame).code == ErrorCode.NO_SESSION:
                 raise self._restarted()
             self._announced = None
-            return frame
+            if frame.type not in _UNASKED:
+                return frame
+            self.unasked.append(frame)
+            if until_unasked:
+                return None
 
     def request(
         self,
