@@ -209,3 +209,13 @@ def test_inspect_refuses_that_of_another_model(hearing, tmp_path, capsys) -> Non
     model.write_bytes(tiny_classifier())
     assert main(["inspect", str(model), "--front-end", str(hearing.front_end)]) == 2
     assert "gives 24 frames of 8 bands, the model takes 1x6x5x2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("board", ["host", "netduinoplus2", "arduino_nano_33_ble"])
+def test_the_readme_of_the_project_says_how_to_check_it(hearing, tmp_path, board) -> None:
+    plain = generate(hearing.model, load_board(board), "aot", tmp_path / "plain").root / "README.md"
+    text = (hearing.project(board, tmp_path / "project").root / "README.md").read_text()
+    assert "\nmcu-ser verify . --input audio --samples AUDIO.npz --out REPORT" in text
+    assert "`board.yaml`, `front_end.json` |" in text
+    assert "\n\n\n" not in text
+    assert "audio" not in plain.read_text()
