@@ -46,6 +46,7 @@ _READY = b"m-ready\r\n"
 # How far this program may wake up late and still make up for it.
 _LATENESS_S = 0.2
 _BLOCK = 32
+_WAYS = (("as it is", False), ("packed", True))
 
 
 class ThrottledLine:
@@ -94,11 +95,16 @@ def _pass_on(source: socket.socket, sink: socket.socket) -> None:
 
 def emulated(project: Project, samples: Samples) -> None:
     """Line 1."""
+    for name, packs in _WAYS:
+        _emulated(project, samples, name, packs=packs)
+
+
+def _emulated(project: Project, samples: Samples, name: str, *, packs: bool) -> None:
     expected, x = Expectation.of(project), samples.x
     pumped = sent = payload = repeated = 0
     pump_s = run_s = 0.0
     with open_emulated(project) as device, Link(device) as link:
-        client = Client(link)
+        client = Client(link, packs=packs)
         require_match(client.url, expected, client.hello())
         client.run(0, x[0].tobytes())  # it learns how long answers take
         learned_s = client.link_stats().computing_s
@@ -116,8 +122,8 @@ def emulated(project: Project, samples: Samples) -> None:
         computing_s = client.link_stats().computing_s - learned_s
     pump, wire = pumped / pump_s, sent / run_s
     _row("emulated board: byte pump", pump)
-    _row("emulated board: verify, payload", payload / run_s, pump)
-    _row("emulated board: verify, on the wire", wire, pump)
+    _row(f"emulated board: payload, {name}", payload / run_s, pump)
+    _row("  on the wire", wire, pump)
     _row("  while the model does not run", sent / (run_s - computing_s), pump)
     print(f"  {repeated} frames repeated")
 
@@ -133,7 +139,7 @@ def _pump(link: Link, client: Client) -> int:
 
 def throttled(project: Project, samples: Samples) -> None:
     """Line 2."""
-    for name, packs in (("as it is", False), ("packed", True)):
+    for name, packs in _WAYS:
         stats = max(
             (_run_throttled(project, samples, packs=packs) for _ in range(_THROTTLED_TURNS)),
             key=lambda turn: turn.payload_bytes_per_s,

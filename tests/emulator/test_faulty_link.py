@@ -103,7 +103,7 @@ def test_wrong_firmware_fails_over_any_line_with_the_same_samples(wrong_project,
     assert reports[0]["identical"] == reports[1]["identical"]
 
 
-@pytest.mark.parametrize("rate", [1 / 1000, 1 / 300])
+@pytest.mark.parametrize("rate", [1 / 1000, 1 / 300, 1 / 200])
 def test_the_emulated_board_passes_over_a_bad_line(stm32_project, tmp_path, rate):
     code, report = verify_over(stm32_project, tmp_path / "report", rate=rate, seed=4)
     assert (code, report["verdict"], report["identical"]) == (0, "pass", SAMPLES)

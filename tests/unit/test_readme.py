@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mcu_ser.aot.supported import operator_table
 from mcu_ser.board import list_boards
@@ -43,6 +44,15 @@ def test_the_command_table_names_every_command():
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("mcu-ser ")])
 def test_every_command_line_parses(line):
     build_parser().parse_args(shlex.split(line, comments=True)[1:])
+
+
+def test_the_commands_of_the_workflow_parse():
+    (workflow,) = (yaml.safe_load(text) for language, text in FENCED if language == "yaml")
+    steps = workflow["jobs"]["verify"]["steps"]
+    commands = [step["run"] for step in steps if step.get("run", "").startswith("mcu-ser ")]
+    assert [shlex.split(command)[1] for command in commands] == ["generate", "build", "verify"]
+    for command in commands:
+        build_parser().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("bash ")])
