@@ -18,7 +18,7 @@ def audio_facts(document: Document) -> list[tuple[str, str]]:
     audio = document["audio"]
     if audio is None:
         return []
-    facts = [("feature maps equal to the host's", f"{audio['identical']} of {_clips(document)}")]
+    facts = [("feature maps equal to the host's", f"{audio['identical']:,} of {_clips(document)}")]
     cost = audio["front_end"]
     if cost is not None:
         facts.append((f"front end, {front_end_unit(document)} per frame", f"{cost['ticks_per_row']:,.0f}"))

@@ -96,6 +96,9 @@ def random_audio(count: int, seed: int, front_end: FrontEnd, track: Track = sile
 def as_streams(samples: Samples, every: int, front_end: FrontEnd, track: Track = silent) -> Samples:
     """Clips as streams: a device hears the newest window of each after every so many frames, and at its end.
 
+    Windows of one clip overlap and are of one voice, and the first of them are half empty. Scores over
+    them would be no measure of the model, so they have no true classes.
+
     Args:
         samples: Clips. Those without a whole frame are left out.
         every: Frames from one inference to the next, at least 1.
@@ -106,7 +109,7 @@ def as_streams(samples: Samples, every: int, front_end: FrontEnd, track: Track =
         SamplesError: No clip has a frame.
     """
     assert samples.clips is not None
-    spec, windows = front_end.spec, _Windows([], [], [], [])
+    spec, windows = front_end.spec, _Windows([], [], [])
     with track("features", len(samples.clips)) as advance:
         for index, pcm in enumerate(samples.clips):
             rows = level_rows(pcm, spec) if len(pcm) >= spec.window_samples else np.empty((0, 0), np.int16)
@@ -114,14 +117,13 @@ def as_streams(samples: Samples, every: int, front_end: FrontEnd, track: Track =
                 windows.x.append(front_end.newest(rows[:count]).ravel())
                 windows.clips.append(pcm[: spec.window_samples + (count - 1) * spec.hop_samples])
                 windows.ids.append(f"{samples.ids[index]}{STREAM_MARK}{count}")
-                windows.source.append(index)
             advance(1)
     if not windows.x:
         raise SamplesError(samples.origin, "has no clip as long as a window", limit=f"{spec.window_samples}")
     return replace(
         samples,
         x=np.array(windows.x),
-        y=None if samples.y is None else samples.y[windows.source],
+        y=None,
         ids=tuple(windows.ids),
         origin=f"{samples.origin} as streams, heard every {every} frames",
         clips=tuple(windows.clips),
@@ -130,12 +132,11 @@ def as_streams(samples: Samples, every: int, front_end: FrontEnd, track: Track =
 
 
 class _Windows(NamedTuple):
-    """What is heard of streams; `source` is the clip that each is of."""
+    """What is heard of streams."""
 
     x: list[npt.NDArray[np.int8]]
     clips: list[npt.NDArray[np.int16]]
     ids: list[str]
-    source: list[int]
 
 
 def features_of(
