@@ -39,6 +39,10 @@ def test_every_request_is_explained(kind):
     assert f"| {kind.name} |" in WORDS
 
 
+def test_no_row_of_a_table_stands_alone():
+    assert not re.search(r"\n\n\|[^\n]*\|\n(?!\| ---)", TEXT)
+
+
 @pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
 def test_every_refusal_is_explained(code):
     assert re.search(rf"\b{code.name}\b", WORDS)
