@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from elftools.elf.elffile import ELFFile
 
@@ -58,7 +61,7 @@ def compile_sketch(sketch: Path, elf: Path) -> None:
     """Compile and link a sketch with the stand-in core, as arduino-cli would: no include path into src/."""
     elf.parent.mkdir(parents=True, exist_ok=True)
     objects = []
-    core = [CORE / "core.cpp", CORE / "mbed_hal.c"]
+    core = [CORE / "core.cpp", CORE / "pdm.cpp", CORE / "mbed_hal.c"]
     for number, source in enumerate([*sketch_sources(sketch, elf.parent), *core]):
         compiler, *language = LANGUAGE[source.suffix]
         objects.append(str(elf.parent / f"{number}-{source.name}.o"))
@@ -100,6 +103,17 @@ def build_sketch(
     """A built project of a model; `edits` are (file, old text, new text), as a user would edit it."""
     require_arduino_tools()
     project = generate(model, load_board(BOARD), "aot", directory / "project", front_end=front_end)
+    build_with_stand_in(project, directory, monkeypatch, edits)
+    return project
+
+
+def build_with_stand_in(
+    project: Project,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    edits: Sequence[tuple[str, str, str]] = (),
+) -> None:
+    """Build a project with the stand-in core; `directory` gets the program that does."""
     for name, old, new in edits:
         path = project.root / name
         text = path.read_text()
@@ -108,7 +122,6 @@ def build_sketch(
     put_stand_in_arduino_cli(directory / "tools")
     monkeypatch.setenv("PATH", f"{directory / 'tools'}:{os.environ['PATH']}")
     build(project)
-    return project
 
 
 @dataclass(frozen=True)
@@ -128,15 +141,17 @@ class SketchEmulator:
 
     baud = 115200
 
-    def __init__(self, elf: Path) -> None:
+    def __init__(self, elf: Path, microphone: Path | None = None) -> None:
+        """`microphone` is what it hears, as `microphone_image` makes it; without it there is none."""
         self._elf = elf
+        self._microphone = microphone
 
     def __enter__(self) -> SketchEmulator:
         with (
             socket.create_server(("127.0.0.1", 0)) as cable,
             socket.create_server(("127.0.0.1", 0)) as tester,
         ):
-            argv = _qemu_argv(self._elf, cable.fileno(), tester.fileno())
+            argv = _qemu_argv(self._elf, cable.fileno(), tester.fileno(), self._microphone)
             self._process = SupervisedProcess(argv, pass_fds=[cable.fileno(), tester.fileno()])
             self.url = f"socket://127.0.0.1:{cable.getsockname()[1]}"
             self._tester = socket.create_connection(tester.getsockname())
@@ -182,6 +197,15 @@ class SketchEmulator:
             line = self._line()
         return Report(*map(int, line.split()))
 
+    def microphone_report(self) -> tuple[int, bool, int]:
+        """Blocks that the microphone has given, whether it is on, and the lights: 1 red, 2 green, 4 blue."""
+        self._tester.sendall(b"M")
+        line = self._line()
+        while line == "start":
+            line = self._line()
+        blocks, is_on, lights = map(int, line.split())
+        return blocks, bool(is_on), lights
+
     def _line(self) -> str:
         line = b""
         while not line.endswith(b"\n"):
@@ -203,12 +227,27 @@ def _vectors(elf: Path) -> Path:
     return image
 
 
-def _qemu_argv(elf: Path, cable: int, tester: int) -> list[str]:
+def microphone_image(path: Path, pcm: npt.NDArray[np.int16], cycles_per_instruction: float) -> Path:
+    """What the stand-in's microphone hears, a block every 16 ms of a core of 64 MHz.
+
+    QEMU counts instructions, a nanosecond each; the timer that gives the blocks has 25 MHz.
+    """
+    instructions = 0.016 * 64e6 / cycles_per_instruction
+    ticks = round(instructions * 1e-9 * 25e6)
+    path.write_bytes(struct.pack("<II", ticks, len(pcm)) + pcm.astype("<i2").tobytes())
+    return path
+
+
+def _qemu_argv(elf: Path, cable: int, tester: int, microphone: Path | None) -> list[str]:
+    heard = (
+        [] if microphone is None else ["-device", f"loader,file={microphone},addr=0x21000000,force-raw=on"]
+    )
     return [
         str(QEMU_ARM.require()),
         *("-M", "mps2-an386"),
         *("-kernel", str(elf)),
         *("-device", f"loader,file={_vectors(elf)},addr=0,force-raw=on"),
+        *heard,
         *("-display", "none"),
         *("-monitor", "none"),
         *("-chardev", f"socket,id=tester,fd={tester},server=on,wait=off,nodelay=on"),

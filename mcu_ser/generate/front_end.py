@@ -46,6 +46,8 @@ SERVER_BYTES = 32 + 288 + 16 + 12 + 48
 # Of audio_ring.h: for what the host plays, and for what a microphone hears while the model runs.
 RING_SAMPLES = 512
 MICROPHONE_RING_SAMPLES = 8192
+# Of the interrupt, and two of the library below it.
+MICROPHONE_BLOCKS_BYTES = 3 * 512
 
 
 def front_end_sources(front_end: FrontEnd) -> dict[str, str]:
@@ -65,7 +67,7 @@ def front_end_size(front_end: FrontEnd) -> FrontEndSize:
     return FrontEndSize(
         flash_bytes=2 * numbers_16 + 8 * pairs_32 + bands + CODE_BYTES,
         ram_bytes=history + levels + spectrum + gate + 2 * RING_SAMPLES + SERVER_BYTES,
-        microphone_ram_bytes=2 * (MICROPHONE_RING_SAMPLES - RING_SAMPLES),
+        microphone_ram_bytes=2 * (MICROPHONE_RING_SAMPLES - RING_SAMPLES) + MICROPHONE_BLOCKS_BYTES,
     )
 
 

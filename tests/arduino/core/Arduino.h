@@ -14,7 +14,17 @@
 #define MBED_CONF_RTOS_MAIN_THREAD_STACK_SIZE 32768
 #define abs(x) ((x) > 0 ? (x) : -(x))
 
+/* Lights of the Nano 33 BLE, which shine at a low level; other pins are not there. */
+#define LOW 0
+#define HIGH 1
+#define OUTPUT 1
+#define LEDR 22
+#define LEDG 23
+#define LEDB 24
+
 extern "C" {
+void pinMode(uint32_t pin, int mode);
+void digitalWrite(uint32_t pin, int level);
 void delay(unsigned long ms);
 void yield(void);
 extern uint32_t SystemCoreClock;

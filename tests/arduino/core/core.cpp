@@ -4,8 +4,10 @@
  *   '0', '1'  the program closes the port, opens it (DTR)
  *   'R'       somebody presses the reset button
  *   '?'       answers with one line: begins baud writes longest_write refused_writes stack_used
+ *   'M'       answers with one line: microphone_blocks microphone_is_on lights (1 red, 2 green, 4 blue)
  * Every start is a line of its own. */
 #include "Arduino.h"
+#include "PDM.h"
 
 #define ENDPOINT_BYTES 64u /* CDC_MAX_PACKET_SIZE */
 #define RING_BYTES 256u    /* RingBufferN<256> */
@@ -44,6 +46,18 @@ static struct {
   size_t ring_first, ring_length;
   uint32_t begins, baud, writes, longest_write, refused_writes;
 } usb;
+
+static struct {
+  uint32_t are_outputs, levels;
+} lights;
+
+/* Not even as a bit pattern may an interrupt touch the serial port: on the board it would wait for itself. */
+static void forbid_in_interrupt(void) {
+  uint32_t number;
+  __asm volatile("mrs %0, ipsr" : "=r"(number));
+  while (number != 0) {
+  }
+}
 
 static void put(Uart *uart, uint8_t byte) {
   while ((uart->state & 1u) != 0) {
@@ -123,6 +137,15 @@ static void report(void) {
   }
 }
 
+static void report_microphone(void) {
+  put_number(microphone_blocks());
+  put(TESTER, ' ');
+  put_number(microphone_is_on());
+  put(TESTER, ' ');
+  put_number(lights.are_outputs & ~lights.levels);
+  put(TESTER, '\n');
+}
+
 __attribute__((noreturn)) static void reset(uint32_t cause) {
   power.RESETREAS.bits = power.RESETREAS.bits | cause;
   *reinterpret_cast<volatile uint32_t *>(0xE000ED0Cu) = 0x05FA0004u; /* AIRCR */
@@ -136,6 +159,7 @@ static void tester_speaks(void) {
     case '1': set_dtr(1); break;
     case 'R': reset(POWER_RESETREAS_RESETPIN_Msk);
     case '?': report(); break;
+    case 'M': report_microphone(); break;
     default: break;
   }
 }
@@ -152,6 +176,7 @@ void UsbSerial::begin(unsigned long baud) {
 }
 
 int UsbSerial::available(void) {
+  forbid_in_interrupt();
   time_passes();
   host_sends();
   return (int)usb.ring_length;
@@ -172,6 +197,7 @@ size_t UsbSerial::write(uint8_t byte) { return write(&byte, 1); }
 /* Packets of 64 bytes, none of length 0 at the end. It waits until the packet before is fetched, not this one;
  * what is being sent when the port is closed counts as sent. */
 size_t UsbSerial::write(const uint8_t *bytes, size_t length) {
+  forbid_in_interrupt();
   usb.writes++;
   usb.longest_write = length > usb.longest_write ? (uint32_t)length : usb.longest_write;
   tester_speaks();
@@ -197,6 +223,16 @@ extern "C" void delay(unsigned long ms) {
   for (unsigned long turn = 0; turn < ms; turn++) {
     time_passes();
   }
+}
+
+static uint32_t light(uint32_t pin) { return pin >= LEDR && pin <= LEDB ? 1u << (pin - LEDR) : 0u; }
+
+extern "C" void pinMode(uint32_t pin, int mode) {
+  lights.are_outputs = mode == OUTPUT ? lights.are_outputs | light(pin) : lights.are_outputs & ~light(pin);
+}
+
+extern "C" void digitalWrite(uint32_t pin, int level) {
+  lights.levels = level == HIGH ? lights.levels | light(pin) : lights.levels & ~light(pin);
 }
 
 extern "C" void yield(void) { time_passes(); }
@@ -240,13 +276,14 @@ extern "C" void fault_handler(void) {
 
 struct Vectors {
   uint32_t *stack;
-  void (*handlers[15])(void);
+  void (*handlers[15 + 9])(void);
 };
 
 extern "C" __attribute__((section(".vectors"), used)) const Vectors vectors = {
     ld_stack_top,
     {reset_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, 0, 0, 0, 0,
-     fault_handler, fault_handler, 0, fault_handler, fault_handler}};
+     fault_handler, fault_handler, 0, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+     fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, microphone_interrupt}};
 
 extern "C" __attribute__((noinline, noreturn)) void start(void) {
   uint32_t *word = ld_stack_bottom;
