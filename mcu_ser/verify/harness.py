@@ -227,7 +227,7 @@ def _work(
     if ledger.probe is not None:
         with _naming_sample(client, ledger.probe, len(stimuli.x)):
             answer = stimuli.run(client, ledger.probe)
-        ledger.require_same(board, ledger.probe, answer.output)
+        ledger.require_same(board, ledger.probe, answer.output, answer.heard)
         sent += 1
     while (task := ledger.take(board)) is not None:
         with _naming_sample(client, task.sample, len(stimuli.x), again=task.again):

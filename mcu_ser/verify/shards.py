@@ -177,14 +177,15 @@ class Ledger:
             del self._held[board]
             self._changed.notify_all()
 
-    def require_same(self, board: int, sample: int, output: bytes) -> None:
-        """Check that a board gives the bytes that are known of a sample.
+    def require_same(self, board: int, sample: int, output: bytes, heard: Heard | None = None) -> None:
+        """Check that a board gives the bytes, and the features, that are known of a sample.
 
         Raises:
             DeviceFaultError: It does not; the run is over.
         """
         with self._changed:
             self._require_same(board, sample, output)
+            self._require_same_features(board, sample, heard)
 
     def lose(self, board: int, error: DeviceError) -> None:
         """A board is lost: what it was at goes to the others."""

@@ -6,12 +6,15 @@ import pytest
 
 from mcu_ser.errors import DeviceFaultError, LinkError, MismatchError
 from mcu_ser.verify.audio_client import AudioClient
+from mcu_ser.verify.harness import run_boards
 from mcu_ser.verify.heard import Heard
+from mcu_ser.verify.journal import Journal, RunIdentity
 from mcu_ser.verify.messages import LAYOUTS
 from mcu_ser.verify.patience import Patience
 from mcu_ser.verify.protocol import ErrorCode, MessageType, crc32
+from mcu_ser.verify.shards import Ledger
 from tests.lossy_link import PretendBoard, ScriptedLink, refusal, report
-from tests.unit.verify.test_harness import MODEL_SMALL, SHORT
+from tests.unit.verify.test_harness import MODEL_SMALL, SHORT, expectation
 
 PCM = np.arange(-600, 600, dtype=np.int16)
 FEATURES = bytes(range(20))
@@ -158,3 +161,72 @@ def test_a_lost_hear_answer_disturbs_the_time_alone() -> None:
 
     answer = client_of({MessageType.HEAR: hear}, Patience()).hear(5, PCM, FEATURES, alone=True)
     assert (answer.output, answer.undisturbed, answer.heard.undisturbed) == (OUTPUT, False, False)
+
+
+COUNT = 8
+X = np.tile(np.frombuffer(FEATURES, np.int8), (COUNT, 1))
+X[3] += 1  # the board's features of this one are not the host's
+CLIPS = [PCM[: 100 + index] for index in range(COUNT)]
+
+
+class CountingBoard(HearingBoard):
+    """Counts what it heard, and falls silent after so many."""
+
+    most = 10**6
+
+    def __call__(self, frame):
+        if frame.type == MessageType.HEAR and frame not in self.answers:
+            if self.inferences == self.most:
+                return []
+            self.inferences += 1
+        return super().__call__(frame)
+
+
+def hearing_of(frame, **changes):
+    return hearing(LAYOUTS["HEAR"].unpack(frame.payload)[0]["sample"], **changes)
+
+
+def no_features():
+    return LAYOUTS["FEATURE_MAP_ANSWER"].pack({"offset": 0}, bytes(20))
+
+
+def run(directory, *, most=10**6, resume=False, changes=None):
+    identity = RunIdentity.of(model_sha256="", build_id="", x=X, output_bytes=5, repeat_every=3, clips=CLIPS)
+    journal, known = (
+        Journal.resume(directory, identity) if resume else (Journal.begin(directory, identity), ())
+    )
+    board = CountingBoard(MODEL_SMALL, changes)
+    board.most = most
+    with journal:
+        ledger = Ledger(COUNT, 5, ["a"], repeat_every=3, journal=journal, known=known)
+        client = AudioClient(ScriptedLink(board), SHORT)
+        return board, run_boards([client], expectation(MODEL_SMALL), X, ledger, clips=CLIPS)
+
+
+@pytest.mark.parametrize("heard", [1, 4, 8, 9])
+def test_a_run_that_was_interrupted_goes_on(tmp_path, heard) -> None:
+    _, whole = run(tmp_path / "whole")
+    with pytest.raises(LinkError, match=r"no answer to HEAR .*sample \d of 8"):
+        run(tmp_path / "part", most=heard)
+    board, resumed = run(tmp_path / "part", resume=True)
+    # What is left, and one that shows that the board hears what the journal says.
+    assert board.inferences == COUNT + 3 - heard + 1
+    assert resumed.outputs.tolist() == whole.outputs.tolist()
+    assert resumed.repeats == whole.repeats
+    for result in (whole, resumed):
+        assert {index: said.wrong_features for index, said in result.heard.items()} == {
+            index: FEATURES if index == 3 else None for index in range(COUNT)
+        }
+        assert [index for index, said in result.heard.items() if said.undisturbed] == [0]
+
+
+def test_a_board_with_other_features_does_not_go_on(tmp_path) -> None:
+    with pytest.raises(LinkError):
+        run(tmp_path, most=4)
+    changed = {
+        MessageType.HEAR: lambda board, frame: [
+            board.wrap(frame, hearing_of(frame, features_crc=crc32(bytes(20))))
+        ]
+    }
+    with pytest.raises(DeviceFaultError, match="sample 3 gives other features than before"):
+        run(tmp_path, resume=True, changes=changed | {MessageType.FEATURE_MAP: answers(no_features())})
