@@ -18,6 +18,12 @@ class PruningRecipe(Stage):
     fit: FitRecipe = FitRecipe(epochs=15, learning_rate=1e-3)
 
     @model_validator(mode="after")
+    def _ends_with_its_zeros(self) -> PruningRecipe:
+        if self.fit.weight_averaging:
+            raise ValueError("weight_averaging would bring pruned weights back; leave it at 0 here")
+        return self
+
+    @model_validator(mode="after")
     def _begins_before_it_ends(self) -> PruningRecipe:
         if self.begin_fraction >= self.end_fraction:
             raise ValueError(

@@ -53,6 +53,12 @@ class FitRecipe(Stage):
     step_factor: float = Field(default=0.9, gt=0, le=1)
     step_epochs: PositiveInt = 5
     weight_decay: float = Field(default=1e-4, ge=0)
+    weight_averaging: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay per step of a moving average of the weights, with which the fit ends; 0: the last",
+    )
     label_smoothing: Fraction = 0.1
     class_balance: bool = True
     augmentation: AugmentationRecipe = AugmentationRecipe()

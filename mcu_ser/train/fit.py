@@ -146,21 +146,24 @@ class Descent:
         best: tuple[tuple[float, float], int, list[Any]] | None = None
         with track(self.what, last) as advance:
             for number in range(1, last + 1):
-                epochs.append(self._epoch(number, step, order, evaluate))
-                scores = epochs[-1].validation
-                if scores and number >= self.first_choice:
-                    rank = (scores.uar, -scores.loss)
-                    if best is None or rank > best[0]:
-                        best = (rank, number, self.model.get_weights())
+                losses = self._epoch(number, step, order)
+                with step.averaged():
+                    epochs.append(self._evaluated(number, losses, evaluate))
+                    scores = epochs[-1].validation
+                    if scores and number >= self.first_choice:
+                        rank = (scores.uar, -scores.loss)
+                        if best is None or rank > best[0]:
+                            best = (rank, number, self.model.get_weights())
+                    final = self.model.get_weights() if number == last else None
                 advance(1)
         if best is None:
+            self.model.set_weights(final)
             return Fitted(tuple(epochs), last)
         self.model.set_weights(best[2])
         return Fitted(tuple(epochs), best[1])
 
-    def _epoch(
-        self, number: int, step: TrainingStep, order: np.random.Generator, evaluate: Predictor
-    ) -> Epoch:
+    def _epoch(self, number: int, step: TrainingStep, order: np.random.Generator) -> NDArray[np.float64]:
+        """Update the weights with every clip once; returns the mean of both losses."""
         steps = steps_per_epoch(self.training, self.recipe)
         # Every batch is whole: a smaller last one would be compiled again and weigh more.
         rows = order.permutation(len(self.training.y)).astype(np.int32)
@@ -169,8 +172,12 @@ class Descent:
         step.finish_epoch()
         if self.after_epoch:
             self.after_epoch()
+        mean: NDArray[np.float64] = np.mean(losses, axis=0)
+        return mean
+
+    def _evaluated(self, number: int, losses: NDArray[np.float64], evaluate: Predictor) -> Epoch:
         scores = score(evaluate(self.validation.x), self.validation.y) if self.validation else None
-        loss, distance = np.mean(losses, axis=0)
+        loss, distance = losses
         epoch = Epoch(float(loss), float(distance), scores)
         _LOG.debug("%s epoch %d: loss %.4f, graph %.4f, %s", self.what, number, loss, distance, scores)
         return epoch

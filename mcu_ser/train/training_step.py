@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from mcu_ser.train.graph_regularization import graph_loss, with_embedding
 from mcu_ser.train.nsl_import import keras, tf
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mcu_ser.recipe import FitRecipe
@@ -67,6 +69,9 @@ class TrainingStep:
         # Nothing here branches on tensors; converting all of Keras for autograph would only cost time.
         update = self._workers.each(self._update) if self._workers else self._update
         self._compiled = tf.function(update, autograph=False)
+        # Outside of a shared step: each worker averages the weights that all of them have.
+        self._averages = [tf.Variable(weight) for weight in model.weights] if recipe.weight_averaging else []
+        self._average = tf.function(self._update_averages, autograph=False)
 
     def __call__(self, rows: NDArray[np.int32], seed: tuple[int, int]) -> tuple[float, float]:
         """Update the weights.
@@ -79,7 +84,27 @@ class TrainingStep:
             The classification loss and the graph loss (0 without a graph).
         """
         loss, distance = self._compiled(tf.constant(rows, tf.int32), tf.constant(seed, tf.int32))
+        if self._averages:
+            self._average()
         return float(loss), float(distance)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While the block lasts, the model has the moving averages for weights, if the recipe averages."""
+        if not self._averages:
+            yield
+            return
+        last = self._plain.get_weights()
+        self._plain.set_weights([average.numpy() for average in self._averages])
+        yield
+        self._plain.set_weights(last)
+
+    def _update_averages(self) -> None:
+        steps = tf.cast(self._optimizer.iterations, tf.float32)
+        # The first weights are forgotten faster than the decay alone would let them be.
+        decay = tf.minimum(self._recipe.weight_averaging, steps / (steps + 10.0))
+        for average, weight in zip(self._averages, self._model.weights, strict=True):
+            average.assign(decay * average + (1.0 - decay) * weight)
 
     def finish_epoch(self) -> None:
         """Bring the weights to the model: workers train a copy of it."""

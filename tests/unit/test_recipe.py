@@ -86,6 +86,10 @@ def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
             "[pruning]\nsparsity_fraction = 50",
             "mine.toml: pruning.sparsity_fraction = 50: Input should be less",
         ),
+        (
+            "[pruning.fit]\nepochs = 1\nlearning_rate = 0.1\nweight_averaging = 0.9",
+            "weight_averaging would bring pruned weights back; leave it at 0 here",
+        ),
         ("[pruning]\nbegin_fraction = 0.9", "begin_fraction 0.9 is not below end_fraction 0.6"),
         ("[training.fit]\nepochs = 3", "mine.toml: key training.fit.learning_rate is missing"),
         ('[model]\nfamily = "ds_cnn"\nwidth = 10', "model.width = 10: Input should be a multiple of 8"),

@@ -92,6 +92,36 @@ def test_without_validation_the_last_epoch_stays() -> None:
     assert fitted.as_document()["validation_uar"] == []
 
 
+def test_averaging_ends_with_the_moving_average_of_every_weight() -> None:
+    def weights_after(epochs, averaging):
+        # One step an epoch at one rate: a shorter run is the start of a longer one.
+        changes = {"epochs": epochs, "batch_size": 48, "schedule": "steps", "step_factor": 1.0}
+        recipe = RECIPE.model_copy(update=changes | {"warmup_fraction": 0.0, "weight_averaging": averaging})
+        one = model()
+        Descent(one, clips(), recipe, "toy", seed=1).run()
+        return one.get_weights()
+
+    expected = model().get_weights()
+    for step in (1, 2, 3):
+        decay = min(0.15, step / (step + 10))
+        last = weights_after(step, 0.0)
+        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, last, strict=True)]
+    for one, other in zip(weights_after(3, 0.15), expected, strict=True):
+        # Some roundings of float32, in which the averages are kept.
+        np.testing.assert_allclose(one, other, rtol=3e-7, atol=3e-7)
+    assert any((one != other).any() for one, other in zip(expected, weights_after(3, 0.0), strict=True))
+
+
+def test_averages_are_what_validation_chooses_from() -> None:
+    recipe = RECIPE.model_copy(update={"weight_averaging": 0.9})
+    one = model()
+    fitted = Descent(one, clips(), recipe, "toy", seed=1, validation=clips(9)).run()
+    chosen = fitted.epochs[fitted.chosen_epoch - 1].validation
+    probabilities = predict(one, clips(9).x)
+    loss = -np.log(probabilities[np.arange(48), clips(9).y]).mean()
+    assert loss == pytest.approx(chosen.loss, abs=1e-5)  # float32 in batches
+
+
 def test_progress_and_hook_are_called_once_per_epoch() -> None:
     from contextlib import contextmanager
 
