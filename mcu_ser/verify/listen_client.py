@@ -147,9 +147,7 @@ class ListenClient(Client):
 
     def settle(self) -> None:
         """Returns when all that the board says of what was played has come."""
-        self._exchange.request(
-            MessageType.ECHO, wait_s=self._round_trip.wait_s, give_up_s=self._patience.inference_s
-        )
+        self._ask(MessageType.ECHO)
 
     def heard(self, wait_s: float = 0.0) -> Iterator[Decision | Sound]:
         """What the board has said; waits so long for the first of it.
@@ -163,6 +161,8 @@ class ListenClient(Client):
             self._exchange.receive(deadline, until_unasked=True)
         while unasked:
             yield self._said(unasked.popleft())
+            if not unasked:
+                self._exchange.receive(deadline=0.0, until_unasked=True)  # of what has been read already
 
     def _said(self, frame: Frame) -> Decision | Sound:
         if frame.type == MessageType.SOUND:
