@@ -279,6 +279,7 @@ class Client:
 
     def _compute(self, kind: MessageType, payload: bytes, duration: InferenceTime) -> tuple[bytes, bool]:
         """Payload of the answer to a request that runs the model, and whether it was sent only once."""
+        started = time.monotonic()
         frame, repeats = self._exchange.request(
             kind, payload, wait_s=duration.wait_s, give_up_s=self._patience.inference_s
         )
@@ -286,7 +287,7 @@ class Client:
         if repeats == 0:
             duration.measured(self._exchange.answered_after_s)
         else:
-            duration.repeated()
+            duration.repeated(time.monotonic() - started)
         return frame.payload, repeats == 0
 
     def _fetch(self, kind: MessageType, of: Mapping[str, int], at: int, total: int) -> bytes:

@@ -65,13 +65,14 @@ class InferenceTime:
         """Take the time from request to answer of an inference that was requested once."""
         self._slowest = max(seconds, self._slowest or 0.0)
 
-    def repeated(self) -> None:
-        """Take note that an inference was requested more than once: its time says nothing.
+    def repeated(self, seconds: float) -> None:
+        """Take the time from the first of several requests for an inference to its answer.
 
-        As long as none is known the guess doubles, or a model slower than the first guess would have every
-        request repeated and never be measured (RFC 6298, rules 5.5 and 5.7).
+        It took no longer than that. As long as none is measured, twice the time is the guess: a model slower
+        than the guess would have every request repeated and never be measured (RFC 6298, rules 5.5 and 5.7),
+        and a quick one, whose answer was damaged, need not be waited for so long.
         """
-        self._guess_s = min(2 * self._guess_s, self._LONGEST_GUESS_S)
+        self._guess_s = min(max(self._FLOOR_S, 2 * seconds), self._LONGEST_GUESS_S)
 
     def wait_s(self, attempt: int) -> float:
         """Seconds to wait for the answer to the `attempt`-th sending (from 0)."""

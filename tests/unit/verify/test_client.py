@@ -380,10 +380,15 @@ def test_the_wait_for_an_inference_follows_the_slowest():
 
 def test_a_model_slower_than_the_first_guess_is_measured_in_the_end():
     times = InferenceTime()
-    times.repeated()
-    assert times.wait_s(0) == 4.0
-    for _ in range(9):
-        times.repeated()
+    times.repeated(3.0)
+    assert times.wait_s(0) == 6.0
+    times.repeated(30.0)
     assert times.wait_s(0) == 16.0
     times.measured(3.0)
     assert times.wait_s(0) == 24.0
+
+
+def test_a_quick_model_whose_first_answer_was_damaged_is_not_waited_for_long():
+    times = InferenceTime()
+    times.repeated(0.01)
+    assert times.wait_s(0) == 0.25
