@@ -122,35 +122,52 @@ def _listen(
     if project is not None:
         _require_build(client.url, hello.build_id, project)
     scale = Scale.of_hello(hello, _labels(args.labels, hello.output_bytes))
-    session = ListenSession(client, request)
-    if recorder is not None and request.pcm is not None:
-        recorder.played(request.pcm.astype("<i2").tobytes())
-    try:
-        _follow(session, scale, recorder, output, as_json=args.json)
-    except DeviceError:
-        if recorder is not None and session.heard.decisions:
-            output.wrote(*recorder.write())
-        raise
+    with _ctrl_c() as stopped:
+        session = ListenSession(client, request, stopped=stopped)
+        try:
+            _follow(session, scale, recorder, output, as_json=args.json)
+        except DeviceError:
+            _note_played(recorder, request, session.heard)
+            if recorder is not None and session.heard.decisions:
+                output.wrote(*recorder.write())
+            raise
+    _note_played(recorder, request, session.heard)
     return session.heard, session.window
+
+
+def _note_played(recorder: Recorder | None, request: ListenRequest, heard: Heard) -> None:
+    if recorder is not None and request.pcm is not None:
+        recorder.played(request.pcm[: heard.played_samples].astype("<i2").tobytes())
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: it is no error here, and breaks off nothing. The second time it is both."""
+    import signal
+
+    pressed = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _follow(
     session: ListenSession, scale: Scale, recorder: Recorder | None, output: Output, *, as_json: bool
 ) -> None:
-    """Show and record what comes until it ends, by itself or by Ctrl-C."""
+    """Show and record what comes."""
     from mcu_ser.listen import show
     from mcu_ser.verify.listen_client import Sound
 
     with _display(session.window, scale, output, as_json=as_json) as display:
-        said = session.run()
-        while True:
-            try:
-                one = next(said, None)
-            except KeyboardInterrupt:
-                said = session.interrupted()
-                continue
-            if one is None:
-                return
+        for one in session.run():
             if isinstance(one, Sound):
                 if recorder is not None:
                     recorder.sound(one)

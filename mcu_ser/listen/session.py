@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,9 @@ class Heard:
         lost_blocks: Of the microphone, that the board had no room for; `lost_samples` are in them.
         compared: Feature maps that were compared with the host's; `wrong` of them are others.
         first_wrong: The frame with which the first of these ends, counted from the start of the stream.
+        last_rows: Frames up to the last decision.
+        played_samples: How much of the recording was played.
+        expected: By the frames up to a decision, the CRC-32 that its map must have.
     """
 
     decisions: int = 0
@@ -69,6 +73,7 @@ class Heard:
     wrong: int = 0
     first_wrong: int | None = None
     last_rows: int = 0
+    played_samples: int = 0
     expected: Mapping[int, int] = field(default_factory=dict)
 
     def count(self, decision: Decision) -> None:
@@ -92,6 +97,7 @@ class ListenSession:
         client: After its `hello`.
         request: What to listen to.
         clock: Seconds, as time.monotonic.
+        stopped: Asked between two requests whether the user has had enough.
     """
 
     def __init__(
@@ -99,10 +105,12 @@ class ListenSession:
         client: ListenClient,
         request: ListenRequest,
         clock: Callable[[], float] = time.monotonic,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._request = request
         self._clock = clock
+        self._stopped = stopped
         self.heard = Heard()
         if request.pcm is not None and request.front_end is not None:
             maps = due_maps(request.pcm, request.front_end, request.period, request.gate)
@@ -113,21 +121,13 @@ class ListenSession:
         )
 
     def run(self) -> Iterator[Decision | Sound]:
-        """What the board says, as it comes, until the end of the recording or of the time.
+        """What the board says, as it comes, until the end of the recording or of the time, or until stopped.
 
         Raises:
             DeviceError: The board fails, or falls silent.
         """
         yield from self._microphone() if self._request.pcm is None else self._recording(self._request.pcm)
         self._client.stop()
-        yield from self._take(0.0)
-
-    def interrupted(self) -> Iterator[Decision | Sound]:
-        """Stop the board after `run` was left in the middle, and what it had said before.
-
-        A request may be under way, to which no other may be added: a new session ends the listening, too.
-        """
-        self._client.hello()
         yield from self._take(0.0)
 
     def _recording(self, pcm: NDArray[np.int16]) -> Iterator[Decision | Sound]:
@@ -138,9 +138,12 @@ class ListenSession:
         for at in range(0, len(pcm), block):
             # A microphone gives a block when its last sample is there.
             due = start + min(at + block, len(pcm)) / rate
-            while self._request.real_time and (left := due - self._clock()) > 0:
+            while self._request.real_time and (left := due - self._clock()) > 0 and not self._stopped():
                 yield from self._take(min(left, _LOOK_AGAIN_S))
+            if self._stopped():
+                break
             self._client.play(pcm[at : at + block])
+            self.heard.played_samples = min(at + block, len(pcm))
             yield from self._take(0.0)
         self._client.settle()
         yield from self._take(0.0)
@@ -150,7 +153,8 @@ class ListenSession:
         window = self.window
         between = 2 * self._request.period * window.hop_samples / window.sample_rate_hz
         patience = between + window.seconds(window.frames) + _SILENCE_S
-        while self._request.seconds is None or self._clock() - start < self._request.seconds:
+        end = math.inf if self._request.seconds is None else start + self._request.seconds
+        while self._clock() < end and not self._stopped():
             for said in self._take(_LOOK_AGAIN_S):
                 last_heard = self._clock()
                 yield said

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ring between a microphone's interrupt and the main loop: two threads, a race detector, and its edges."""
+"""The ring between a microphone's interrupt and the main loop: two threads under a race detector; edges."""
 
 import ctypes
 import subprocess

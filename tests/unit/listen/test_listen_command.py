@@ -170,6 +170,9 @@ def test_ctrl_c_keeps_what_was_heard(project, wav, tmp_path) -> None:
     assert f"wrote {kept / 'heard.wav'}" in rest
     heard = len((kept / "decisions.jsonl").read_text().splitlines())
     assert 1 <= heard < len(expected(1, Gate()))
+    played = read_recording(kept / "heard.wav")
+    assert len(list(due_maps(played, front_end_of(), 1, Gate()))) == heard
+    assert (played == PCM[: len(played)]).all()
 
 
 def test_what_the_device_sends_back_is_what_it_heard(project) -> None:
