@@ -23,7 +23,8 @@ from tests.native_firmware import ENGINE, TestModel
 pytestmark = pytest.mark.emulator
 
 # Engines, the program of the host, and what only some projects have.
-ABSENT = ("engine_", "main.", "server_layers.", "layer_trace.", "server_audio.")
+OF_FRONT_END = ("server_audio.", "server_listen.", "audio_ring.", "port_microphone.")
+ABSENT = ("engine_", "main.", "server_layers.", "layer_trace.", *OF_FRONT_END)
 
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
 CORE, VARIANT = ARDUINO / "cores" / "arduino", ARDUINO / "variants" / "mega"
