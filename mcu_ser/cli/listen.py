@@ -280,6 +280,11 @@ def _say_what_was_heard(
         f"{heard.decisions} decisions up to {seconds:.2f} s, {heard.voiced} of them on sound; "
         f"{heard.lost_blocks} blocks of the microphone lost, {heard.missing} decisions lost on the line"
     )
+    if heard.lost_blocks:
+        output.say(
+            "LOST BLOCKS: the model takes longer than it has from one decision to the next; "
+            "try: a longer --period"
+        )
     if as_json:
         summary = asdict(heard)
         summary.pop("expected")

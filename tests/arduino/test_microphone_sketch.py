@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -172,6 +173,21 @@ def test_the_command_on_the_sketch(
     heard = read_recording(kept / "heard.wav")
     assert (heard[: len(HEARD)] == HEARD[: len(heard)]).all()
     assert len(heard) >= 512 + 255 * 256 or len(heard) >= 256 * (decisions[-1]["rows"] + 1)
+
+
+def test_the_command_says_that_blocks_were_lost_and_what_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = "status = engine_invoke();"
+    loop = "for (volatile uint32_t i = 0; i < 2000000u; i++) {\n  }\n  " + slow
+    project = built(tmp_path, [("firmware/src/server_listen.c", slow, loop)])
+    with SketchEmulator(project.elf_path, heard_image(tmp_path)) as board:
+        options = ["--port", board.url, "--seconds", "5", "--period", "1", "--gate-hops", "0"]
+        assert main(["listen", str(project.root), *options]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"; [1-9]\d* blocks of the microphone lost", printed)
+    assert "LOST BLOCKS: the model takes longer" in printed
+    assert "try: a longer --period" in printed
 
 
 def test_a_board_without_a_microphone_has_none_of_it(tmp_path: Path) -> None:
