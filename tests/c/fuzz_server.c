@@ -45,8 +45,11 @@ static struct {
   uint32_t samples, sent, crc;
 } audio;
 
+/* What the server has decided while it listened. */
+static uint8_t last_decision[SERVER_MAX_PAYLOAD];
+
 static struct {
-  unsigned long answered, accepted, restarts, probes;
+  unsigned long answered, accepted, restarts, probes, decisions;
 } count;
 
 static void fail(const char *what) {
@@ -70,6 +73,14 @@ size_t port_read(uint8_t *dst, size_t max) {
   return length;
 }
 
+static void note_decision(void) {
+  count.decisions++;
+  memcpy(last_decision, last_payload, last_answer.length);
+  if (le_get_u32(last_decision + DECISION_AT_LOST_BLOCKS) != 0) {
+    fail("a block was lost that the line could have held back");
+  }
+}
+
 void port_write(const uint8_t *src, size_t length) {
   for (size_t i = 0; i < length; ++i) {
     switch (frame_decoder_push(&answers, src[i], &last_answer)) {
@@ -83,6 +94,9 @@ void port_write(const uint8_t *src, size_t length) {
           seq = le_get_u16(last_payload + NACK_AT_NEXT_SEQ); /* or nothing would ever be carried out again */
         }
         count.answered++;
+        if (last_answer.type == MESSAGE_DECISION) {
+          note_decision();
+        }
         break;
       case FRAME_BAD: fail("the server sent a damaged frame"); break;
       case FRAME_NONE: break;
@@ -145,7 +159,7 @@ static uint32_t edge(void) {
 static uint8_t next_type(void) {
   static const uint8_t types[] = {MESSAGE_INPUT, MESSAGE_INPUT_PACKED, MESSAGE_INFER, MESSAGE_OUTPUT, MESSAGE_STATS,
                                   MESSAGE_ECHO,  MESSAGE_ARENA, MESSAGE_LAYERS, MESSAGE_TENSOR, MESSAGE_HELLO,
-                                  MESSAGE_AUDIO, MESSAGE_HEAR, MESSAGE_FEATURE_MAP};
+                                  MESSAGE_AUDIO, MESSAGE_HEAR, MESSAGE_FEATURE_MAP, MESSAGE_LISTEN};
   if (last_type == 0) {
     return MESSAGE_HELLO;
   }
@@ -154,7 +168,11 @@ static uint8_t next_type(void) {
   }
   switch (last_type) {
     case MESSAGE_HELLO:
-      return draw(2) == 0 ? MESSAGE_AUDIO : draw(2) == 0 ? MESSAGE_INPUT : MESSAGE_INPUT_PACKED;
+      return draw(3) == 0   ? MESSAGE_LISTEN
+             : draw(2) == 0 ? MESSAGE_AUDIO
+             : draw(2) == 0 ? MESSAGE_INPUT
+                            : MESSAGE_INPUT_PACKED;
+    case MESSAGE_LISTEN: return MESSAGE_AUDIO;
     case MESSAGE_AUDIO: return audio.sent < audio.samples || draw(4) == 0 ? MESSAGE_AUDIO : MESSAGE_HEAR;
     case MESSAGE_HEAR: return draw(2) == 0 ? MESSAGE_FEATURE_MAP : MESSAGE_AUDIO;
     case MESSAGE_INPUT:
@@ -215,7 +233,9 @@ static size_t pack(uint8_t *payload, const uint8_t *input) {
 static size_t speak(uint8_t *payload) {
   const uint32_t most = (SERVER_MAX_PAYLOAD - AUDIO_FIELDS_BYTES) / 2u;
   uint32_t count = 1 + draw(most);
-  if (last_type != MESSAGE_AUDIO || audio.sent == 0 || (audio.samples != 0 && audio.sent == audio.samples)) {
+  if (last_type == MESSAGE_LISTEN) {
+    memset(&audio, 0, sizeof audio); /* what is played is a stream */
+  } else if (last_type != MESSAGE_AUDIO || audio.sent == 0 || (audio.samples != 0 && audio.sent == audio.samples)) {
     audio.samples = draw(3) == 0 ? 0 : 1 + draw(3u * most);
     audio.sent = 0;
     audio.crc = 0;
@@ -276,6 +296,14 @@ static void make_good(struct request *request) {
     case MESSAGE_FEATURE_MAP:
       length = FEATURE_MAP_FIELDS_BYTES;
       le_put_u32(p + FEATURE_MAP_AT_LENGTH, draw(4) == 0 ? edge() : draw(MODEL_INPUT_BYTES + 1u));
+      break;
+    case MESSAGE_LISTEN:
+      length = LISTEN_FIELDS_BYTES;
+      p[LISTEN_AT_SOURCE] = draw(4) == 0 ? (uint8_t)draw(4) : LISTEN_LINE;
+      p[LISTEN_AT_FLAGS] = (uint8_t)draw(2);
+      p[LISTEN_AT_PERIOD] = (uint8_t)(draw(8) == 0 ? 0u : 1u + draw(4));
+      p[LISTEN_AT_GATE_HOPS] = (uint8_t)draw(4);
+      le_put_u32(p + LISTEN_AT_GATE_POWER, edge());
       break;
     case MESSAGE_ARENA:
       length = ARENA_FIELDS_BYTES;
@@ -463,6 +491,37 @@ static void probe_hearing(void) {
   }
 }
 
+/* Always the same samples must always give the same decisions, whatever was listened to before. */
+static void probe_listening(void) {
+  static uint8_t known[DECISION_FIELDS_BYTES];
+  const unsigned long before = count.decisions;
+  const uint32_t samples = 250;
+  uint8_t payload[SERVER_MAX_PAYLOAD] = {0};
+  payload[LISTEN_AT_SOURCE] = LISTEN_LINE;
+  payload[LISTEN_AT_PERIOD] = 1;
+  if (!ask(MESSAGE_LISTEN, payload, LISTEN_FIELDS_BYTES)) {
+    fail("no answer to LISTEN");
+  }
+  memset(payload, 0, sizeof payload);
+  for (uint32_t sent = 0; sent < 3u * samples; sent += samples) {
+    le_put_u32(payload + AUDIO_AT_OFFSET, sent);
+    for (uint32_t i = 0; i < samples; ++i) {
+      le_put_u16(payload + AUDIO_FIELDS_BYTES + 2u * i, (uint16_t)((sent + i) * i * 89u));
+    }
+    if (!ask(MESSAGE_AUDIO, payload, AUDIO_FIELDS_BYTES + 2u * samples)) {
+      fail("no answer to AUDIO while it listens");
+    }
+  }
+  if (!ask(MESSAGE_ECHO, payload, 9)) {
+    fail("no answer to ECHO while it listens");
+  }
+  /* 750 samples are 10 frames, a map has 9 of them. */
+  if (count.decisions != before + 2u || (count.probes > 0 && memcmp(known, last_decision, sizeof known) != 0)) {
+    fail("other decisions");
+  }
+  memcpy(known, last_decision, sizeof known);
+}
+
 static void probe(void) {
   uint8_t payload[SERVER_MAX_PAYLOAD] = {0};
   uint8_t input[MODEL_INPUT_BYTES];
@@ -492,6 +551,7 @@ static void probe(void) {
   }
   probe_hearing();
   probe_hearing(); /* nothing is left of the first */
+  probe_listening();
   count.probes++;
 }
 

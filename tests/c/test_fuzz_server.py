@@ -74,6 +74,18 @@ DEFECTS = {
         "  audio.open = 1;\n",
         "no answer to HEAR",
     ),
+    "sound of what was listened to before": (
+        "server_listen.c",
+        "  audio_ring_clear();\n",
+        "",
+        "other decisions",
+    ),
+    "a line that is not held while it listens": (
+        "server_listen.c",
+        "  return live.source == LISTEN_LINE && (",
+        "  return live.source == 77 && (",
+        "a block was lost|other decisions",
+    ),
     "samples of what was before": (
         "front_end/front_end.c",
         "  state.filled = 0;\n",
