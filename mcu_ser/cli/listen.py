@@ -95,11 +95,13 @@ def run(args: argparse.Namespace) -> int:
     output = Output(as_json=args.json)
     project = None if args.project is None else Project.load(args.project)
     front_end = _front_end(project, args)
-    request = _request(args, front_end)
+    request = _request(args)
     recorder = None if args.record is None else Recorder(args.record)
     with _device(project, args.port) as device, Link(device) as link:
         client = ListenClient(link)
         heard, window = _listen(client, project, args, request, recorder, output)
+    if front_end is not None:
+        _compare(heard, request, recorder, front_end)
     _say_what_was_heard(output, heard, window, recorder, as_json=args.json)
     output.wrote(*(recorder.write() if recorder else ()), next_command=_next(args))
     return int(heard.wrong > 0)
@@ -133,6 +135,14 @@ def _listen(
             raise
     _note_played(recorder, request, session.heard)
     return session.heard, session.window
+
+
+def _compare(heard: Heard, request: ListenRequest, recorder: Recorder | None, front_end: FrontEnd) -> None:
+    """Hold the board's features against the host's, where all is known that the board heard."""
+    if request.pcm is not None:
+        heard.compare(request.pcm, front_end, request)
+    elif recorder is not None and not recorder.gap_samples:
+        heard.compare(recorder.pcm, front_end, request)
 
 
 def _note_played(recorder: Recorder | None, request: ListenRequest, heard: Heard) -> None:
@@ -228,7 +238,7 @@ def _front_end(project: Project | None, args: argparse.Namespace) -> FrontEnd | 
     return FrontEnd.load(project.front_end_path)
 
 
-def _request(args: argparse.Namespace, front_end: FrontEnd | None) -> ListenRequest:
+def _request(args: argparse.Namespace) -> ListenRequest:
     from mcu_ser.features.listening import Gate
     from mcu_ser.listen.session import ListenRequest
     from mcu_ser.listen.wav import read_recording
@@ -240,7 +250,6 @@ def _request(args: argparse.Namespace, front_end: FrontEnd | None) -> ListenRequ
         real_time=args.speed == "real-time",
         seconds=args.seconds,
         send_sound=args.record is not None and args.wav is None,
-        front_end=front_end,
     )
 
 
@@ -287,7 +296,7 @@ def _say_what_was_heard(
         )
     if as_json:
         summary = asdict(heard)
-        summary.pop("expected")
+        summary.pop("features")
         _print_line(_json_line({"summary": summary}))
     if recorder is not None and recorder.gap_samples:
         output.say(f"{recorder.gap_samples} samples of the wav were lost on the line: zeros")

@@ -7,10 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mcu_ser.artifacts import write_text
 from mcu_ser.listen.wav import write_recording
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mcu_ser.verify.listen_client import Sound
 
 WAV_NAME = "heard.wav"
@@ -44,6 +48,11 @@ class Recorder:
     def decision(self, document: dict[str, Any]) -> None:
         """Take the next decision as JSON."""
         self._lines.append(json.dumps(document, sort_keys=True) + "\n")
+
+    @property
+    def pcm(self) -> NDArray[np.int16]:
+        """What came so far, int16 (n,)."""
+        return np.frombuffer(bytes(self._pcm), "<i2").astype(np.int16)
 
     def write(self) -> tuple[Path, Path]:
         """Write both files; returns their paths."""

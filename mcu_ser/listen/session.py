@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,6 @@ class ListenRequest:
         real_time: Whether it is played at 16,000 samples per second, or as fast as the board takes it.
         seconds: When to stop; None: at the end of `pcm`, or never.
         send_sound: Whether a board's microphone is to be heard here.
-        front_end: Of the firmware, to compare features of `pcm` with; None: nothing is compared.
     """
 
     period: int
@@ -46,7 +45,6 @@ class ListenRequest:
     real_time: bool = True
     seconds: float | None = None
     send_sound: bool = False
-    front_end: FrontEnd | None = None
 
 
 @dataclass
@@ -61,7 +59,7 @@ class Heard:
         first_wrong: The frame with which the first of these ends, counted from the start of the stream.
         last_rows: Frames up to the last decision.
         played_samples: How much of the recording was played.
-        expected: By the frames up to a decision, the CRC-32 that its map must have.
+        features: By the frames up to each decision on sound, the CRC-32 of its map.
     """
 
     decisions: int = 0
@@ -74,7 +72,7 @@ class Heard:
     first_wrong: int | None = None
     last_rows: int = 0
     played_samples: int = 0
-    expected: Mapping[int, int] = field(default_factory=dict)
+    features: dict[int, int] = field(default_factory=dict)
 
     def count(self, decision: Decision) -> None:
         """Take note of the next decision."""
@@ -83,11 +81,16 @@ class Heard:
         self.voiced += decision.is_open
         self.lost_blocks, self.lost_samples = decision.lost_blocks, decision.lost_samples
         self.last_rows = decision.rows
-        if decision.is_open and decision.rows in self.expected:
-            self.compared += 1
-            if self.expected[decision.rows] != decision.features_crc:
-                self.wrong += 1
-                self.first_wrong = decision.rows if self.first_wrong is None else self.first_wrong
+        if decision.is_open:
+            self.features[decision.rows] = decision.features_crc
+
+    def compare(self, pcm: NDArray[np.int16], front_end: FrontEnd, request: ListenRequest) -> None:
+        """Hold the board's maps against the host's of the same samples, all that it heard from the start on."""
+        maps = due_maps(pcm, front_end, request.period, request.gate)
+        expected = {one.rows: crc32(one.features.tobytes()) for one in maps}
+        wrong = [rows for rows, crc in sorted(self.features.items()) if crc != expected.get(rows)]
+        self.compared, self.wrong = len(self.features), len(wrong)
+        self.first_wrong = wrong[0] if wrong else None
 
 
 class ListenSession:
@@ -112,9 +115,6 @@ class ListenSession:
         self._clock = clock
         self._stopped = stopped
         self.heard = Heard()
-        if request.pcm is not None and request.front_end is not None:
-            maps = due_maps(request.pcm, request.front_end, request.period, request.gate)
-            self.heard.expected = {one.rows: crc32(one.features.tobytes()) for one in maps}
         source = ListenSource.MICROPHONE if request.pcm is None else ListenSource.LINE
         self.window: ListenWindow = client.listen(
             source, request.period, request.gate, send_sound=request.send_sound

@@ -164,12 +164,15 @@ def test_the_command_on_the_sketch(
 ) -> None:
     kept = tmp_path / "kept"
     with SketchEmulator(sketch.elf_path, heard_image(tmp_path)) as board:
-        options = ["--port", board.url, "--seconds", "4", "--period", "8", "--json", "--record", str(kept)]
+        options = ["--port", board.url, "--seconds", "6", "--period", "8", "--json", "--record", str(kept)]
         assert main(["listen", str(sketch.root), *options]) == 0
     *decisions, last = map(json.loads, capsys.readouterr().out.splitlines())
     summary = last["summary"]
     assert summary["decisions"] == len(decisions) > 2
     assert (summary["lost_blocks"], summary["missing"]) == (0, 0)
+    # The host computes the features of what came back.
+    assert (summary["compared"], summary["wrong"]) == (summary["voiced"], 0)
+    assert summary["voiced"] > 0
     heard = read_recording(kept / "heard.wav")
     assert (heard[: len(HEARD)] == HEARD[: len(heard)]).all()
     assert len(heard) >= 512 + 255 * 256 or len(heard) >= 256 * (decisions[-1]["rows"] + 1)

@@ -124,10 +124,16 @@ def test_other_features_fail_the_check(hearing, project, wav, tmp_path, capsys) 
     with HostProcess(project.elf_path) as device, Link(device) as link:
         client = ListenClient(link)
         client.hello()
-        request = ListenRequest(8, Gate(), PCM, real_time=False, front_end=front_end)
+        request = ListenRequest(8, Gate(), PCM, real_time=False)
         session = ListenSession(client, request)
-        assert len(list(session.run())) == session.heard.compared == session.heard.wrong > 3
+        decisions = len(list(session.run()))
+        session.heard.compare(PCM, front_end, request)
+        assert decisions == session.heard.compared == session.heard.wrong > 3
         assert session.heard.first_wrong == 24
+        session.heard.compare(PCM, FrontEnd.load(hearing.front_end), request)
+        assert (session.heard.wrong, session.heard.first_wrong) == (0, None)
+        session.heard.compare(PCM[:12000], FrontEnd.load(hearing.front_end), request)
+        assert session.heard.wrong > 0, "a map that the host does not have is no equal one"
 
 
 def test_a_terminal_gets_bars(project, wav) -> None:
