@@ -85,7 +85,7 @@ class Heard:
             self.features[decision.rows] = decision.features_crc
 
     def compare(self, pcm: NDArray[np.int16], front_end: FrontEnd, request: ListenRequest) -> None:
-        """Hold the board's maps against the host's of the same samples, all that it heard from the start on."""
+        """Hold the board's maps against the host's of `pcm`, which is all that it heard from the start on."""
         maps = due_maps(pcm, front_end, request.period, request.gate)
         expected = {one.rows: crc32(one.features.tobytes()) for one in maps}
         wrong = [rows for rows, crc in sorted(self.features.items()) if crc != expected.get(rows)]
