@@ -6,6 +6,7 @@ import pytest
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.device.link import Link
 from mcu_ser.verify.protocol import MessageType
+from tests.c.hearing_firmware import HEARING, OBEYS
 from tests.c.server_line import MODEL, Line, hello
 from tests.native_firmware import build_native_firmware
 
@@ -13,6 +14,11 @@ from tests.native_firmware import build_native_firmware
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     return build_native_firmware(tmp_path_factory.mktemp("server"), MODEL)
+
+
+@pytest.fixture(scope="module")
+def hearing_program(tmp_path_factory):
+    return build_native_firmware(tmp_path_factory.mktemp("hearing"), HEARING, defines=OBEYS)
 
 
 @pytest.fixture
