@@ -31,9 +31,19 @@ class RoundTrip:
     def __init__(self) -> None:
         self._smoothed: float | None = None
         self._variation = 0.0
+        self._missed = 0
+
+    def missed(self) -> None:
+        """No answer came in the time that was waited; the wait stays longer until a round trip is measured.
+
+        A board slower than the wait would have every message repeated, and never be measured (RFC 6298, rules
+        5.5 and 5.7).
+        """
+        self._missed += 1
 
     def measured(self, seconds: float) -> None:
         """Take a round trip of a message that was sent once (RFC 6298, section 3: of no other)."""
+        self._missed = 0
         if self._smoothed is None:
             self._smoothed, self._variation = seconds, seconds / 2
             return
@@ -43,7 +53,7 @@ class RoundTrip:
     def wait_s(self, attempt: int) -> float:
         """Seconds to wait for the answer to the `attempt`-th sending (from 0)."""
         base = self._FIRST_S if self._smoothed is None else self._smoothed + 4 * self._variation
-        return max(base, self._FLOOR_S) * back_off(attempt)
+        return max(base, self._FLOOR_S) * back_off(max(attempt, self._missed))
 
 
 class InferenceTime:

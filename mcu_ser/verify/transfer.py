@@ -64,6 +64,7 @@ class InputTransfer:
                 if time.monotonic() >= deadline:
                     raise self._exchange.silence(self._exchange.last_message, self._give_up_s)
                 attempt += 1
+                self._round_trip.missed()
                 self._window.go_back()
             elif self._take_answer(frame):
                 deadline, attempt = time.monotonic() + self._give_up_s, 0

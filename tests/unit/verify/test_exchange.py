@@ -3,6 +3,7 @@
 
 import dataclasses
 import time
+from collections import deque
 
 import pytest
 
@@ -62,6 +63,43 @@ def test_the_wait_for_a_frame_that_never_arrived_is_no_round_trip():
     client.run(0, DATA)
     # Eight times the slowest inference, which the 0.3 s before the NACK are no part of.
     assert client._inference_time.wait_s(0) < 8 * 0.3
+
+
+class BusyLink(ScriptedLink):
+    """To a board that takes `takes_s` for each request, one after the other."""
+
+    def __init__(self, respond):
+        super().__init__(respond)
+        self.takes_s = 0.0
+        self._ready = deque()
+        self._free_at = 0.0
+
+    def write(self, data):
+        super().write(data)
+        while self._waiting:
+            self._free_at = max(self._free_at, time.monotonic()) + self.takes_s
+            self._ready.append((self._free_at, self._waiting.popleft()))
+
+    def read(self, timeout_s):
+        end = time.monotonic() + timeout_s
+        if self._ready and self._ready[0][0] <= end:
+            ready, data = self._ready.popleft()
+            time.sleep(max(0.0, ready - time.monotonic()))
+            return data
+        time.sleep(max(0.0, end - time.monotonic()))
+        return b""
+
+
+def test_a_board_that_becomes_slower_than_the_wait_is_measured_anew():
+    """Or each of its answers is to a frame that was sent twice, and none says how long to wait."""
+    link = BusyLink(PretendBoard(MODEL))
+    client = Client(link)
+    client.hello()
+    client.run(0, DATA)
+    link.takes_s = 0.13  # above the shortest wait
+    for sample in range(1, 9):
+        client.run(sample, DATA)
+    assert client.link_stats().retries <= 6
 
 
 def test_a_nack_that_shows_that_the_answer_was_lost_has_the_request_repeated_at_once():
