@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
 from mcu_ser.shell_command import shell_command
+from mcu_ser.wording import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "verify",
         help="check the board's outputs byte for byte against the host",
         description="Send every sample to the board and compare every output byte with TFLite-Micro's. "
-        "Exits with 1 if any sample differs or a limit is passed, with 4 if the run could not be completed. "
+        "Exits with 1 if any sample differs or a limit is passed, with 4 if the run could not be completed, "
+        "with 130 if Ctrl-C ended it. A command that is refused before the board is asked changes nothing in "
+        "--out; from then on a report there is this run's. "
         "Without --port a board that has an emulator is emulated, and another is found by its USB ids.",
     )
     parser.add_argument("project", type=Path, metavar="PROJECT", help="firmware project, built")
@@ -141,12 +144,11 @@ def run(args: argparse.Namespace) -> int:
     from mcu_ser.verify.certify import CERTIFICATE_NAME
     from mcu_ser.verify.check import check
     from mcu_ser.verify.layers import require_layers
-    from mcu_ser.verify.report import discard_report
 
     output = Output(as_json=args.json)
     layers, request = _layer_request(args), _run_request(args)
-    discard_report(args.out)
     project = Project.load(args.project)
+    _limits(args).require_countable(project.board)
     samples = _samples(args, project, output)
     if layers is not None:
         require_layers(project, samples, layers)
@@ -264,9 +266,11 @@ def _next_command(args: argparse.Namespace, project: Project, report: Report) ->
     document = report.document
     layers_right = document["layers"] is None or document["layers"]["problem"] is None
     # Nothing is computed wrong, so no layer is to be looked for: it passed, or it is over a limit.
-    if document["identical"] == document["samples"] and layers_right:
+    right = document["identical"] == document["samples"] and layers_right
+    # Or the layers are known already: to generate with --layers would end here again.
+    if right or document["layers"] is not None:
         return shell_command("mcu-ser", "inspect", args.project / "model.tflite", "--board", "all")
-    if project.manifest.layers and document["layers"] is None:
+    if project.manifest.layers:
         samples: tuple[object, ...]
         samples = ("--samples", args.samples) if args.samples else ("--random", args.random)
         if args.input != "features":
@@ -276,7 +280,6 @@ def _next_command(args: argparse.Namespace, project: Project, report: Report) ->
         return shell_command(
             "mcu-ser", "verify", args.project, *samples, *seed, *port, "--bisect", "--out", args.out
         )
-    # Generated anew: what was changed since is gone, and if it fails again, its layers tell where.
     return generate_with_layers(project)
 
 
@@ -303,7 +306,8 @@ def show_report(output: Output, report: Report) -> None:
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     rows = _features(document)
-    rows.append(("identical to the oracle", f"{document['identical']} of {document['samples']} samples"))
+    samples = counted(document["samples"], "sample")
+    rows.append(("identical to the oracle", f"{document['identical']} of {samples}"))
     if document["host"]["uar"] is not None:
         rows += [
             (f"{name} UAR, accuracy", f"{document[name]['uar']:.4f}, {document[name]['accuracy']:.4f}")
@@ -312,7 +316,8 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     litert = document["litert"]
     if litert is not None:
         differing = litert["samples_differing_from_oracle"]
-        rows.append(("LiteRT, for information", f"{differing} samples differ from the oracle"))
+        differ = "differs" if differing == 1 else "differ"
+        rows.append(("LiteRT, for information", f"{counted(differing, 'sample')} {differ} from the oracle"))
     rows.append(_duration(document))
     rows += [(kind, _used(document, kind)) for kind in ("flash", "ram")]
     if document["stack_high_water_bytes"]:
@@ -345,11 +350,11 @@ def _boards(document: dict[str, Any]) -> list[tuple[str, str]]:
     repeats = document["repeats"]
     if repeats is not None and repeats["samples"]:
         across = f", {repeats['across_boards']} by two boards" if len(document["boards"]) > 1 else ""
-        rows.append(("run twice, same bytes", f"{repeats['samples']} samples{across}"))
+        rows.append(("run twice, same bytes", counted(repeats["samples"], "sample") + across))
     if len(document["boards"]) > 1:
         for board in document["boards"]:
             lost = f"; lost: {board['lost']}" if board["lost"] else ""
-            rows.append((board["port"] or "started here", f"{board['samples']} samples{lost}"))
+            rows.append((board["port"] or "started here", counted(board["samples"], "sample") + lost))
     return rows
 
 

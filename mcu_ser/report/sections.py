@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.report.charts import Bar, bar_chart, histogram_chart
+from mcu_ser.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ def headline_facts(document: Document) -> list[tuple[str, str]]:
     facts = [
         (
             "equal to the oracle",
-            f"{NONE if identical is None else identical} of {document['samples']} samples",
+            f"{NONE if identical is None else identical} of {counted(document['samples'], 'sample')}",
         ),
         *(
             [("UAR on the device", uar_with_interval(document["device"]))]
@@ -233,7 +234,7 @@ def link_facts(document: Document) -> list[tuple[str, str]]:
         facts.append(
             (
                 "run twice, with equal bytes",
-                f"{repeats['samples']} samples, {repeats['across_boards']} of them on two boards",
+                f"{counted(repeats['samples'], 'sample')}, {repeats['across_boards']} of them on two boards",
             )
         )
     return facts

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.errors import SamplesError
 from mcu_ser.npz_arrays import class_indices, read_arrays, strings
+from mcu_ser.wording import counted
 
 EXPECTED = "an .npz with x (float features or int8 tensors), optional y (classes), labels (class names), ids"
 
@@ -72,7 +73,9 @@ def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
     except (MemoryError, ValueError) as error:
         raise SamplesError("--random", f"{count} samples do not fit the memory", hint="fewer") from error
     ids = tuple(f"random-{index}" for index in range(count))
-    return Samples(x=x, y=None, labels=None, ids=ids, origin=f"{count} random samples, seed {seed}")
+    return Samples(
+        x=x, y=None, labels=None, ids=ids, origin=f"{counted(count, 'random sample')}, seed {seed}"
+    )
 
 
 def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
