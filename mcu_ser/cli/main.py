@@ -8,12 +8,13 @@ is quick and never loads TensorFlow.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcu_ser import __version__
 from mcu_ser.errors import ConfigError, McuSerError
@@ -42,7 +43,8 @@ COMMANDS = (
     "doctor",
 )
 
-EPILOG = """exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 a tool is missing, 4 device
+EPILOG = """exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 a tool is missing, 4 device,
+            130 interrupted (Ctrl-C)
 
 start here:
   mcu-ser run --out demo-run              everything, on the built-in synthetic corpus and an emulated board
@@ -51,9 +53,25 @@ start here:
 """
 
 
+class _UsageError(SystemExit):
+    """What argparse exits with, and what it has printed."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(ConfigError.exit_code)
+        self.problem = problem
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        try:
+            super().error(message)
+        except SystemExit as end:
+            raise _UsageError(message) from end
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole argument parser."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mcu-ser",
         description="From speech-emotion corpora to a checked microcontroller.",
         epilog=EPILOG,
@@ -72,7 +90,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process exit code (see `errors`)."""
     words = sys.argv[1:] if argv is None else argv
-    args = build_parser().parse_args(words)
+    try:
+        args = build_parser().parse_args(words)
+    except _UsageError as error:
+        if "--json" in words:
+            _print_error(error.problem, ConfigError.exit_code)
+        raise
     args.command_line = shell_command("mcu-ser", *words)
     logging.basicConfig(
         level=logging.DEBUG if args.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
@@ -80,25 +103,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except McuSerError as error:
-        return _fail(str(error), error.exit_code, debug=args.debug)
+        return _fail(args, str(error), error.exit_code, error)
     except BrokenPipeError:
-        # Whoever read our output has closed it (`mcu-ser inspect ... | head`); Python would complain again
-        # when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return 141
     except OSError as error:
         # The file system has more ways to fail than are foreseen where it is used.
         subject = error.filename or "system"
-        return _fail(f"{subject}: {error.strerror or error}", ConfigError.exit_code, debug=args.debug)
-    except KeyboardInterrupt:
-        return _fail("interrupted; what was finished is kept", 130, debug=args.debug)
+        return _fail(args, f"{subject}: {error.strerror or error}", ConfigError.exit_code)
+    except KeyboardInterrupt as error:
+        return _fail(args, f"interrupted; {str(error) or 'what was finished is kept'}", 130)
 
 
-def _fail(problem: str, exit_code: int, *, debug: bool) -> int:
-    if debug:
+def _fail(args: argparse.Namespace, message: str, exit_code: int, error: McuSerError | None = None) -> int:
+    if args.debug:
         traceback.print_exc()
-    sys.stderr.write(f"mcu-ser: error: {problem}\n")
+    sys.stderr.write(f"mcu-ser: error: {message}\n")
+    if getattr(args, "json", False):
+        _print_error(message, exit_code, error)
     return exit_code
+
+
+def _print_error(message: str, exit_code: int, error: McuSerError | None = None) -> None:
+    """The JSON document of a command that ended in an error, in one line as `listen --json` has them."""
+    document: dict[str, Any] = {"message": message, "exit_code": exit_code}
+    for name in ("subject", "problem", "limit", "hint"):
+        document[name] = getattr(error, name, None)
+    try:
+        sys.stdout.write(json.dumps({"error": document}, sort_keys=True) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+
+
+def _let_go_of_stdout() -> None:
+    # Whoever read our output has closed it (`mcu-ser inspect ... | head`); Python would complain again when
+    # it flushes.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ runs one inference, and the output must be the oracle's. Nothing is flashed for 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from mcu_ser.artifacts import canonical_json, write_text
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
-from mcu_ser.errors import CheckFailedError, ConfigError, DeviceFaultError
+from mcu_ser.errors import CheckFailedError, ConfigError, DeviceError, DeviceFaultError
 from mcu_ser.generate.byte_arrays import ALIGNMENT
 from mcu_ser.generate.engine_model import Arena
 from mcu_ser.generate.project import generate, require_replaceable
@@ -28,6 +29,7 @@ from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, require_match
 from mcu_ser.verify.protocol import EngineStatus, engine_status_text
+from mcu_ser.verify.report import discard_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,10 +73,7 @@ def certify_arena(project: Project, x: npt.NDArray[np.int8], port: str | None, t
         CheckFailedError: The model does not run right in the arena that the firmware has.
         DeviceError: The trials could not be completed.
     """
-    if project.engine != "tflm":
-        problem = f"has engine {project.engine}, whose arena is planned exactly"
-        raise ConfigError(project.root, problem, hint="verify without --certify-arena")
-    require_fresh_build(project)
+    _require_certifiable(project)
     expected = Oracle(project.model_path.read_bytes(), project.model_path.name).run(x[:1])[0].tobytes()
     with open_device(project, port) as device, Link(device) as link:
         client = Client(link)
@@ -82,6 +81,13 @@ def certify_arena(project: Project, x: npt.NDArray[np.int8], port: str | None, t
         # As many trials as halving takes, and the two that are the proof.
         with track("certify", (project.arena_bytes // ALIGNMENT).bit_length() + 3) as advance:
             return find_least_arena(client, project.arena_bytes, x[0].tobytes(), expected, advance)
+
+
+def _require_certifiable(project: Project) -> None:
+    if project.engine != "tflm":
+        problem = f"has engine {project.engine}, whose arena is planned exactly"
+        raise ConfigError(project.root, problem, hint="verify without --certify-arena")
+    require_fresh_build(project)
 
 
 def find_least_arena(
@@ -152,12 +158,17 @@ def certify(
 ) -> tuple[Project, Certificate]:
     """Find the least arena on the board and make it the project's; returns the project as it then is.
 
-    A board behind `port` still runs the firmware with the old arena.
+    A board behind `port` still runs the firmware with the old arena. What is refused before a board is asked
+    anything changes nothing; from then on a report in `out`, which is of the old arena, is gone.
 
     Raises:
         ConfigError, CheckFailedError, DeviceError: As `certify_arena` and `adopt_arena`.
     """
     require_replaceable(project.root)  # before the trials, not after them
+    _require_certifiable(project)
+    with suppress(DeviceError):  # a board that is not there is no refusal
+        open_device(project, port)
+    discard_report(out)  # that of the arena before
     certificate = certify_arena(project, x, port, track)
     return adopt_arena(project, certificate, out), certificate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_devices
-from mcu_ser.errors import McuSerError
+from mcu_ser.errors import DeviceError, McuSerError
 from mcu_ser.programs import package_versions
 from mcu_ser.progress import Track, silent
 from mcu_ser.toolchain.build_record import require_fresh_build
@@ -40,6 +40,7 @@ from mcu_ser.verify.report import (
 )
 from mcu_ser.verify.report_sections import background_of
 from mcu_ser.verify.shards import Ledger
+from mcu_ser.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +87,9 @@ def check(
 ) -> Report:
     """Send every sample to the board, compare every output byte with the oracle's, write the report to `out`.
 
-    From before the first sample until the verdict, `out` holds a report with verdict "fail": whatever ends
-    the run early, no older report is left to be mistaken for this run's.
+    What is refused before a board is asked anything changes nothing in `out`. From then until the verdict,
+    `out` holds a report with verdict "fail": whatever ends the run early, no older report is left to be
+    mistaken for this run's. An interrupted run's journal stays until a board has given an answer.
 
     Args:
         project: The firmware project, built.
@@ -110,23 +112,36 @@ def check(
     facts = find_facts(project, command)
     if layers is not None:
         require_layers(project, samples, layers)
+    # A board that is not there is a run that failed; only what contradicts itself is refused.
+    with suppress(DeviceError):
+        open_devices(project, request.ports)
+    with (
+        _journal(project, samples, out, request) as (journal, known),
+        _failed_until_written(facts, samples, out),
+    ):
+        # The board first: a wrong port is then found before the oracle has computed everything.
+        measurement = run_on_device(project, samples, request, journal=journal, known=known, track=track)
+        report = _judged(project, facts, samples, measurement, litert=litert, track=track)
+        if layers is not None:
+            port = next((board["port"] for board in measurement.boards if board["lost"] is None), None)
+            report = _layers_checked(project, report, samples, layers, port=port, track=track)
+        report = with_limits(report, limits)
+        report.write(out)
+        journal.discard()
+    return report
+
+
+@contextmanager
+def _failed_until_written(facts: Facts, samples: Samples, out: Path) -> Iterator[None]:
+    """Holds a report with verdict "fail" in `out`, which says in the end why the run ended early."""
     build_failure(facts, samples, "the run was not completed").write(out)
     try:
-        with _journal(project, samples, out, request) as (journal, known):
-            # The board first: a wrong port is then found before the oracle has computed everything.
-            measurement = run_on_device(project, samples, request, journal=journal, known=known, track=track)
-            report = _judged(project, facts, samples, measurement, litert=litert, track=track)
-            if layers is not None:
-                port = next((board["port"] for board in measurement.boards if board["lost"] is None), None)
-                report = _layers_checked(project, report, samples, layers, port=port, track=track)
-            report = with_limits(report, limits)
-            report.write(out)
-            journal.discard()
+        yield
     except BaseException as error:
-        reason = str(error) or f"the run was ended by {type(error).__name__}"
+        unnamed = f"the run was ended by {type(error).__name__}"
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or unnamed
         build_failure(facts, samples, reason).write(out)
         raise
-    return report
 
 
 def find_facts(project: Project, command: str | None = None) -> Facts:
@@ -165,10 +180,14 @@ def _journal(
     with journal:
         try:
             yield journal, known
-        except BaseException:
-            if journal.answers:
-                text = "%s keeps %d answers; the same command with --resume goes on from there"
-                _log.warning(text, journal.path, journal.answers)
+        except BaseException as error:
+            if not journal.answers:
+                raise
+            kept = f"{journal.path} keeps {counted(journal.answers, 'answer')}"
+            text = f"{kept}; the same command with --resume goes on from there"
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(text) from error  # no fault to be logged: the user's wish
+            _log.warning(text)
             raise
 
 

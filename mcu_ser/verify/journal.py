@@ -19,6 +19,7 @@ from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ConfigError
 from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.protocol import crc32
+from mcu_ser.verify.report_schema import REPORT_NAME
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,35 +91,33 @@ class Journal:
         answers: How many answers it holds.
     """
 
-    def __init__(self, path: Path, stream: BinaryIO, answers: int = 0) -> None:
+    def __init__(
+        self, path: Path, identity: RunIdentity, stream: BinaryIO | None = None, answers: int = 0
+    ) -> None:
         self.path = path
         self.answers = answers
+        self._identity = identity
         self._stream = stream
 
     @classmethod
     def begin(cls, directory: Path, identity: RunIdentity) -> Journal:
-        """Start a journal in `directory`; an older one is gone.
+        """Start a journal in `directory`.
 
-        Raises:
-            ConfigError: It cannot be written.
+        An older one stays until the first answer is written down: a board that is not there, or not the
+        right one, takes nothing from an interrupted run.
         """
-        path = directory / JOURNAL_NAME
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            journal = cls(path, path.open("wb"))
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        journal._write({"schema": _SCHEMA} | asdict(identity))
-        return journal
+        return cls(directory / JOURNAL_NAME, identity)
 
     @classmethod
     def resume(cls, directory: Path, identity: RunIdentity) -> tuple[Journal, tuple[Record, ...]]:
         """Open the journal in `directory` to go on; returns it and the answers that it holds.
 
         Raises:
-            ConfigError: There is none, it is that of another run, or it is damaged.
+            ConfigError: There is none, the run is complete, it is that of another run, or it is damaged.
         """
         path = directory / JOURNAL_NAME
+        if not path.exists():
+            _require_incomplete(directory)
         records, whole_bytes = read_journal(path, identity)
         try:
             stream = path.open("r+b")
@@ -126,7 +125,7 @@ class Journal:
             stream.seek(whole_bytes)
         except OSError as error:
             raise _unwritable(path, error) from error
-        return cls(path, stream, len(records)), records
+        return cls(path, identity, stream, len(records)), records
 
     def append(self, task: Task, port: str | None, answer: Answer) -> None:
         """Write down an answer. It outlives this process, though not a failure of the computer's power.
@@ -143,12 +142,20 @@ class Journal:
         values |= {"ticks": answer.ticks, "undisturbed": answer.undisturbed}
         if answer.heard is not None:
             values["heard"] = answer.heard.as_document()
-        self._write(values)
+        try:
+            if self._stream is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._stream = self.path.open("wb")
+                self._stream.write(_line({"schema": _SCHEMA} | asdict(self._identity)))
+            self._stream.write(_line(values))
+            self._stream.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
         self.answers += 1
 
     def discard(self) -> None:
         """The run is complete: remove the journal."""
-        self._stream.close()
+        self._close()
         self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Journal:
@@ -157,15 +164,11 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        self._close()
 
-    def _write(self, values: dict[str, Any]) -> None:
-        text = json.dumps(values, sort_keys=True).encode()
-        try:
-            self._stream.write(b"%08x %b\n" % (crc32(text), text))
-            self._stream.flush()
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
 
 
 def read_journal(path: Path, identity: RunIdentity) -> tuple[tuple[Record, ...], int]:
@@ -194,6 +197,23 @@ def read_journal(path: Path, identity: RunIdentity) -> tuple[tuple[Record, ...],
         seen[record.sample] = record.output
         records.append(record)
     return tuple(records), len(data) - len(torn)
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    text = json.dumps(values, sort_keys=True).encode()
+    return b"%08x %b\n" % (crc32(text), text)
+
+
+def _require_incomplete(directory: Path) -> None:
+    """Check that `directory` holds no report of a run that came to its end; what cannot be read is none."""
+    path = directory / REPORT_NAME
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return
+    if isinstance(document, dict) and document.get("identical") is not None:
+        verdict = document.get("verdict")
+        raise ConfigError(path, f"is of a complete run, verdict {verdict}: nothing to go on with", hint=_ANEW)
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mcu_ser.cli.main import main
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.programs import CMAKE, NINJA
 from mcu_ser.verify import shards
+from mcu_ser.wording import counted
 from tests.tiny_model import tiny_classifier
 
 ABSENT = [program.command for program in (CMAKE, NINJA) if program.find() is None]
@@ -63,6 +64,10 @@ def after(monkeypatch, count, happen):
     monkeypatch.setattr(shards.Ledger, "done", counting)
 
 
+def content(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
 def interrupt(board):
     raise KeyboardInterrupt
 
@@ -74,23 +79,74 @@ def same_but_for_time_and_link(report):
 
 
 @pytest.mark.parametrize("count", [1, 17, 41])
-def test_an_interrupted_run_is_continued(project, tmp_path, monkeypatch, caplog, count):
+def test_an_interrupted_run_is_continued(project, tmp_path, monkeypatch, capsys, caplog, count):
     assert verify(project, tmp_path / "whole", "--random", 40) == 0
     out = tmp_path / "part"
     with monkeypatch.context() as patch:
         after(patch, count, interrupt)
         assert verify(project, out, "--random", 40) == 130
-    assert report_of(out)["verdict"] == "fail"
+    assert (report_of(out)["verdict"], report_of(out)["reason"]) == ("fail", "interrupted")
     assert (out / "journal.jsonl").is_file()
-    assert f"keeps {count} answers; the same command with --resume" in caplog.text
+    kept = f"interrupted; {out / 'journal.jsonl'} keeps {counted(count, 'answer')}; the same command with --r"
+    assert kept in capsys.readouterr().err
+    assert caplog.text == ""
     assert verify(project, out, "--random", 40, "--resume") == 0
     whole, part = (same_but_for_time_and_link(report_of(tmp_path / name)) for name in ("whole", "part"))
     assert part == whole
     assert part["repeats"] == {"every": 16, "samples": 3, "across_boards": 0}
     assert (tmp_path / "whole" / "junit.xml").read_bytes() == (out / "junit.xml").read_bytes()
     assert not (out / "journal.jsonl").exists()
-    # It is complete: there is nothing to go on with.
+    # It is complete: there is nothing to go on with, and nothing to lose.
+    before = content(out)
     assert verify(project, out, "--random", 40, "--resume") == 2
+    assert "report.json: is of a complete run, verdict pass" in capsys.readouterr().err
+    assert content(out) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--samples", "mistyped.npz"),
+        ("--random", 0),
+        ("--random", 4, "--seed", -1),
+        ("--random", 4, "--bisect"),
+        ("--random", 4, "--sample", 1),
+        ("--random", 4, "--max-instructions", 1),
+        ("--random", 4, "--certify-arena"),
+        ("--random", 4, "--port", "a", "--port", "a"),
+        ("--random", 5, "--resume"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_changes_nothing(project, tmp_path, options):
+    assert verify(project, tmp_path, "--random", 4) == 0
+    before = content(tmp_path)
+    assert verify(project, tmp_path, *options) == 2
+    assert content(tmp_path) == before
+
+
+def test_a_project_that_cannot_be_verified_changes_nothing(project, tmp_path):
+    out, unbuilt = tmp_path / "out", tmp_path / "unbuilt"
+    assert verify(project, out, "--random", 4) == 0
+    before = content(out)
+    shutil.copytree(project, unbuilt, ignore=shutil.ignore_patterns("build"))
+    for path in (unbuilt, tmp_path / "missing"):
+        assert verify(path, out, "--random", 4) == 2
+        assert content(out) == before
+
+
+def test_a_dead_port_replaces_the_report_and_keeps_the_journal(project, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        after(patch, 35, interrupt)
+        assert verify(project, tmp_path, "--random", 40) == 130
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+    capsys.readouterr()
+    assert verify(project, tmp_path, "--random", 40, "--port", "/dev/ttyNONE7", "--json") == 4
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["exit_code"], error["subject"]) == (4, "/dev/ttyNONE7")
+    assert "/dev/ttyNONE7: cannot be opened" in report_of(tmp_path)["reason"]
+    assert (tmp_path / "journal.jsonl").read_bytes() == journal
+    assert verify(project, tmp_path, "--random", 40, "--resume") == 0
 
 
 def test_other_samples_are_another_run(project, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import argparse
+import json
 import logging
 import subprocess
 import sys
@@ -64,6 +65,63 @@ def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code)
     monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
     assert cli.main(["doctor"]) == code
     assert capsys.readouterr().err == f"mcu-ser: error: {error}\n"
+
+
+def test_the_exit_codes_are_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "130 interrupted (Ctrl-C)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "document"),
+    [
+        (
+            BudgetError("board", "too small", limit="3 B", hint="a board"),
+            {
+                "message": "board: too small, limit 3 B; try: a board",
+                "exit_code": 1,
+                "subject": "board",
+                "problem": "too small",
+                "limit": "3 B",
+                "hint": "a board",
+            },
+        ),
+        (DeviceFaultError("port", "crashed"), {"exit_code": 4, "limit": None, "hint": None}),
+        (OSError(28, "No space left on device", "out"), {"message": "out: No space left on device"}),
+        (KeyboardInterrupt(), {"message": "interrupted; what was finished is kept", "exit_code": 130}),
+        (KeyboardInterrupt("4 are kept"), {"message": "interrupted; 4 are kept", "subject": None}),
+    ],
+    ids=repr,
+)
+def test_with_json_an_error_is_a_document(monkeypatch, capsys, error, document):
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr("mcu_ser.cli.doctor.run", fail)
+    code = cli.main(["doctor", "--json"])
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["error"]
+    assert found | document == found
+    assert found["exit_code"] == code
+    assert captured.err == f"mcu-ser: error: {found['message']}\n"
+
+
+def test_with_json_wrong_usage_is_a_document(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["doctor", "--json", "--no-such-option"])
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    error = json.loads(captured.out)["error"]
+    assert (error["exit_code"], error["message"]) == (2, "unrecognized arguments: --no-such-option")
+    assert "usage: mcu-ser" in captured.err
+
+
+def test_without_json_an_error_prints_nothing_on_stdout(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", "--no-such-option"])
+    assert cli.main(["boards", "show", "no-such-board"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_debug_shows_a_traceback_and_keeps_the_exit_code(monkeypatch, capsys):

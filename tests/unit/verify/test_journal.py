@@ -41,10 +41,9 @@ def entry(**changes):
 
 
 def written(directory, *entries):
-    with Journal.begin(directory, identity()):
-        pass
     path = directory / JOURNAL_NAME
-    path.write_bytes(path.read_bytes() + b"".join(map(line, entries)))
+    head = {"schema": 1} | dataclasses.asdict(identity())
+    path.write_bytes(b"".join(map(line, (head, *entries))))
     return path
 
 
@@ -195,11 +194,41 @@ def test_without_a_journal_there_is_nothing_to_resume(tmp_path):
 
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        Journal.begin(tmp_path / "file", identity())
+    with (
+        Journal.begin(tmp_path / "file", identity()) as journal,
+        pytest.raises(ConfigError, match="cannot be written"),
+    ):
+        journal.append(Task(0, again=False), "a", Answer(bytes(5), 1, True))
+
+
+def test_an_older_journal_stays_until_the_first_answer(tmp_path):
+    path = written(tmp_path, entry(), entry(sample=2))
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="is silent"):
+        run(tmp_path, PretendBoard(MODEL_SMALL, {MessageType.HELLO: lambda board, frame: []}))
+    assert path.read_bytes() == before
+    with pytest.raises(Exception, match="no answer to INFER"):
+        run(tmp_path, mute_after(1))
+    assert [record.sample for record in read_journal(path, identity())[0]] == [0]
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail"])
+def test_a_complete_run_is_not_resumed(tmp_path, verdict):
+    (tmp_path / "report.json").write_text(json.dumps({"identical": 3, "verdict": verdict}))
+    problem = rf"report\.json: is of a complete run, verdict {verdict}: nothing to go on with; try: the run"
+    with pytest.raises(ConfigError, match=problem):
+        Journal.resume(tmp_path, identity())
+
+
+@pytest.mark.parametrize("report", ["", "[]", "{}", '{"identical": null, "verdict": "fail"}'])
+def test_the_report_of_no_complete_run_says_nothing_of_the_journal(tmp_path, report):
+    (tmp_path / "report.json").write_text(report)
+    with pytest.raises(ConfigError, match=r"journal\.jsonl: is not there"):
+        Journal.resume(tmp_path, identity())
 
 
 def test_a_complete_run_leaves_no_journal(tmp_path):
     with Journal.begin(tmp_path, identity()) as journal:
+        journal.append(Task(0, again=False), "a", Answer(bytes(5), 1, True))
         journal.discard()
     assert list(tmp_path.iterdir()) == []
