@@ -2,14 +2,16 @@
 """The search for the least arena, against the real server around the obedient engine."""
 
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from mcu_ser.board import load_board
 from mcu_ser.device.host_process import HostProcess
 from mcu_ser.device.link import Link
-from mcu_ser.errors import CheckFailedError, ConfigError, DeviceFaultError
+from mcu_ser.errors import CheckFailedError, ConfigError, DeviceError, DeviceFaultError
 from mcu_ser.generate.project import generate
+from mcu_ser.verify import certify as certifying
 from mcu_ser.verify.certify import Trial, certify_arena, find_least_arena
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.harness import Expectation, require_match
@@ -93,3 +95,21 @@ def test_every_engine_status_has_a_meaning():
     texts = {engine_status_text(status.value) for status in EngineStatus}
     assert len(texts) == len(EngineStatus)
     assert engine_status_text(-7) == "code -7"
+
+
+@pytest.mark.parametrize(("refused", "left"), [(True, ["report.json"]), (False, [])])
+def test_the_report_of_the_arena_before_stays_until_a_board_is_asked(tmp_path, monkeypatch, refused, left):
+    def no_board(*arguments):
+        raise DeviceError("port", "is silent")
+
+    def refuse(*arguments):
+        raise ConfigError("project", "is not built")
+
+    (tmp_path / "report.json").write_text("{}")
+    monkeypatch.setattr(certifying, "require_replaceable", lambda root: None)
+    monkeypatch.setattr(certifying, "_require_certifiable", refuse if refused else lambda project: None)
+    for name in ("open_device", "certify_arena"):
+        monkeypatch.setattr(certifying, name, no_board)
+    with pytest.raises(ConfigError if refused else DeviceError):
+        certifying.certify(SimpleNamespace(root=tmp_path), None, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == left
