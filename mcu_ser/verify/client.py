@@ -61,7 +61,7 @@ class Answer:
     Attributes:
         output: The whole output tensor.
         ticks: Duration, in the ticks that HELLO describes.
-        undisturbed: Whether nothing was sent to the board while it computed.
+        undisturbed: Whether nothing was sent to the board while it computed: the request went out only once.
         heard: What a board that was sent audio says of its features.
     """
 
@@ -278,8 +278,12 @@ class Client:
         return page, undisturbed
 
     def _compute(self, kind: MessageType, payload: bytes, duration: InferenceTime) -> tuple[bytes, bool]:
-        """Payload of the answer to a request that runs the model, and whether it was sent only once."""
-        started = time.monotonic()
+        """Payload of the answer to a request that runs the model, and whether it was sent only once.
+
+        One that a NACK asked for again was sent twice too: a late NACK, of a frame before it, reads the same,
+        and the board may be computing already.
+        """
+        started, retries = time.monotonic(), self._exchange.stats().retries
         frame, repeats = self._exchange.request(
             kind, payload, wait_s=duration.wait_s, give_up_s=self._patience.inference_s
         )
@@ -288,7 +292,7 @@ class Client:
             duration.measured(self._exchange.answered_after_s)
         else:
             duration.repeated(time.monotonic() - started)
-        return frame.payload, repeats == 0
+        return frame.payload, self._exchange.stats().retries == retries
 
     def _fetch(self, kind: MessageType, of: Mapping[str, int], at: int, total: int) -> bytes:
         """Bytes `at` to `total` of what the board holds, in frames as long as the line allows.

@@ -147,12 +147,17 @@ class ArenaPart(_Part):
 
 
 class LimitPart(_Part):
-    """A limit that the user gave, and whether it held; `value` is null if it was not measured."""
+    """A limit that the user gave, and whether it held; `value` is null if it was not measured.
+
+    One on instructions has to hold in every one of `samples`; it says of how many they were `measured`.
+    """
 
     name: Literal["flash", "ram", "instructions"]
     limit: Count
     value: Count | None
     held: bool
+    samples: Count | None = None
+    measured: Count | None = None
 
 
 class LayerPart(_Part):

@@ -84,12 +84,13 @@ class Ledger:
 
     Attributes:
         outputs: int8 (n, output_bytes).
-        ticks: uint64 (n,), duration of the first run of each sample.
-        undisturbed: bool (n,), of the first run of each sample.
+        ticks: uint64 (n,), duration of each sample's inference; that of its repeat is not kept.
+        undisturbed: bool (n,), whether nothing disturbed it.
         heard: What boards with a front end said of it, by sample, in the first run of each.
         probe: A sample of the interrupted run, which every board has to run first to show that it computes
             the same; None in a new run.
         error: What has ended the run early.
+        reruns: How many runs were for their time alone.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Ledger:
         self.undisturbed = np.zeros(samples, np.bool_)
         self.heard: dict[int, Heard] = {}
         self.error: BaseException | None = None
+        self.reruns = 0
         self._repeat_every = repeat_every
         self._journal = journal
         self._changed = threading.Condition()
@@ -187,6 +189,19 @@ class Ledger:
             self._require_same(board, sample, output)
             self._require_same_features(board, sample, heard)
 
+    def rerun(self, board: int, sample: int, first: Answer, then: Answer) -> None:
+        """Count a run that was for its time alone, `then`; but for time it must say what `first` said.
+
+        Raises:
+            DeviceFaultError: It does not; the run is over.
+        """
+        with self._changed:
+            self.reruns += 1
+            if first.output != then.output:
+                self._differs(board, board, sample, "bytes")
+            if first.heard and then.heard and first.heard.wrong_features != then.heard.wrong_features:
+                self._differs(board, board, sample, "features")
+
     def lose(self, board: int, error: DeviceError) -> None:
         """A board is lost: what it was at goes to the others."""
         with self._changed:
@@ -235,16 +250,16 @@ class Ledger:
 
     def _require_same(self, board: int, sample: int, output: bytes) -> None:
         if output != self.outputs[sample].tobytes():
-            self._differs(board, sample, "bytes")
+            self._differs(board, int(self._by[sample]), sample, "bytes")
 
     def _require_same_features(self, board: int, sample: int, heard: Heard | None) -> None:
         before = self.heard.get(sample)
         if heard is not None and before is not None and heard.wrong_features != before.wrong_features:
-            self._differs(board, sample, "features")
+            self._differs(board, int(self._by[sample]), sample, "features")
 
-    def _differs(self, board: int, sample: int, what: str) -> None:
+    def _differs(self, board: int, earlier: int, sample: int, what: str) -> None:
         """Ends the run: a board gives something else than before."""
-        names = [str(self._ports[number] or "the board") for number in (board, int(self._by[sample]))]
+        names = [str(self._ports[number] or "the board") for number in (board, earlier)]
         before = "before" if names[0] == names[1] else f"on {names[1]}"
         error = DeviceFaultError(
             names[0],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from mcu_ser.convert.oracle import Oracle
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
 from mcu_ser.errors import CheckFailedError
+from mcu_ser.generate.project import Project
 from mcu_ser.toolchain.build_record import require_fresh_build
 from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mcu_ser.generate.project import Project
     from mcu_ser.toolchain.footprint import Footprint
 
 
@@ -32,15 +33,18 @@ class VerifiedDevice:
     """The board of a project; enter it to start it.
 
     Args:
-        project: A firmware project, built.
+        project: A firmware project, built, or its directory.
         port: Port URL of a board that runs it; without it the project's emulated board is started.
 
     Attributes:
         project: What runs on it.
+
+    Raises:
+        ConfigError: The directory holds no firmware project.
     """
 
-    def __init__(self, project: Project, port: str | None = None) -> None:
-        self.project = project
+    def __init__(self, project: Project | Path | str, port: str | None = None) -> None:
+        self.project = project if isinstance(project, Project) else Project.load(Path(project))
         self._port = port
         self._stack = ExitStack()
         self._link: Link | None = None
@@ -76,13 +80,21 @@ class VerifiedDevice:
 
     @property
     def ticks(self) -> NDArray[np.uint64]:
-        """Durations of the last run's inferences that nothing disturbed, in ticks of the board's counter.
+        """Durations of the last run's inferences, uint64 (n,), in ticks of its counter; none before a run.
 
         On an emulated STM32 board these are executed instructions.
+
+        Raises:
+            CheckFailedError: A request was repeated while the board computed, in every try, so that not all
+                were measured.
         """
         if self._last is None:
             return np.empty(0, np.uint64)
-        return self._last.ticks[self._last.undisturbed]
+        measured, runs = int(self._last.undisturbed.sum()), len(self._last.undisturbed)
+        if measured < runs:
+            problem = f"only {measured} of {runs} inferences were measured undisturbed"
+            raise CheckFailedError(self.project.board.id, problem, hint="the run on a host that is less busy")
+        return self._last.ticks
 
     def run(self, x: NDArray[Any]) -> NDArray[np.int8]:
         """Run samples on the board; returns its raw outputs, int8 (n, output elements).

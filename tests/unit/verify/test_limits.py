@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 from xml.etree import ElementTree
 
@@ -7,10 +8,16 @@ import pytest
 
 from mcu_ser.board import load_board
 from mcu_ser.errors import ConfigError
-from mcu_ser.verify.limits import Limits
-from mcu_ser.verify.report import with_limits
+from mcu_ser.verify.limits import Limits, limit_problem
+from mcu_ser.verify.report import build_report, with_limits
 from mcu_ser.verify.report_schema import schema_text
-from tests.made_up_report import made_up_report
+from tests.made_up_report import (
+    made_up_facts,
+    made_up_measurement,
+    made_up_outputs,
+    made_up_report,
+    made_up_samples,
+)
 
 PASSING = made_up_report()
 MOST = PASSING.document["instructions"]["max"]
@@ -54,6 +61,28 @@ def test_what_was_not_measured_does_not_hold():
     document = PASSING.document | {"instructions": nothing}
     (limit,) = Limits(instructions=10**12).judge(document)
     assert (limit["value"], limit["held"]) == (None, False)
+    assert limit_problem(limit) == f"instructions in one inference: not measured, limit {10**12}"
+
+
+def test_a_limit_on_instructions_holds_only_if_every_sample_was_measured():
+    """The one that was not may be the longest."""
+    outputs = made_up_outputs()
+    measurement = made_up_measurement(outputs)
+    measurement = dataclasses.replace(measurement, ticks=measurement.ticks[:-1])
+    some = build_report(
+        facts=made_up_facts(),
+        samples=made_up_samples(),
+        expected=outputs,
+        measurement=measurement,
+        litert=None,
+    )
+    report = with_limits(some, Limits(instructions=10**12))
+    assert not report.passed
+    (limit,) = report.document["limits"]
+    assert (limit["value"], limit["measured"], limit["samples"]) == (None, 89, 90)
+    problem = f"instructions in one inference: measured in 89 of 90 samples only, limit {10**12}"
+    assert limit_problem(limit) == problem
+    assert report.document["reason"].endswith(problem)
 
 
 def test_wrong_outputs_stay_the_reason():
@@ -70,6 +99,6 @@ def test_the_schema_knows_limits():
 def test_a_board_that_counts_no_instructions_is_refused():
     Limits(flash=1, ram=1).require_countable(load_board("host"))
     Limits(instructions=1).require_countable(load_board("netduinoplus2"))
-    for board in ("host", "nucleo_f446re"):
+    for board in ("host", "nucleo_f446re", "mps2_an386", "mps2_an500", "mps3_an547"):
         with pytest.raises(ConfigError, match=r"counts no instructions; try: an emulated STM32 board"):
             Limits(instructions=1).require_countable(load_board(board))
