@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pytest plugin: a fixture that is a verified board, for tests of a user's own model.
 
+    import numpy as np
+
     def test_silence_is_neutral(mcu_ser_device):
         outputs = mcu_ser_device.run(np.zeros((1, 160, 40, 1), np.float32))
         assert outputs.argmax(axis=1) == [0]
@@ -61,11 +63,21 @@ def mcu_ser_device(
             project = Project.load(settled)
         device = VerifiedDevice(project, _option(pytestconfig, "port") or None).__enter__()
     except McuSerError as error:
+        error.hint = _hint_for_pytest(error.hint, _option(pytestconfig, "project"))
         pytest.fail(f"mcu_ser_device: {error}", pytrace=False)
     try:
         yield device
     finally:
         device.__exit__(None, None, None)
+
+
+def _hint_for_pytest(hint: str | None, project: str) -> str | None:
+    """A hint that names `--port`, which is pytest's `--mcu-ser-port` and wants a firmware that is flashed."""
+    if hint is None or "--port" not in hint or "mcu-ser " in hint:
+        return hint
+    if not project:
+        return "mcu-ser flash PROJECT, then --mcu-ser-project PROJECT --mcu-ser-port PORT"
+    return hint.replace("--port", "--mcu-ser-port")
 
 
 def _built(config: pytest.Config, out: Path) -> Project:

@@ -7,9 +7,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.console import Output, add_debug_option, add_json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcu_ser.board import Board, MemoryRegion
     from mcu_ser.flash.detect import Detected
 
@@ -38,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for action in (listing, show, detect):
         action.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
         add_json_option(action)
+        add_debug_option(action)
     return parser
 
 
@@ -103,9 +106,21 @@ def _detect(output: Output, boards: tuple[Board, ...], args: argparse.Namespace)
         output.say(
             "the USB ids of an ST-LINK do not tell the board that it is on; a firmware of mcu-ser does"
         )
+    output.say(f"next: {_after_detect(found, boards)}")
+
+
+def _after_detect(found: Sequence[Detected], boards: tuple[Board, ...]) -> str:
+    """The command for the board that was found, else for one that needs no port."""
     running = [entry for entry in found if entry.hello is not None]
-    port = running[0].port.device if running else "PORT"
-    output.say(f"next: mcu-ser flash PROJECT --port {port}")
+    if running:
+        return f"mcu-ser flash PROJECT --port {running[0].port.device}"
+    if any(entry.boards for entry in found):
+        return "mcu-ser flash PROJECT --port PORT"
+    # One that can be bought before one that is only an emulator's.
+    emulated = [board.id for board in boards if board.emulator is not None and board.flash is not None]
+    if not emulated:
+        return "mcu-ser boards list"
+    return f"mcu-ser generate MODEL.tflite --board {emulated[0]} --out PROJECT (emulated: it needs no port)"
 
 
 def _what_runs(entry: Detected) -> str:

@@ -23,6 +23,15 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
 
 
+def add_debug_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--debug` to an action of a command, beside the command's own, which sets it if this does not."""
+    import argparse
+
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="log details, show tracebacks"
+    )
+
+
 class Output:
     """Prints for one command.
 

@@ -45,8 +45,17 @@ def run(args: argparse.Namespace) -> int:
     if unusable:
         output.say(f"{len(unusable)} missing or broken; next: {unusable[0]['install']}")
         return 3
-    output.say("nothing missing that builds or emulates; next: mcu-ser run --out demo-run")
+    output.say(f"nothing missing that builds or emulates; next: {_next_command(rows)}")
     return 0
+
+
+def _next_command(rows: list[dict[str, Any]]) -> str:
+    """What can be tried with what is there: everything, or what needs no training packages."""
+    from mcu_ser.programs import PACKAGES
+
+    if any(row["problem"] for row in rows if row["name"] in PACKAGES["train"]):
+        return "mcu-ser inspect MODEL.tflite --board all"
+    return "mcu-ser run --out demo-run"
 
 
 def _show(output: Output, rows: list[dict[str, Any]], boards: tuple[Board, ...]) -> None:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.console import Output, add_debug_option, add_json_option
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -40,11 +40,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         diff.add_argument(
             letter, type=Path, metavar=letter.upper(), help="report directory of `verify`, or its report.json"
         )
-    html = actions.add_parser("html", help="write report.html of a report.json")
+    html = actions.add_parser(
+        "html",
+        help="write report.html of a report.json",
+        description="Write report.html, the offline page for people, of the report.json of `mcu-ser verify`: "
+        "after a newer mcu-ser, or into another directory. What was measured is not touched.",
+    )
     html.add_argument("report", type=Path, metavar="DIR", help="report directory of `verify`")
     html.add_argument("--out", type=Path, metavar="DIR", help="another directory for the page")
     for action in (diff, html):
         add_json_option(action)
+        add_debug_option(action)
     return parser
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mcu_ser.artifacts import canonical_json
+from mcu_ser.board import load_board
 from mcu_ser.errors import ConfigError
 from mcu_ser.generate.template import BuildSystem
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,5 +123,33 @@ def read_manifest(root: Path) -> Manifest:
         raise ConfigError(
             path,
             f"is not a manifest of this version of mcu-ser ({key}: {first['msg'].lower()})",
-            hint="mcu-ser generate again",
+            hint=generate_beside(root),
         ) from error
+
+
+def generate_beside(root: Path, manifest: Manifest | None = None) -> str:
+    """The command that makes a project anew, beside one that is damaged and so is not overwritten.
+
+    Args:
+        root: The damaged project.
+        manifest: What it was generated as, if that is known.
+    """
+    options: list[object] = ["--board", "BOARD"]
+    if manifest is not None:
+        options = ["--board", manifest.board, "--engine", manifest.engine]
+        if manifest.engine == "tflm" and manifest.arena_basis != "estimated":
+            options += ["--arena-bytes", manifest.arena_bytes]
+        options += ["--baud", manifest.baud] if manifest.baud != _default_baud(manifest) else []
+        options += ["--layers"] if manifest.layers else []
+        options += ["--front-end", "FRONT_END.json"] if manifest.front_end else []
+    # "." has no name to put another beside.
+    named = root if root.name not in ("", "..") else root.resolve()
+    return shell_command("mcu-ser", "generate", "MODEL.tflite", *options, "--out", f"{named}-anew")
+
+
+def _default_baud(manifest: Manifest) -> int:
+    """Bit rate without `--baud`; of a board that is not among ours, its own directory decides."""
+    try:
+        return load_board(manifest.board).serial.baud
+    except ConfigError:
+        return manifest.baud

@@ -21,7 +21,14 @@ from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.generate.engine_model import Arena, engine_model
 from mcu_ser.generate.fit import check_fit
 from mcu_ser.generate.front_end import front_end_size, require_fitting_front_end
-from mcu_ser.generate.manifest import FORMAT, MANIFEST_NAME, Manifest, TensorEntry, read_manifest
+from mcu_ser.generate.manifest import (
+    FORMAT,
+    MANIFEST_NAME,
+    Manifest,
+    TensorEntry,
+    generate_beside,
+    read_manifest,
+)
 from mcu_ser.generate.project_files import (
     BOARD_NAME,
     FRONT_END_NAME,
@@ -63,7 +70,7 @@ class Project:
                 raise ConfigError(
                     path,
                     "is not the file that the project was generated from",
-                    hint="mcu-ser generate again",
+                    hint=generate_beside(root, manifest),
                 )
         path = root / BOARD_NAME
         board = parse_board(path.read_text(encoding="utf-8"), path)
@@ -71,7 +78,7 @@ class Project:
             raise ConfigError(
                 root / MANIFEST_NAME,
                 f"is for board {manifest.board}, {BOARD_NAME} for {board.id}",
-                hint="mcu-ser generate again",
+                hint=generate_beside(root, manifest),
             )
         return cls(root, board, manifest)
 

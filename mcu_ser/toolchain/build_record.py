@@ -97,14 +97,18 @@ def require_fresh_build(project: Project) -> None:
     """Check that the firmware is what the project's files make.
 
     Raises:
-        ConfigError: It is not built, or a file was changed since.
+        ConfigError: It is not built, or not by `mcu-ser build`, or a file was changed since.
     """
     if not project.elf_path.is_file():
         raise ConfigError(project.root, "is not built", hint=shell_command("mcu-ser", "build", project.root))
+    hint = shell_command("mcu-ser", "build", project.root)
     changed = changed_since_build(project)
+    if changed == (f"{project.build_dir.name}/{INPUTS_NAME}",):
+        problem = "its firmware was not built by `mcu-ser build`, which records what it was built from"
+        raise ConfigError(project.root, problem, hint=hint)
     if changed:
         problem = f"{changed[0]} is not what the firmware was built from"
-        raise ConfigError(project.root, problem, hint=shell_command("mcu-ser", "build", project.root))
+        raise ConfigError(project.root, problem, hint=hint)
 
 
 def _input_hashes(project: Project) -> dict[str, str]:

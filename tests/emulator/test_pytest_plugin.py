@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from mcu_ser.cli.main import main
-from mcu_ser.errors import CheckFailedError, SamplesError
+from mcu_ser.errors import CheckFailedError, ConfigError, SamplesError
 from mcu_ser.generate.project import Project
 from mcu_ser.programs import ARM_GCC, CMAKE, HOST_GCC, NINJA, QEMU_ARM
+from mcu_ser.pytest import _hint_for_pytest
 from mcu_ser.verify.verified_device import VerifiedDevice
 from tests.tiny_model import CLASSES, INPUT_SHAPE, tiny_classifier
 
@@ -92,6 +93,10 @@ def test_a_project_that_is_built_already(tmp_path, host_project):
         (("--mcu-ser-model", "absent.tflite"), "absent.tflite"),
         (("--mcu-ser-model", "tiny.tflite", "--mcu-ser-board", "nowhere"), "nowhere"),
         (
+            ("--mcu-ser-model", "tiny.tflite", "--mcu-ser-board", "stm32f407g_disc1"),
+            "try: mcu-ser flash PROJECT, then --mcu-ser-project PROJECT --mcu-ser-port PORT",
+        ),
+        (
             ("--mcu-ser-model", "tiny.tflite", "--mcu-ser-port", "COM3"),
             "whose firmware nobody has flashed yet",
         ),
@@ -120,6 +125,22 @@ def test_a_wrong_output_is_an_error(host_project, tmp_path):
         with pytest.raises(CheckFailedError, match=r"of 16 outputs are not the oracle's; first: sample \d+"):
             device.run(x)
         assert len(device.ticks) == 0
+
+
+def test_a_flashed_projects_port_is_named_by_pytests_option():
+    hint = "a USB cable that carries data, or --port PORT"
+    assert _hint_for_pytest(hint, "project") == "a USB cable that carries data, or --mcu-ser-port PORT"
+    assert _hint_for_pytest(hint, "").endswith("--mcu-ser-project PROJECT --mcu-ser-port PORT")
+    for other in (None, "mcu-ser flash project --port COM3"):
+        assert _hint_for_pytest(other, "project") == other
+
+
+def test_a_device_of_a_directory(host_project, tmp_path):
+    for path in (host_project, str(host_project)):
+        with VerifiedDevice(path) as device:
+            assert device.run(np.zeros((1, 60), np.int8)).shape == (1, CLASSES)
+    with pytest.raises(ConfigError, match="is not a firmware project"):
+        VerifiedDevice(tmp_path)
 
 
 def test_a_device_says_what_it_takes(host_project):

@@ -77,6 +77,29 @@ def test_every_tool_tells_its_version_in_its_own_way(
     assert "to install" not in text
 
 
+@pytest.mark.parametrize(
+    ("absent", "command"),
+    [
+        ("tensorflow", "mcu-ser inspect MODEL.tflite --board all"),
+        ("transformers", "mcu-ser run --out demo-run"),
+        (None, "mcu-ser run --out demo-run"),
+    ],
+)
+def test_what_comes_next_works_with_the_packages_that_are_there(
+    install: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    absent: str | None,
+    command: str,
+) -> None:
+    def versions(extra: str) -> dict[str, str | None]:
+        return {name: None if name == absent else "1.0" for name in programs.PACKAGES[extra]}
+
+    monkeypatch.setattr(programs, "package_versions", versions)
+    install(*ANSWERS)
+    assert f"nothing missing that builds or emulates; next: {command}\n" in doctor(capsys, 0)[2]
+
+
 def test_flash_and_arduino_tools_are_optional(install: Any, capsys: pytest.CaptureFixture[str]) -> None:
     install(*(program.command for program in PROGRAMS))
     tools, out_of_reach, text = doctor(capsys, 0)

@@ -167,3 +167,21 @@ def test_no_page_without_a_report(tmp_path, capsys):
     assert main(["report", "html", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_page_says_what_it_is_for(capsys):
+    with pytest.raises(SystemExit):
+        main(["report", "html", "--help"])
+    assert "offline page for people" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["report", "diff", "a", "b"], ["report", "html", "a"], ["boards", "show", "a"]], ids=" ".join
+)
+def test_every_action_can_be_debugged(words, capsys):
+    command, *rest = words
+    for given in ([command, *rest, "--debug"], [command, "--debug", *rest]):
+        assert main(given) == 2
+        assert "Traceback" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "Traceback" not in capsys.readouterr().err

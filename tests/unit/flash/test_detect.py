@@ -159,7 +159,25 @@ def test_a_silent_port_is_told_with_its_reason(
 
 def test_no_port_at_all(ports: list[PortRecord], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards", "detect"]) == 0
-    assert capsys.readouterr().out == "no serial port\nnext: mcu-ser flash PROJECT --port PORT\n"
+    assert capsys.readouterr().out == (
+        "no serial port\nnext: mcu-ser generate MODEL.tflite --board netduinoplus2 --out PROJECT "
+        "(emulated: it needs no port)\n"
+    )
+
+
+def test_a_port_of_no_known_board_is_not_to_be_flashed(
+    ports: list[PortRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports += [ADAPTER]
+    assert main(["boards", "detect"]) == 0
+    assert (
+        "next: mcu-ser generate MODEL.tflite --board netduinoplus2 --out PROJECT" in capsys.readouterr().out
+    )
+    text = next(board for board in list_boards() if board.id == "nucleo_f446re").yaml_text
+    (tmp_path / "nucleo_f446re.yaml").write_text(text)
+    assert main(["boards", "detect", "--boards-dir", str(tmp_path)]) == 0
+    assert "generate" not in (said := capsys.readouterr().out)
+    assert said.endswith("next: mcu-ser boards list\n")
 
 
 @pytest.mark.parametrize("baud", ["1200", "-1", "fast"])

@@ -3,6 +3,7 @@ import errno
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import struct
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from mcu_ser import __version__
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.board import load_board, parse_board
+from mcu_ser.cli.main import main
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
 from mcu_ser.generate.engine_model import Arena
 from mcu_ser.generate.project import Project, generate
@@ -324,6 +326,44 @@ def test_model_and_board_of_a_project_cannot_be_swapped(tmp_path: Path, model: P
     path.unlink()
     with pytest.raises(ConfigError, match="is not the file that the project was generated from"):
         Project.load(tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("board", "engine", "options"),
+    [
+        ("host", "aot", {}),
+        ("netduinoplus2", "aot", {"layers": True, "baud": 9600}),
+        ("netduinoplus2", "tflm", {"arena": Arena(4096, "given")}),
+    ],
+)
+def test_the_hint_for_a_swapped_model_makes_the_same_project(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, board: str, engine: str, options: Any
+) -> None:
+    whole = generate(model, load_board(board), engine, tmp_path / "project", **options)
+    whole.model_path.write_bytes(b"another")
+    monkeypatch.chdir(tmp_path)
+    for root, beside in ((Path("project"), Path("project-anew")), (whole.root, tmp_path / "project-anew")):
+        with pytest.raises(ConfigError) as caught:
+            Project.load(root)
+        words = shlex.split(str(caught.value.hint))
+        words[words.index("MODEL.tflite")] = str(model)
+        assert main(words[1:]) == 0
+        assert Project.load(beside).manifest == whole.manifest
+    monkeypatch.chdir(whole.root)
+    with pytest.raises(ConfigError) as caught:
+        Project.load(Path())
+    assert str(caught.value.hint).endswith(f"--out {whole.root}-anew")
+
+
+def test_the_hint_for_a_manifest_that_cannot_be_read_is_another_directory(
+    tmp_path: Path, model: Path
+) -> None:
+    root = generate(model, load_board("host"), "aot", tmp_path / "project").root
+    (root / "project.json").write_text("{")
+    with pytest.raises(ConfigError) as caught:
+        Project.load(root)
+    hint = f"mcu-ser generate MODEL.tflite --board BOARD --out {root}-anew"
+    assert caught.value.hint == hint
 
 
 def test_changed_files_are_named(tmp_path: Path, model: Path) -> None:

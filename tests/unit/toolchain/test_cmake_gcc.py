@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mcu_ser.board import load_board
-from mcu_ser.errors import BudgetError, BuildError, ToolMissingError
+from mcu_ser.cli.main import main
+from mcu_ser.errors import BudgetError, BuildError, ConfigError, ToolMissingError
 from mcu_ser.generate.project import Project
-from mcu_ser.toolchain.build_record import changed_since_build
+from mcu_ser.toolchain.build_record import changed_since_build, require_fresh_build
 from mcu_ser.toolchain.cmake_gcc import build, build_argv, configure_argv, required_programs
 from mcu_ser.toolchain.tool_run import build_environment
 
@@ -187,6 +188,22 @@ def test_what_was_edited_since_the_build_is_named(host_project: Project) -> None
     for damage in ("{", "[]"):
         (host_project.build_dir / "inputs.json").write_text(damage)
         assert changed_since_build(host_project) == ("build/inputs.json",)
+
+
+def test_a_build_without_mcu_ser_is_called_so(host_project: Project) -> None:
+    with pytest.raises(ConfigError, match=r"is not built; try: mcu-ser build"):
+        require_fresh_build(host_project)
+    for arguments in (["--preset", "firmware"], ["--build", "--preset", "firmware"]):
+        subprocess.run(["cmake", *arguments], cwd=host_project.root, check=True, capture_output=True)
+    with pytest.raises(ConfigError) as refused:
+        require_fresh_build(host_project)
+    assert str(refused.value) == (
+        f"{host_project.root}: its firmware was not built by `mcu-ser build`, which records what it was "
+        f"built from; try: mcu-ser build {host_project.root}"
+    )
+    assert main(["build", str(host_project.root)]) == 0
+    require_fresh_build(host_project)
+    assert "takes a firmware that `mcu-ser build` built" in (host_project.root / "README.md").read_text()
 
 
 def test_edit_while_the_build_runs_counts_as_a_later_one(
