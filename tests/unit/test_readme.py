@@ -29,6 +29,21 @@ def test_the_operator_table_is_the_rules_that_refuse():
     assert between("operators") == operator_table().strip()
 
 
+def test_the_summary_of_the_operators_names_those_of_the_table():
+    summary = README.partition("<details><summary>")[2].partition(": limits of each</summary>")[0]
+    rows = re.findall(r"^\| (\w+) \|", between("operators"), re.MULTILINE)
+    assert summary.replace("\n", " ").split(", ") == [name for name in rows if name.isupper()]
+
+
+def test_its_python_imports_what_it_uses():
+    (source,) = (text for language, text in FENCED if language == "python")
+    names = {}
+    exec(compile(source, "README.md", "exec"), names)
+    test = names["test_silence_is_neutral"]
+    assert "np" in test.__code__.co_names
+    assert names["np"].float32
+
+
 def test_the_board_table_names_every_board():
     assert set(re.findall(r"^\| `(\w+)` \|", between("boards"), re.MULTILINE)) == {
         board.id for board in list_boards()
