@@ -120,7 +120,7 @@ def _after_detect(found: Sequence[Detected], boards: tuple[Board, ...]) -> str:
     emulated = [board.id for board in boards if board.emulator is not None and board.flash is not None]
     if not emulated:
         return "mcu-ser boards list"
-    return f"mcu-ser generate MODEL.tflite --board {emulated[0]} --out PROJECT (emulated: it needs no port)"
+    return f"mcu-ser generate MODEL.tflite --board {emulated[0]} --out PROJECT"
 
 
 def _what_runs(entry: Detected) -> str:

@@ -160,8 +160,7 @@ def test_a_silent_port_is_told_with_its_reason(
 def test_no_port_at_all(ports: list[PortRecord], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards", "detect"]) == 0
     assert capsys.readouterr().out == (
-        "no serial port\nnext: mcu-ser generate MODEL.tflite --board netduinoplus2 --out PROJECT "
-        "(emulated: it needs no port)\n"
+        "no serial port\nnext: mcu-ser generate MODEL.tflite --board netduinoplus2 --out PROJECT\n"
     )
 
 
