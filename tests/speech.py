@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clips to run front ends on: real speech where there is some, made-up voices, and the worst cases.
 
-MCU_SER_CORPUS_ROOT names the directory that holds emodb/, as `--corpus-root` does.
+Real speech is in ../shared/data beside the checkout, or where MCU_SER_CORPUS_ROOT names the directory that
+holds emodb/, as `--corpus-root` does.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from mcu_ser.features.clip import pcm16, trimmed
 from mcu_ser.recipe import FeaturesRecipe
 
 Pcm = npt.NDArray[np.int16]
+CORPORA = Path(os.environ.get("MCU_SER_CORPUS_ROOT") or Path(__file__).parents[2] / "shared" / "data")
 
 
 def emodb_files() -> list[Path]:
     """The recordings, in the order of their names; none where they are not."""
-    root = os.environ.get("MCU_SER_CORPUS_ROOT")
-    return sorted((Path(root) / "emodb").glob("*.flac")) if root else []
+    return sorted((CORPORA / "emodb").glob("*.flac"))
 
 
 def emodb_clips(spec: FeaturesRecipe, every: int) -> list[Pcm]:
     """Every n-th recording of EmoDB, trimmed; skips the test where there is none."""
     files = emodb_files()
     if not files:
-        pytest.skip("no EmoDB: MCU_SER_CORPUS_ROOT names the directory that holds emodb/")
+        pytest.skip("no EmoDB in ../shared/data or MCU_SER_CORPUS_ROOT")
     pytest.importorskip("soundfile")
     return [trimmed(pcm16(read_audio(path, 16000)), spec) for path in files[::every]]
 

@@ -157,3 +157,15 @@ def test_taps_inside_are_exactly_those_inside(kernel, origin, taps, dilation, si
     inside = [tap for tap in range(taps) if 0 <= origin + tap * dilation < size]
     first, end = (f(origin, taps, dilation, size) for f in (kernel.taps_first, kernel.taps_end))
     assert list(range(first, end)) == inside
+
+
+def test_all_kernels_fit_one_translation_unit(tmp_path):
+    """A model may need any of them, and includes those that it needs into one file."""
+    # Others include those of the DSP instructions, where there are any.
+    names = (path.name for path in (RUNTIME / "kernels").glob("*.h"))
+    headers = sorted(name for name in names if not name.endswith("_dsp.h"))
+    source = tmp_path / "all.c"
+    source.write_text("".join(f'#include "kernels/{name}"\n' for name in headers) + "int none;\n")
+    command = ["gcc", *STRICT, "-Wno-unused-function", "-fsyntax-only", f"-I{RUNTIME}", source]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -70,6 +70,12 @@ AOT_INLINE int32_t aot_shift_left(int32_t x, int32_t exponent) {
   return (int32_t)((uint32_t)x << exponent);
 }
 
+/* x * 2^exponent, limited to int32_t; exponent > 0. */
+AOT_INLINE int32_t aot_saturating_shift_left(int32_t x, int32_t exponent) {
+  const int32_t limit = INT32_MAX >> exponent;
+  return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : aot_shift_left(x, exponent);
+}
+
 /* x * multiplier * 2^(shift - 31), rounded twice as the specification does. */
 AOT_INLINE int32_t aot_scale(int32_t x, int32_t multiplier, int32_t shift) {
   return shift > 0 ? aot_doubling_high_mul(aot_shift_left(x, shift), multiplier)

@@ -18,12 +18,6 @@ struct aot_l2_normalization {
 /* sqrt(1/2) with 31 bits after the binary point. */
 #define AOT_SQRT_HALF INT32_C(1518500250)
 
-/* x * 2^exponent, limited to int32_t. */
-AOT_INLINE int32_t aot_saturating_shift_left(int32_t x, int32_t exponent) {
-  const int32_t limit = INT32_MAX >> exponent;
-  return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : aot_shift_left(x, exponent);
-}
-
 /* 1 / sqrt(x) with 28 bits after the binary point, as x has; 1/4 <= x < 1. Each product of two numbers with
  * 3 bits before the point has 6 there, and of three 9. */
 AOT_INLINE int32_t aot_inverse_sqrt(int32_t x) {

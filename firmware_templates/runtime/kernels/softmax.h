@@ -16,12 +16,6 @@ struct aot_softmax {
   int32_t least_difference; /* differences to the maximum below this one count as exp() = 0 */
 };
 
-/* x * 2^exponent with saturation; exponent > 0. */
-AOT_INLINE int32_t aot_saturating_shift_left(int32_t x, int32_t exponent) {
-  const int32_t limit = INT32_MAX >> exponent;
-  return x > limit ? INT32_MAX : x < -limit ? INT32_MIN : aot_shift_left(x, exponent);
-}
-
 /* exp(x) in Q0.31 for x in Q0.31, -1/4 <= x < 0: Taylor series around -1/8. */
 AOT_INLINE int32_t aot_exp_of_quarter(int32_t x) {
   const int32_t exp_of_minus_eighth = 1895147668;

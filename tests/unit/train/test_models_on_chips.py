@@ -44,8 +44,9 @@ RECIPES = [PaperModelRecipe(family=family, width=0.0625) for family in ("vgg15",
     ResidualCnnRecipe(family="residual_cnn", width=0.5),
 ]
 QUIET = AugmentationRecipe(time_shift_frames=2, masks=0)
+FIT = FitRecipe(epochs=1, batch_size=8, learning_rate=1e-3, augmentation=QUIET)
 # So many steps that moving averages of 15 normalisations in a row let something through.
-FIT = FitRecipe(epochs=8, batch_size=8, learning_rate=1e-3, augmentation=QUIET)
+EPOCHS = {"mobilenet15": 8}
 
 
 def clips() -> Clips:
@@ -57,10 +58,11 @@ def clips() -> Clips:
 def aware(request):
     """A model after both descents."""
     make_reproducible(1)
+    fit = FIT.model_copy(update={"epochs": EPOCHS.get(request.param.family, 1)})
     model = build_small(SHAPE, 7, request.param)
-    pruned, _ = prune(model, clips(), PruningRecipe(sparsity_fraction=SPARSITY, fit=FIT), seed=1)
+    pruned, _ = prune(model, clips(), PruningRecipe(sparsity_fraction=SPARSITY, fit=fit), seed=1)
     trained = quantization_aware(pruned)
-    Descent(trained, clips(), FIT, "int8", seed=1).run()
+    Descent(trained, clips(), fit, "int8", seed=1).run()
     return trained
 
 
