@@ -167,5 +167,5 @@ def test_all_kernels_fit_one_translation_unit(tmp_path):
     source = tmp_path / "all.c"
     source.write_text("".join(f'#include "kernels/{name}"\n' for name in headers) + "int none;\n")
     command = ["gcc", *STRICT, "-Wno-unused-function", "-fsyntax-only", f"-I{RUNTIME}", source]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
