@@ -253,8 +253,8 @@ def test_the_journal_keeps_what_was_heard(tmp_path) -> None:
 
 
 def test_a_journal_of_other_clips_is_another_run(tmp_path) -> None:
-    with Journal.begin(tmp_path, IDENTITY):
-        pass
+    head = json.dumps({"schema": 1} | dataclasses.asdict(IDENTITY)).encode()
+    (tmp_path / JOURNAL_NAME).write_bytes(b"%08x %b\n" % (zlib.crc32(head), head))
     samples = made_up_audio(4)
     other = RunIdentity.of(
         model_sha256="ab" * 32,
@@ -284,8 +284,8 @@ def test_a_journal_of_other_clips_is_another_run(tmp_path) -> None:
     ids=str,
 )
 def test_what_cannot_have_been_heard_is_damage(tmp_path, change) -> None:
-    with Journal.begin(tmp_path, IDENTITY):
-        pass
+    head = json.dumps({"schema": 1} | dataclasses.asdict(IDENTITY)).encode()
+    (tmp_path / JOURNAL_NAME).write_bytes(b"%08x %b\n" % (zlib.crc32(head), head))
     values = {
         "sample": 0, "again": False, "port": None, "output": "00", "ticks": 1, "undisturbed": True,
         "heard": RIGHT.as_document() | change,
