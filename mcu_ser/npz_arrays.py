@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NOT_AN_NPZ = (
     EOFError,
     MemoryError,
-    NotImplementedError,
+    NotImplementedError,  # zipfile, of a compression it does not know
     OSError,
     OverflowError,
     RuntimeError,

@@ -38,3 +38,15 @@ class Page(HTMLParser):
     @property
     def text(self):
         return " ".join("".join(self.words).split())
+
+
+def assert_offline(html):
+    """It loads nothing, runs nothing, and tells the browser so."""
+    page = Page(html)
+    assert "@import" not in html
+    assert "url(" not in html
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not names & {"src", "href", "srcset", "xlink:href", "onclick", "onload"}
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe", "object"}
+    policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"

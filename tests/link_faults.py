@@ -164,7 +164,7 @@ class FaultProxy:
             for end in (host, device):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets += [host, device]
-            self._start(lambda: self._pump(host, device, from_device=False))  # noqa: B023
+            self._start(lambda: self._pump(host, device, from_device=False))  # noqa: B023  bound until the next line ends
             self._pump(device, host, from_device=True)
 
     def _pump(self, source: socket.socket, sink: socket.socket, *, from_device: bool) -> None:

@@ -108,6 +108,7 @@ def test_two_models_over_samples_without_classes_are_refused():
 
 def test_durations_are_compared_on_equal_ground_only():
     slower = made_up_report(slower=2.0).document
+    # Ticks are whole numbers, so twice a mean is rounded.
     assert diff_reports(A, slower).ticks_ratio == pytest.approx(2, rel=1e-3)
     ticks = A | {"instructions": dict.fromkeys(("min", "median", "max"))}
     assert diff_reports(A, ticks).ticks_ratio is None

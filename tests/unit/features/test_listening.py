@@ -62,5 +62,6 @@ def test_levels() -> None:
     assert Gate.of_level(0.0, 3) == Gate(FULL_SCALE_POWER, 3)
     assert Gate.of_level(-60.0, 1).power == 1074
     assert level_dbfs(FULL_SCALE_POWER) == 0.0
+    # 1074 is -60 dB rounded to a whole power.
     assert level_dbfs(1074) == pytest.approx(-60.0, abs=0.01)
     assert level_dbfs(0) == -math.inf

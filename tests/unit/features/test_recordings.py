@@ -25,6 +25,7 @@ def test_faster_is_shorter_and_higher() -> None:
     spec = FeaturesRecipe(mels=64)
     slow, same, fast = rows_at_speeds(tone(), SPEEDS, spec)
     assert (same == level_rows(trimmed(pcm16(tone()), spec), spec)).all()
+    # Whole frames: the trimmed ends may fall into the next one.
     assert len(slow) == pytest.approx(len(same) / 0.8, abs=2)
     assert len(fast) == pytest.approx(len(same) / 1.25, abs=2)
     loudest = [int(rows[len(rows) // 2].argmax()) for rows in (slow, same, fast)]

@@ -169,6 +169,7 @@ def test_clips_are_cut_from_every_version_at_every_place_alike(clip_mean, record
     versions, kept, offset = recordings(clip_mean)
     possible = cuts(versions[recording], offset, clip_mean)
     seen = dict.fromkeys(possible, 0)
+    # Tolerances here: float32 of normalised values, against cuts in float64.
     for clip in drawn(kept, [recording] * 1200):
         matches = [place for place, cut in possible.items() if np.allclose(cut, clip, atol=1e-4)]
         assert len(matches) == 1 or (clip_mean == "band" and len(versions[recording][matches[0][0]]) == 1)
