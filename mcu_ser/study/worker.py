@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker: takes jobs of a study, one at a time, until there is nothing more to do.
+"""A worker: takes jobs of a study, one at a time, until there is nothing more to do or its process is old.
 
 Started by `crew` as `python -m mcu_ser.study.worker PLAN`. What it writes appears whole or not at all, so it
 may be killed at any time.
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     Compute = Callable[[Job, StudyDir, Path | None, Path], None]
 
 _POLL_S = 0.5
+# TensorFlow keeps some of what it compiled: a process grows by about 150 MB per training. One that has done
+# so many ends, and `crew` starts another; a study may have any number of jobs.
+_JOBS_OF_A_PROCESS = 12
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,23 @@ class Worker:
         plan: The jobs, and where things are.
         compute: Does one job; see `compute.compute`.
         poll_s: Time between two looks for a job, when others have them all.
+        most_jobs: After so many the process makes room for a new one; None: never.
     """
 
     plan: Plan
     compute: Compute
     poll_s: float = _POLL_S
+    most_jobs: int | None = None
 
     def run(self) -> None:
-        """Do jobs until each has its result or has failed."""
+        """Do jobs until each has its result or has failed, or until this process has had its share."""
         study = StudyDir(self.plan.directory)
         claims = Claims(study.claims, Owner.this_process())
-        while not (state := study.state(self.plan.jobs)).is_over:
-            if not any(self._try(job, study, claims) for job in state.ready):
+        done = 0
+        while done != self.most_jobs and not (state := study.state(self.plan.jobs)).is_over:
+            if any(self._try(job, study, claims) for job in state.ready):
+                done += 1
+            else:
                 time.sleep(self.poll_s)
 
     def _try(self, job: Job, study: StudyDir, claims: Claims) -> bool:
@@ -85,7 +93,7 @@ def main(argv: list[str], compute: Compute | None = None) -> int:
 
         stages.use_one_thread()
         compute = stages.compute
-    Worker(plan, compute).run()
+    Worker(plan, compute, most_jobs=_JOBS_OF_A_PROCESS).run()
     return 0
 
 

@@ -92,6 +92,13 @@ def test_every_job_is_done_once_and_nothing_is_left_over(study, prepared, tmp_pa
     assert (seen[-1].done, seen[-1].failed, seen[-1].seconds_left) == (21, 0, 0)
 
 
+def test_a_process_that_has_done_its_share_makes_room_for_a_new_one(study, prepared) -> None:
+    state = run(study, prepared, workers=1)
+    assert len(state.done) == len(prepared.jobs)
+    shares = Counter(path.read_text() for path in (study.root / "log").glob("*/*"))
+    assert sorted(shares.values()) == [CELLS + CHOICES - 12, 12]
+
+
 def test_a_cell_takes_the_candidate_that_validated_best(study, prepared) -> None:
     run(study, prepared)
     for job in prepared.jobs:
