@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcu_ser.errors import ConfigError
-from mcu_ser.features.integer_log_mel import LEVEL_STEP
 from mcu_ser.train.nsl_import import tf
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Drawn:
         # Only a short version comes to its end.
         places = tf.math.floormod(start + tf.range(self._frames)[None, :], length)
         levels = tf.cast(tf.gather(self._levels, first + places), tf.float32)
-        return levels * np.float32(LEVEL_STEP) + np.float32(self._recordings.offset)
+        return levels * np.float32(self._recordings.step) + np.float32(self._recordings.offset)
 
 
 def augment(x: Any, recipe: AugmentationRecipe, seed: Any) -> Any:

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mcu_ser.features.feature_set import FeatureSet
+    from mcu_ser.features.recordings import Rows
     from mcu_ser.progress import Track
     from mcu_ser.recipe import FeaturesRecipe
     from mcu_ser.train.cache import Cache
@@ -67,9 +66,9 @@ def corpus_recordings(
 
     Raises:
         CorpusError: A recording is unreadable or empty.
-        ConfigError: The cache cannot be written, or the front end is of float64.
+        ConfigError: The cache cannot be written.
     """
-    rows: dict[str, list[NDArray[np.int16]]] = {}
+    rows: dict[str, list[Rows]] = {}
     with track(f"{corpus.name} at {len(speeds)} speeds", len(corpus.utterances)) as advance:
         for speaker in corpus.speakers:
             own = Corpus(corpus.name, tuple(one for one in corpus.utterances if one.speaker == speaker))
@@ -80,7 +79,7 @@ def corpus_recordings(
 
 def _speaker_rows(
     corpus: Corpus, speeds: Sequence[float], spec: FeaturesRecipe, cache: Cache
-) -> dict[str, list[NDArray[np.int16]]]:
+) -> dict[str, list[Rows]]:
     def make(directory: Path) -> None:
         rows = [rows_at_speeds(one.audio.samples(SAMPLE_RATE_HZ), speeds, spec) for one in corpus.utterances]
         np.save(directory / "levels.npy", np.concatenate([version for one in rows for version in one]))

@@ -142,3 +142,14 @@ def test_a_multiplier_of_zero_trains_no_source_model_and_leaves_no_former_one(ev
         assert not path.exists()
     assert list(json.loads(speech_only.metrics("train").read_text())) == ["target"]
     assert {path.name.rsplit("-", 1)[0] for path in cache.iterdir()} == {"features", "recordings"}
+
+
+def test_speeds_of_float64_features_go_through_every_stage(place) -> None:
+    text = (TINY + NO_GRAPH).replace("[features]\n", '[features]\narithmetic = "float64"\n')
+    other = place / "float64.toml"
+    other.write_text(text)
+    run_dir = run(place / "float64", other, place / "float64_cache")
+    kept = FeatureSet.load(run_dir.target_features).recordings
+    assert kept is not None
+    assert kept.levels.dtype == np.float32
+    assert json.loads(run_dir.metrics("convert").read_text())["samples"] == 6

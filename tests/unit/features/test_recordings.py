@@ -2,10 +2,10 @@
 import numpy as np
 import pytest
 
-from mcu_ser.errors import ConfigError
 from mcu_ser.features.clip import fitted, pcm16, trimmed
 from mcu_ser.features.feature_set import FeatureSet
-from mcu_ser.features.integer_log_mel import level_rows
+from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_rows
+from mcu_ser.features.log_mel import log_mel_rows
 from mcu_ser.features.recordings import Recordings, rows_at_speeds
 from mcu_ser.recipe import FeaturesRecipe
 
@@ -66,9 +66,19 @@ def test_features_without_recordings_have_none(tmp_path) -> None:
     assert FeatureSet.load(tmp_path / "features.npz").recordings is None
 
 
-def test_float64_has_no_recordings() -> None:
-    spec = FeaturesRecipe(arithmetic="float64")
-    with pytest.raises(
-        ConfigError, match=r"features.arithmetic: float64 has no recordings at several speeds"
-    ):
-        Recordings.joined([[np.zeros((1, 40), np.int16)]], (1.0,), spec)
+def test_rows_of_float64_are_the_logarithms_that_the_integer_ones_approximate() -> None:
+    # Nothing is subtracted from rows; levels then count from an offset, which logarithms do not have.
+    exact = SPEC.model_copy(update={"arithmetic": "float64", "clip_mean": "keep"})
+    approximate = exact.model_copy(update={"arithmetic": "integer"})
+    loud = np.random.default_rng(1).normal(0, 0.2, 16000).astype(np.float32)
+    rows = rows_at_speeds(loud, SPEEDS, exact)
+    assert (rows[1] == log_mel_rows(trimmed(pcm16(loud), exact), exact).astype(np.float32)).all()
+    kept = Recordings.joined([rows], SPEEDS, exact)
+    other = Recordings.joined([rows_at_speeds(loud, SPEEDS, approximate)], SPEEDS, approximate)
+    assert kept.levels.dtype == np.float32
+    assert (kept.step, kept.offset) == (1.0, 0.0)
+    assert (kept.length == other.length).all()
+    assert other.step == LEVEL_STEP
+    # The bound of test_integer_log_mel, without the half level of a clip's mean.
+    error = np.abs(kept.levels - (other.levels * other.step + other.offset))
+    assert error.max() < 0.5 * LEVEL_STEP + 1 / 415

@@ -132,14 +132,19 @@ SPEEDS = (0.5, 1.0, 2.0)
 NORMALIZATION = Normalization(np.arange(BANDS, dtype=np.float32), np.full(BANDS, 2, np.float32))
 
 
-def recordings(clip_mean="keep", lengths=((14, 9, 5), (8, 4, 1))):
-    """Two recordings at three speeds: longer than a clip, of its length, shorter, of one row."""
+def recordings(clip_mean="keep", lengths=((14, 9, 5), (8, 4, 1)), arithmetic="integer"):
+    """Two recordings at three speeds: longer than a clip, of its length, shorter, of one row.
+
+    Returns them as natural logarithms of power and as what clips are cut from.
+    """
     draws = np.random.default_rng(1)
-    versions = [
+    levels = [
         [draws.integers(0, 2**15, (length, BANDS)).astype(np.int16) for length in one] for one in lengths
     ]
-    spec = FeaturesRecipe(frames=FRAMES, mels=BANDS, clip_mean=clip_mean)
-    return versions, Recordings.joined(versions, SPEEDS, spec), level_offset(spec)
+    spec = FeaturesRecipe(frames=FRAMES, mels=BANDS, clip_mean=clip_mean, arithmetic=arithmetic)
+    logarithms = [[rows * LEVEL_STEP + level_offset(spec) for rows in one] for one in levels]
+    exact = [[rows.astype(np.float32) for rows in one] for one in logarithms]
+    return logarithms, Recordings.joined(levels if arithmetic == "integer" else exact, SPEEDS, spec)
 
 
 def drawn(kept, rows, speeds=SPEEDS, seed=(1, 2), **settings) -> np.ndarray:
@@ -148,13 +153,13 @@ def drawn(kept, rows, speeds=SPEEDS, seed=(1, 2), **settings) -> np.ndarray:
     return Drawn(clips, recipe)(tf.constant(rows, tf.int32), tf.constant(seed)).numpy()
 
 
-def cuts(versions, offset, clip_mean):
+def cuts(versions, clip_mean):
     """Every clip that may be drawn from the versions of one recording, by version and first frame."""
     found = {}
     for index, version in enumerate(versions):
         n = len(version)
         for start in range(n if n < FRAMES else n - FRAMES + 1):
-            clip = version[(start + np.arange(FRAMES)) % n] * LEVEL_STEP + offset
+            clip = version[(start + np.arange(FRAMES)) % n]
             if clip_mean == "level":
                 clip = clip - clip.mean()
             if clip_mean == "band":
@@ -163,11 +168,12 @@ def cuts(versions, offset, clip_mean):
     return found
 
 
+@pytest.mark.parametrize("arithmetic", ["integer", "float64"])
 @pytest.mark.parametrize("clip_mean", ["keep", "level", "band"])
 @pytest.mark.parametrize("recording", [0, 1])
-def test_clips_are_cut_from_every_version_at_every_place_alike(clip_mean, recording) -> None:
-    versions, kept, offset = recordings(clip_mean)
-    possible = cuts(versions[recording], offset, clip_mean)
+def test_clips_are_cut_from_every_version_at_every_place_alike(arithmetic, clip_mean, recording) -> None:
+    versions, kept = recordings(clip_mean, arithmetic=arithmetic)
+    possible = cuts(versions[recording], clip_mean)
     seen = dict.fromkeys(possible, 0)
     # Tolerances here: float32 of normalised values, against cuts in float64.
     for clip in drawn(kept, [recording] * 1200):
@@ -182,21 +188,21 @@ def test_clips_are_cut_from_every_version_at_every_place_alike(clip_mean, record
 
 
 def test_only_the_speeds_of_the_recipe_are_drawn() -> None:
-    versions, kept, offset = recordings()
-    possible = [cut for (version, _), cut in cuts(versions[0], offset, "keep").items() if version == 1]
+    versions, kept = recordings()
+    possible = [cut for (version, _), cut in cuts(versions[0], "keep").items() if version == 1]
     for clip in drawn(kept, [0] * 50, speeds=(1.0,)):
         assert any(np.allclose(cut, clip, atol=1e-4) for cut in possible)
 
 
 def test_the_level_that_a_tilt_adds_is_subtracted_with_the_mean_of_the_clip() -> None:
-    _, kept, _ = recordings("level")
+    _, kept = recordings("level")
     clips = drawn(kept, [0] * 20, tilt=0.5, mel_warp_fraction=0.2)
     levels = clips * NORMALIZATION.std + NORMALIZATION.mean
     assert np.allclose(levels.mean(axis=(1, 2)), 0, atol=1e-3)
 
 
 def test_masks_of_cut_clips_are_zero_after_the_normalisation() -> None:
-    _, kept, _ = recordings("level")
+    _, kept = recordings("level")
     clips = drawn(kept, [0] * 50, masks=1, mel_mask_bands=2)
     assert (clips == 0).all(axis=1).any()
 
