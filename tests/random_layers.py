@@ -105,6 +105,9 @@ class Drawer:
         x = self.model.tensor(input_shape, scale=input_scale, zero_point=self.draw(ZERO_POINTS))
         w = self.model.tensor(weight_shape, scale=scales, axis=axis, data=self.weights(weight_shape))
         operands = [x, w]
+        if opcode == "TRANSPOSE_CONV":
+            shape = self.model.tensor((4,), "INT32", data=output_shape)
+            operands = [shape, w, x]
         if self.draw(st.booleans()):
             reach = self.draw(st.sampled_from([10, 1000, 74 * 74 * taps]))
             bias = self.rng.integers(-reach, reach + 1, channels)
@@ -167,6 +170,19 @@ def _conv_1x1(d: Drawer) -> bytes:
     inputs, outputs = d.draw(st.sampled_from([1, 3, 4, 8, 12, 16, 20, 64, 68, 72, 136])), d.integer(1, 20)
     shapes = (1, *image, inputs), (outputs, 1, 1, inputs), (1, *image, outputs)
     return d.weighted("CONV_2D", shapes, 0, Padding=VALID, StrideH=1, StrideW=1)
+
+
+def _walking_conv(d: Drawer) -> bytes:
+    # Windows higher than their stride on pixels of whole words; odd widths only where they are large.
+    padding, stride = d.draw(st.sampled_from([SAME, SAME, VALID])), (d.integer(1, 2), d.integer(1, 2))
+    window = d.integer(stride[0] + 1, 4), d.integer(1, 4)
+    output = d.integer(2, 12), d.draw(st.sampled_from([2, 4, 6, 10, 33, 35]))
+    inputs, outputs = d.draw(st.sampled_from([4, 4, 8, 12, 16, 20])), d.draw(st.sampled_from([1, 3, 4, 8, 10]))
+    image = tuple(output[i] * stride[i] for i in (0, 1))
+    if padding == VALID:
+        image = tuple((output[i] - 1) * stride[i] + window[i] for i in (0, 1))
+    shapes = (1, *image, inputs), (outputs, *window, inputs), (1, *output, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=padding, StrideH=stride[0], StrideW=stride[1])
 
 
 def _first_conv(d: Drawer) -> bytes:
@@ -268,6 +284,7 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "CONV_2D": layer_strategy(_conv_2d),
     "CONV_2D 1x1": layer_strategy(_conv_1x1),
     "CONV_2D first": layer_strategy(_first_conv),
+    "CONV_2D walking": layer_strategy(_walking_conv),
     "DEPTHWISE_CONV_2D": layer_strategy(_depthwise_conv_2d),
     "DEPTHWISE_CONV_2D 3x3": layer_strategy(_depthwise_3x3),
     "FULLY_CONNECTED": layer_strategy(_fully_connected),

@@ -132,6 +132,14 @@ class AddOptions:
 
 
 @dataclass(frozen=True)
+class BatchMatmulOptions:
+    """Whether the last two dimensions of an operand are swapped before the product."""
+
+    first_swapped: bool
+    second_swapped: bool
+
+
+@dataclass(frozen=True)
 class LeakyReluOptions:
     """Inputs below zero are multiplied by `alpha`, a binary32."""
 
@@ -197,6 +205,7 @@ class NormOptions:
 
 Options = (
     AddOptions
+    | BatchMatmulOptions
     | FullyConnectedOptions
     | LeakyReluOptions
     | NormOptions

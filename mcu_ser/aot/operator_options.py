@@ -9,6 +9,7 @@ from typing import Any
 from mcu_ser.aot.ir import (
     Activation,
     AddOptions,
+    BatchMatmulOptions,
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
@@ -42,6 +43,15 @@ def _depthwise(table: Any) -> DepthwiseOptions:
     )
 
 
+def _transpose_conv(table: Any) -> WindowOptions:
+    return WindowOptions(
+        padding=Padding(table.Padding()),
+        stride=(table.StrideH(), table.StrideW()),
+        dilation=(1, 1),
+        activation=Activation(table.FusedActivationFunction()),
+    )
+
+
 def _pool(table: Any) -> PoolOptions:
     return PoolOptions(
         padding=Padding(table.Padding()),
@@ -58,6 +68,10 @@ def _fully_connected(table: Any) -> FullyConnectedOptions:
 
 def _add(table: Any) -> AddOptions:
     return AddOptions(Activation(table.FusedActivationFunction()))
+
+
+def _batch_matmul(table: Any) -> BatchMatmulOptions:
+    return BatchMatmulOptions(bool(table.AdjX()), bool(table.AdjY()))
 
 
 def _leaky_relu(table: Any) -> LeakyReluOptions:
@@ -113,12 +127,14 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
     "MAX_POOL_2D": ("Pool2DOptions", _pool),
     "ADD": ("AddOptions", _add),
+    "BATCH_MATMUL": ("BatchMatMulOptions", _batch_matmul),
     "CONCATENATION": ("ConcatenationOptions", _concatenation),
     "L2_NORMALIZATION": ("L2NormOptions", _norm),
     "PACK": ("PackOptions", _pack),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _resize),
     "SQUEEZE": ("SqueezeOptions", _squeeze),
     "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", _transpose_conv),
     "UNPACK": ("UnpackOptions", _unpack),
     "LEAKY_RELU": ("LeakyReluOptions", _leaky_relu),
     "MUL": ("MulOptions", _add),

@@ -34,6 +34,7 @@ MAX_PARTS = 64
 OPERANDS = {
     "ADD": (2, 2),
     "AVERAGE_POOL_2D": (1, 1),
+    "BATCH_MATMUL": (2, 2),
     "CONCATENATION": (1, 10),
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
@@ -66,6 +67,7 @@ OPERANDS = {
     "STRIDED_SLICE": (4, 4),
     "SUM": (2, 2),
     "TRANSPOSE": (2, 2),
+    "TRANSPOSE_CONV": (3, 4),
     "UNPACK": (1, 1),
     "SUB": (2, 2),
     "TANH": (1, 1),
@@ -74,6 +76,7 @@ OPERANDS = {
 # Where the activations are among the operands; the first operand elsewhere.
 _DATA_PLACES = {
     "ADD": slice(2),
+    "BATCH_MATMUL": slice(2),
     "CONCATENATION": slice(None),
     "MAXIMUM": slice(2),
     "MINIMUM": slice(2),
@@ -82,13 +85,14 @@ _DATA_PLACES = {
     "PRELU": slice(2),
     "SPLIT": slice(1, 2),
     "SUB": slice(2),
+    "TRANSPOSE_CONV": slice(2, 3),
 }
 
 # Operators with one output per part of their input.
 _SEVERAL_OUTPUTS = frozenset({"SPLIT", "SPLIT_V", "UNPACK"})
 
 # Operators whose last operand may be marked as absent. The oracle crashes on such a DEPTHWISE_CONV_2D.
-_BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED"}
+_BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
 # Types of the operands that are not data.
 _OPERAND_TYPES = {
@@ -107,6 +111,7 @@ _OPERAND_TYPES = {
     "STRIDED_SLICE": ("INT32", "INT32", "INT32"),
     "SUM": ("INT32",),
     "TRANSPOSE": ("INT32",),
+    "TRANSPOSE_CONV": ("INT32", "INT8", "INT32"),
 }
 
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcu_ser.aot import curve_rules, element_rules, norm_resize_rules, part_rules, rules, slice_rules
+from mcu_ser.aot import (
+    curve_rules,
+    element_rules,
+    norm_resize_rules,
+    part_rules,
+    product_rules,
+    rules,
+    slice_rules,
+)
 from mcu_ser.aot.ir import Graph, Operator, Tensor, short_name
 from mcu_ser.errors import ModelError
 
@@ -34,13 +42,12 @@ _POOL: tuple[Rule, ...] = (
     rules.pool_keeps_quantisation,
     rules.activation_is_supported,
 )
-_CONVOLUTION: tuple[Rule, ...] = (
-    rules.window_is_positive,
-    rules.output_follows_padding,
+_SUMS: tuple[Rule, ...] = (
     rules.bias_has_channels,
     rules.activation_is_supported,
     rules.accumulator_fits_int32,
 )
+_CONVOLUTION: tuple[Rule, ...] = (rules.window_is_positive, rules.output_follows_padding, *_SUMS)
 _PAD: tuple[Rule, ...] = (
     *_DATA,
     *_PARAMETERS,
@@ -77,6 +84,12 @@ _SUM_OF_TWO: tuple[Rule, ...] = (
 RULES: dict[str, tuple[Rule, ...]] = {
     "ADD": _SUM_OF_TWO,
     "AVERAGE_POOL_2D": _POOL,
+    "BATCH_MATMUL": (
+        *_DATA,
+        product_rules.operands_are_stacks,
+        product_rules.matrices_make_output,
+        product_rules.sums_of_products_fit_int32,
+    ),
     "CONCATENATION": (
         *_DATA,
         *_PARTS,
@@ -167,6 +180,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "SUM": (*_REDUCTION, element_rules.mean_fits_int32),
     "TRANSPOSE": (*_WALKED, slice_rules.permutation_makes_output),
+    "TRANSPOSE_CONV": (
+        *_WEIGHTS,
+        rules.data_is_one_image,
+        rules.convolution_sees_all_channels,
+        rules.window_is_positive,
+        product_rules.shape_operand_is_that_of_the_output,
+        product_rules.input_follows_padding,
+        *_SUMS,
+    ),
     "UNPACK": (*_MOVED, *_PARTS, part_rules.count_is_that_of_the_parts),
     "SUB": _SUM_OF_TWO,
     "TANH": (

@@ -27,7 +27,11 @@ from mcu_ser.aot.requantize import (
 Int64Array = npt.NDArray[np.int64]
 
 # Dimension of the weights that counts output channels.
-CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
+
+# Place of the activations and of the bias among the operands; weights are the second everywhere.
+_DATA_PLACE = {"TRANSPOSE_CONV": 2}
+_BIAS_PLACE = {"TRANSPOSE_CONV": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +109,11 @@ class Weighted:
 
 
 def weighted(graph: Graph, operator: Operator) -> Weighted:
-    """The layer of a CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED operator."""
+    """The layer of an operator of `CHANNEL_AXIS`."""
     operands = graph.operands(operator)
-    input_, weights = operands[0], operands[1]
+    input_, weights = operands[_DATA_PLACE.get(operator.opcode, 0)], operands[1]
     assert input_ is not None
     assert weights is not None
-    bias = operands[2] if len(operands) > 2 else None
+    place = _BIAS_PLACE.get(operator.opcode, 2)
+    bias = operands[place] if len(operands) > place else None
     return Weighted(operator.opcode, input_, weights, bias, graph.results(operator)[0])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RESOLVER_METHODS = {
     "ADD": "AddAdd",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "BATCH_MATMUL": "AddBatchMatMul",
     "CONCATENATION": "AddConcatenation",
     "CONV_2D": "AddConv2D",
     "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
@@ -54,6 +55,7 @@ RESOLVER_METHODS = {
     "SUM": "AddSum",
     "TANH": "AddTanh",
     "TRANSPOSE": "AddTranspose",
+    "TRANSPOSE_CONV": "AddTransposeConv",
     "UNPACK": "AddUnpack",
 }
 
@@ -75,6 +77,9 @@ MARGIN_BYTES = 1024
 ALIGNMENT = 16
 
 _BYTES_PER_LINE = 16
+
+# From more input channels on CMSIS-NN computes a TRANSPOSE_CONV as a convolution with reversed weights.
+_LEAST_REVERSED_DEPTH = 16
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ def estimate_arena(graph: Graph) -> TflmArena:
     return TflmArena(
         activation_bytes=max(live.values()),
         channel_bytes=CHANNEL_BYTES * channels,
-        operator_bytes=OPERATOR_BYTES * len(graph.operators),
+        operator_bytes=sum(OPERATOR_BYTES + _swapped_bytes(graph, op) for op in graph.operators),
         peak_layer=max(range(len(graph.operators)), key=live.__getitem__, default=None),
     )
 
@@ -187,6 +192,8 @@ def _scratch_bytes(graph: Graph, operator: Operator) -> int:
     """Scratch buffer of CMSIS-NN on a core with DSP and without MVE (arm_*_get_buffer_sizes_s8.c)."""
     if operator.opcode == "AVERAGE_POOL_2D":
         return 4 * graph.results(operator)[0].shape[-1]
+    if operator.opcode == "TRANSPOSE_CONV":
+        return _transpose_conv_bytes(graph, operator)
     data, weights = (*graph.operands(operator), None, None)[:2]
     if data is None or weights is None or len(weights.shape) != 4:
         return 0
@@ -196,6 +203,32 @@ def _scratch_bytes(graph: Graph, operator: Operator) -> int:
     if operator.opcode == "DEPTHWISE_CONV_2D" and weights.shape[1:3] != (3, 3):
         return 2 * window * data.shape[-1]
     return 0
+
+
+def _transpose_conv_bytes(graph: Graph, operator: Operator) -> int:
+    """Scratch buffers of CMSIS-NN: those of a convolution that it turns some layers into, else the sums."""
+    from mcu_ser.aot.ir import WindowOptions
+
+    assert isinstance(operator.options, WindowOptions)
+    channels, height, width, depth = graph.tensors[operator.inputs[1]].shape
+    vertical, horizontal = operator.options.stride
+    if vertical <= 2 and horizontal <= 2 and depth > _LEAST_REVERSED_DEPTH:
+        window = height * width * depth
+        return 2 * 2 * -(-window // 4) * 4 + _aligned(window * channels)
+    columns = (graph.tensors[operator.inputs[2]].shape[2] - 1) * horizontal + max(width, vertical)
+    return 4 * columns * channels * max(height, vertical)
+
+
+def _swapped_bytes(graph: Graph, operator: Operator) -> int:
+    """Copies that a BATCH_MATMUL keeps of operands whose rows and columns it swaps."""
+    from mcu_ser.aot.ir import BatchMatmulOptions
+
+    options = operator.options
+    if not isinstance(options, BatchMatmulOptions):
+        return 0
+    copied = (options.first_swapped, not options.second_swapped)
+    operands = (graph.tensors[index] for index in operator.inputs)
+    return sum(_aligned(operand.elements) for operand, copy in zip(operands, copied, strict=True) if copy)
 
 
 def byte_lines(data: bytes) -> Iterator[str]:

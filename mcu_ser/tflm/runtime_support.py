@@ -39,6 +39,7 @@ _OLD_OPERATORS: Mapping[str, int] = {
     "SOFTMAX": 2,
 }
 _NEW_OPERATORS: Mapping[str, int] = {
+    "BATCH_MATMUL": 2,
     "CONCATENATION": 2,
     "EXPAND_DIMS": 1,
     "HARD_SWISH": 1,
@@ -62,6 +63,7 @@ _NEW_OPERATORS: Mapping[str, int] = {
     "SUM": 2,
     "TANH": 2,
     "TRANSPOSE": 4,
+    "TRANSPOSE_CONV": 4,
     "UNPACK": 2,
 }
 

@@ -60,6 +60,17 @@ def _convolution(input_scale, weight_scale, output_scale, accumulator):
     return model.build([x], [y]), np.zeros((1, 1, 1, 1))
 
 
+def _batch_matmul(input_scale, weight_scale, output_scale):
+    # 403,678 as a sum of products.
+    first, second = [127] * 26 + [72], [127] * 25 + [3, 1]
+    model = TfliteBuilder()
+    x = model.tensor((1, 27), scale=input_scale)
+    w = model.tensor((27, 1), scale=weight_scale, data=second)
+    y = model.tensor((1, 1), scale=output_scale)
+    model.operator("BATCH_MATMUL", [x, w], [y])
+    return model.build([x], [y]), np.reshape(first, (1, 27))
+
+
 def _average(values):
     model = TfliteBuilder()
     x = model.tensor((1, 1, len(values), 1), scale=1.0)
@@ -87,6 +98,10 @@ CASES = {
     "mean truncates its multiplier": (_mean(0.7733826041221619, 0.9654335975646973, 9633), 29),  # 30
     "fully connected multiplies its scales in binary64": (
         _fully_connected(0.03921948000788689, 0.02844259887933731, 13.855545997619629, 403678),
+        32,  # 33
+    ),
+    "a matrix product multiplies its scales in binary64": (
+        _batch_matmul(0.03921948000788689, 0.02844259887933731, 13.855545997619629),
         32,  # 33
     ),
     "a convolution multiplies its scales in binary64": (

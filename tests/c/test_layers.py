@@ -14,6 +14,7 @@ from tests.native_models import NativeModels
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
+from tests.random_products import PRODUCTS
 
 # One program per example: the compiler is asked once for a dozen models. MCU_SER_PROGRAMS=100 asks for more.
 MODELS_PER_PROGRAM = 14
@@ -28,7 +29,7 @@ def _samples(shape, rng):
     return [kind.astype(np.int8) for kind in (walk, *ends, *noise)]
 
 
-KINDS = LAYERS | ELEMENTS | MOVES
+KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -15,8 +15,9 @@ from tests.native_models import RUNTIME, STRICT, write_model
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
+from tests.random_products import PRODUCTS
 
-KINDS = LAYERS | ELEMENTS | MOVES
+KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS
 
 pytestmark = pytest.mark.emulator
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import (
     add,
+    batch_matmul,
     conv_2d,
     depthwise_conv_2d,
     fully_connected,
@@ -22,6 +23,7 @@ from mcu_ser.aot.kernels import (
     slices,
     softmax,
     table,
+    transpose_conv,
 )
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
@@ -29,6 +31,7 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall
 KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "ADD": add.call,
     "AVERAGE_POOL_2D": pool_2d.call,
+    "BATCH_MATMUL": batch_matmul.call,
     "CONCATENATION": parts.call,
     "CONV_2D": conv_2d.call,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d.call,
@@ -58,6 +61,7 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "STRIDED_SLICE": slices.call_strided_slice,
     "SUM": mean.call,
     "TRANSPOSE": slices.call_transpose,
+    "TRANSPOSE_CONV": transpose_conv.call,
     "UNPACK": parts.call,
     "SUB": add.call,
     "TANH": table.call,

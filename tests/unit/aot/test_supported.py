@@ -6,10 +6,10 @@ import pytest
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.supported import RULES, operator_table
 from mcu_ser.errors import ModelError
-from tests import plain_layers, plain_moves
+from tests import plain_layers, plain_moves, plain_products
 from tests.broken_layers import BROKEN
 
-VALID = plain_layers.VALID | plain_moves.VALID
+VALID = plain_layers.VALID | plain_moves.VALID | plain_products.VALID
 
 
 def _refusal(file) -> str:

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from mcu_ser.generate.byte_arrays import (
     resolver_registrations,
 )
 from mcu_ser.generate.project import generate
+from tests.tflite_builder import TfliteBuilder
 from tests.tiny_model import tiny_classifier
 
 SHARED_MODELS = Path(__file__).parents[4] / "shared" / "models"
@@ -74,6 +76,37 @@ def test_arena_estimate_by_part() -> None:
     assert arena.operator_bytes == 4 * 176
     assert arena.arena_bytes == 272 + 32 + 704 + 1024
     assert arena.arena_bytes % 16 == 0
+
+
+@pytest.mark.parametrize(
+    ("depth", "scratch"),
+    [
+        # Sums of the widest row of windows: 3 steps of 2 and a window of 3, 3 rows, 2 channels of int32.
+        (4, 4 * (3 * 2 + 3) * 3 * 2),
+        # Two columns of int16, and the weights reversed.
+        (20, 2 * 2 * 180 + 368),
+    ],
+)
+def test_arena_estimate_of_a_transposed_convolution(depth: int, scratch: int) -> None:
+    model = TfliteBuilder()
+    shape = model.tensor((4,), "INT32", data=[1, 8, 8, 2])
+    x = model.tensor((1, 4, 4, depth), scale=1.0)
+    w = model.tensor((2, 3, 3, depth), scale=1.0, data=np.ones((2, 3, 3, depth)))
+    y = model.tensor((1, 8, 8, 2), scale=1.0)
+    model.operator("TRANSPOSE_CONV", [shape, w, x], [y], StrideH=2, StrideW=2)
+    arena = estimate_arena(read_model(model.build([x], [y])))
+    assert arena.activation_bytes == 16 * depth + 128 + -(-scratch // 16) * 16
+
+
+def test_arena_estimate_of_a_matrix_product() -> None:
+    """The interpreter keeps a copy of each operand that it swaps: the second, unless that is swapped."""
+    model = TfliteBuilder()
+    x = model.tensor((1, 3, 5), scale=1.0)
+    y = model.tensor((1, 3, 3), scale=1.0)
+    model.operator("BATCH_MATMUL", [x, x], [y], AdjY=True)
+    kept = model.tensor((1, 3, 3), scale=1.0)
+    model.operator("BATCH_MATMUL", [y, y], [kept], AdjX=True)
+    assert estimate_arena(read_model(model.build([x], [kept]))).operator_bytes == 2 * 176 + 16 + 16
 
 
 @pytest.mark.parametrize("name", sorted(MEASURED_ARENAS))
