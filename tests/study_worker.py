@@ -3,7 +3,8 @@
 
 `python study_worker.py PLAN`. Each computation leaves a file in the study's log/. Environment variables that
 hold words of a job's description make it misbehave: MCU_SER_TEST_FAIL raises, MCU_SER_TEST_DIE kills the
-process (MCU_SER_TEST_DIE_ONCE the first time alone), MCU_SER_TEST_HANG never ends.
+process (MCU_SER_TEST_DIE_ONCE the first time alone), MCU_SER_TEST_HANG never ends. With
+MCU_SER_TEST_UAR_BY_KEY candidates get results of all sizes.
 """
 
 import json
@@ -15,6 +16,7 @@ import time
 
 import numpy as np
 
+from mcu_ser.artifacts import sha256_hex
 from mcu_ser.recipe import save_recipe
 from mcu_ser.study.grid import with_choice
 from mcu_ser.study.results import CELL, PICTURE, PREDICTIONS, RECIPE, best_candidate
@@ -44,7 +46,12 @@ def compute(job, study, corpus_root, scratch) -> None:
         save_recipe(recipe, place / RECIPE)
         document = {"place": str(job), "seconds": 0.05}
         if job.kind == "choice":
-            document["validation_uar"] = made_up_uar(recipe.graph.neighbours)
+            by_key = "MCU_SER_TEST_UAR_BY_KEY" in os.environ
+            document["validation_uar"] = (
+                int(sha256_hex(job.key.encode())[:4], 16) / 0x10000
+                if by_key
+                else made_up_uar(recipe.graph.neighbours)
+            )
         else:
             document |= cell_of(recipe, best_candidate(study, job))
             np.savez(place / PREDICTIONS, **decisions_of(recipe))

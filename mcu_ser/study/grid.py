@@ -165,12 +165,22 @@ def _choices(
             "has candidates, but no speakers validate them",
             hint="corpora.target.validation_speakers",
         )
-    jobs = []
-    for chosen, recipe in recipes:
-        # The speakers who judge take the place of the test; those of the test are not in the corpus at all.
-        tried = _divided(recipe, seed, test=fold.validation, left_out=fold.test)
-        jobs.append((chosen, Job(_key("choice", tried, (), inputs), "choice", place, tried)))
-    return jobs
+    return [(chosen, choice_job(recipe, place, seed, fold, inputs)) for chosen, recipe in recipes]
+
+
+def choice_job(recipe: Recipe, place: GridCell, seed: int, fold: StudyFold, inputs: Mapping[str, Any]) -> Job:
+    """The job that tries a recipe on a fold's validation speakers.
+
+    Args:
+        recipe: As a cell would train it, but for seed and speakers.
+        place: The first cell it serves.
+        seed: Of the training.
+        fold: With validation speakers. They take the place of the test; those of the test are left out of
+            the corpus altogether.
+        inputs: As of `make_jobs`.
+    """
+    tried = _divided(recipe, seed, test=fold.validation, left_out=fold.test)
+    return Job(_key("choice", tried, (), inputs), "choice", place, tried)
 
 
 def _divided(recipe: Recipe, seed: int, *, test: tuple[str, ...], left_out: tuple[str, ...] = ()) -> Recipe:

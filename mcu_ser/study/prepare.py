@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcu_ser import __version__
 from mcu_ser.code_digest import TRAINING_CODE, code_digest
@@ -37,6 +37,7 @@ class Prepared:
         jobs: In the order of work.
         versions: Package name to version, of what computes on this machine.
         corpora: Role to a line about the corpus.
+        inputs: What decides results beside the recipe; see `grid.make_jobs`.
     """
 
     recipe: Recipe
@@ -46,6 +47,7 @@ class Prepared:
     jobs: tuple[Job, ...]
     versions: Mapping[str, str]
     corpora: Mapping[str, str]
+    inputs: Mapping[str, Any]
 
 
 def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
@@ -72,6 +74,7 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
         jobs,
         versions,
         {role: _line(corpus, hashes[role]) for role, corpus in corpora.items()},
+        inputs,
     )
 
 
