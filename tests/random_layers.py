@@ -177,7 +177,10 @@ def _walking_conv(d: Drawer) -> bytes:
     padding, stride = d.draw(st.sampled_from([SAME, SAME, VALID])), (d.integer(1, 2), d.integer(1, 2))
     window = d.integer(stride[0] + 1, 4), d.integer(1, 4)
     output = d.integer(2, 12), d.draw(st.sampled_from([2, 4, 6, 10, 33, 35]))
-    inputs, outputs = d.draw(st.sampled_from([4, 4, 8, 12, 16, 20])), d.draw(st.sampled_from([1, 3, 4, 8, 10]))
+    inputs, outputs = (
+        d.draw(st.sampled_from([4, 4, 8, 12, 16, 20])),
+        d.draw(st.sampled_from([1, 3, 4, 8, 10])),
+    )
     image = tuple(output[i] * stride[i] for i in (0, 1))
     if padding == VALID:
         image = tuple((output[i] - 1) * stride[i] + window[i] for i in (0, 1))

@@ -206,6 +206,54 @@ AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const i
   return wide;
 }
 
+/* The same for rows at word addresses. */
+AOT_INLINE aot_word *aot_widen_words(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
+#if AOT_DSP
+  uint32_t a, b, c, d;
+  for (; count & 12; count -= 4) {
+    __asm__ volatile(
+        "ldr %[a], [%[first]], #4\n\t"
+        "ldr %[b], [%[second]], #4\n\t" AOT_WIDEN_FOUR("%[a]", "%[b]")
+        : [a] "=&r"(a), [b] "=&r"(b), [first] "+r"(first), [second] "+r"(second), [wide] "+r"(wide)
+        :
+        : "r4", "r5", "r6", "r8", "memory");
+  }
+  if (count != 0) {
+    __asm__ volatile(
+        "1:\n\t" AOT_WIDEN_EIGHT AOT_WIDEN_EIGHT
+        "subs %[count], %[count], #16\n\t"
+        "bne 1b"
+        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [first] "+r"(first),
+          [second] "+r"(second), [wide] "+r"(wide), [count] "+r"(count)
+        :
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+  }
+  return wide;
+#else
+  return aot_widen_pair(wide, first, second, count);
+#endif
+}
+
+/* Copies `count` words (a multiple of 4) upwards. Returns the end of what it wrote. */
+AOT_INLINE aot_word *aot_copy_words(aot_word *to, const aot_word *from, int32_t count) {
+#if AOT_DSP
+  __asm__ volatile(
+      "1: ldm %[from]!, {r4, r5, r6, r8}\n\t"
+      "subs %[count], %[count], #4\n\t"
+      "stm %[to]!, {r4, r5, r6, r8}\n\t"
+      "bne 1b"
+      : [from] "+r"(from), [to] "+r"(to), [count] "+r"(count)
+      :
+      : "r4", "r5", "r6", "r8", "cc", "memory");
+  return to;
+#else
+  for (int32_t i = 0; i < count; ++i) {
+    to[i] = from[i];
+  }
+  return to + count;
+#endif
+}
+
 /* Widens four bytes of each of `count` rows of two images, `step` bytes apart, as aot_widen_pair() does. */
 AOT_INLINE aot_word *aot_widen_columns(aot_word *wide, const int8_t *first, const int8_t *second, int32_t step,
                                        int32_t count) {

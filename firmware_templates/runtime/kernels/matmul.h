@@ -81,6 +81,12 @@ AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *lay
   return run;
 }
 
+/* Lets a layer go on with the activations between `wide` and `end`. */
+AOT_INLINE void aot_matmul_move(struct aot_matmul_run *run, const aot_word *wide, const aot_word *end) {
+  run->job.wide = wide;
+  run->job.wide_end = end;
+}
+
 /* The blocks whose constants lie between `stream` and `end`. */
 AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *stream, const uint32_t *end,
                                   int32_t rows, int8_t *first, int8_t *second) {
@@ -95,6 +101,11 @@ AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *lay
                                                     int32_t rows) {
   (void)rows;
   return aot_matmul_begin(layer, wide);
+}
+
+AOT_INLINE void aot_matmul_move(struct aot_matmul_run *run, const aot_word *wide, const aot_word *end) {
+  (void)end;
+  run->wide = wide;
 }
 
 AOT_INLINE int8_t aot_matmul_output(uint32_t sum, const uint32_t *parameters, int32_t end_shift) {

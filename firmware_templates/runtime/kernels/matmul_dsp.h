@@ -84,7 +84,7 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
   "smlad r8, r3, r4, r8\n\t"          \
   "smlad r12, r3, r5, r12\n\t"
 
-#define AOT_PAIR_STEPS 32
+#define AOT_PAIR_STEPS 36
 
 AOT_NAKED void aot_matmul_pair_chain(void) {
   __asm__ volatile(AOT_CHAIN_BEGIN AOT_PAIR_START AOT_CHAIN(AOT_PAIR_STEPS, AOT_PAIR_STEP) AOT_CHAIN_END);

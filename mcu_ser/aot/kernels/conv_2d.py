@@ -16,9 +16,16 @@ from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
 from mcu_ser.aot.window import Window, needs_border, window_of
 
+# Widened rows of windows that a walk holds beyond those of one window: the more, the less often the rows that
+# its next window still needs are moved.
+_MORE_SLOTS = 4
+
 # An input is copied with its border, which spares the kernel all borders, if the copy is at most this
 # fraction of input and output.
 _COPY_FRACTION = 1 / 5
+
+# With fewer columns, computing one of an odd number twice costs more than a walk saves.
+_LEAST_ODD_WIDTH = 33
 
 # Bytes by which the kernel may overrun a gathered window.
 _GATHER_SLACK = 4
@@ -65,7 +72,51 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
     fast = matmul(layer, convolution.output, PAIR_MULTIPLE)
     if fast is None or not scratch_is_worth(_window_scratch(fast), layer):
         return None
-    return _as_matmul(convolution, fast)
+    return _as_walk(convolution, fast) or _as_matmul(convolution, fast)
+
+
+def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
+    """The kernel that widens the rows which windows share once; None where there are none, or no whole words."""
+    layer, window = convolution.layer, convolution.window
+    _, height, width, _ = layer.output.shape
+    channels = layer.input.shape[3]
+    shared = window.size[0] - window.stride[0]
+    if channels % PAIR_MULTIPLE or shared <= 0 or height == 1 or width < 2:
+        return None
+    if width % 2 and width < _LEAST_ODD_WIDTH:
+        return None
+    most = window.size[0] + min(_MORE_SLOTS, height - 1) * window.stride[0]
+    slot_bytes = 4 * window.size[1] * channels
+    fitting = [
+        slots
+        for slots in range(window.size[0], most + 1, window.stride[0])
+        if scratch_is_worth(slots * slot_bytes + channels, layer)
+    ]
+    if not fitting:
+        return None
+    slots = fitting[-1]
+    scratch = slots * slot_bytes + channels
+    return KernelCall(
+        header="conv_2d_walk.h",
+        kernel="aot_conv_2d_walk",
+        struct_name="aot_conv_2d_walk",
+        description=struct(
+            input=image(layer.input),
+            output=image(layer.output),
+            window=window_struct(window),
+            zero_point=layer.input.zero_point,
+            slots=slots,
+            matmul=fast.description("PAIR"),
+            min=convolution.output.min,
+            max=convolution.output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=convolution.macs,
+        included=HEADERS,
+        scratch_bytes=scratch,
+        sparsity=layer.sparsity,
+    )
 
 
 def _window_scratch(fast: Matmul) -> int:
