@@ -2,7 +2,8 @@
 """What the integer front end costs and how exact it is: .venv/bin/python tools/bench_front_end.py.
 
 Instructions are those of QEMU's Cortex-M4, one by one. With MCU_SER_CORPUS_ROOT the clips are EmoDB's,
-otherwise made-up voices.
+otherwise made-up voices. With TFLM_ROOT, a tree of TFLite-Micro whose build has fetched its libraries, the
+same is counted of TensorFlow's micro frontend.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from mcu_ser.features.log_mel import log_mel
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.recipe import FeaturesRecipe
 from tests.cortex_m4_front_end import PORTABLE, footprint, missing_tools, run_on_cortex_m4
+from tests.cortex_m4_microfrontend import run_microfrontend
+from tests.cortex_m4_microfrontend import why_not as why_no_microfrontend
 from tests.speech import emodb_clips, emodb_files, synthetic_clips
 
 SPEC = FeaturesRecipe(frames=160)
@@ -49,6 +52,10 @@ def main() -> None:
         print(f"no cost: {', '.join(missing)} not installed")
     else:
         print_cost(front_end, clips[0])
+        if reason := why_no_microfrontend():
+            print(f"no micro frontend: {reason}")
+        else:
+            print_microfrontend(clips[0])
 
 
 def print_error(clips: list[Pcm]) -> FrontEnd:
@@ -85,6 +92,18 @@ def print_cost(front_end: FrontEnd, pcm: Pcm) -> None:
             f"{name}: {run.most_per_hop} instructions per hop ({100 * share:.1f} % of 64 MHz at one a cycle)"
             f", {run.per_map} per map, {same}; flash {weighed.code} code + {weighed.tables} tables, "
             f"RAM {weighed.ram} + {weighed.map_ram} for {SPEC.frames} rows"
+        )
+
+
+def print_microfrontend(pcm: Pcm) -> None:
+    """Instructions and bytes of TensorFlow's micro frontend at the same window, hop and bands."""
+    for flag in ("-O2", "-Os"):
+        with tempfile.TemporaryDirectory() as directory:
+            run = run_microfrontend(SPEC, pcm, Path(directory), (flag,))
+        print(
+            f"TensorFlow's micro frontend, Cortex-M4, {flag}: {run.most_per_frame} instructions per hop, "
+            f"{run.most_without_reduction} without its reduction of noise; flash {run.code} code + "
+            f"{run.starting_code} that makes its tables, RAM {run.ram} with tables"
         )
 
 
