@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mcu_ser.aot import arena, c_emitter, lifetimes, passes, supported
+from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import KERNELS
@@ -40,7 +40,9 @@ class Layer:
     `weight_bytes` counts all constants of the layer as they lie in flash, `sparsity` is the fraction of zeros
     among its int8 weights (None without weights). `arena_offset` is where its output starts, `live_bytes`
     what must be kept in the arena while it runs, of which `scratch_bytes` are its kernel's own. `kernel` is
-    the C function that was chosen for it, None where there is nothing to do.
+    the C function that was chosen for it, None where there is nothing to do. `predicted_instructions` are those
+    of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel was not
+    measured.
     """
 
     index: int
@@ -55,6 +57,7 @@ class Layer:
     live_bytes: int
     kernel: str | None
     scratch_bytes: int
+    predicted_instructions: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,4 +241,5 @@ def _layer(
         live_bytes=arena.live_bytes(buffers, operator.index),
         kernel=call.kernel if call else None,
         scratch_bytes=call.scratch_bytes if call else 0,
+        predicted_instructions=cost.predicted_instructions(call) if call else 0,
     )

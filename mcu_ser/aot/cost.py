@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predicts how many instructions a layer executes on a Cortex-M4 with DSP instructions.
+
+A kernel's parts (`kernel_work`) have a price each. Those written in assembly cost the instructions that
+their source has; the others were measured: tools/fit_layer_cost.py counts the layers of
+tests/layer_shapes.py under QEMU's -icount (netduinoplus2, gcc 12.2 -O2), fits the prices, and prints this
+table. Beside each kernel stands the greatest relative error over those shapes. Choices among kernels ask
+`predicted_instructions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcu_ser.aot.kernel_work import work_of
+from mcu_ser.aot.kernels.kernel_call import KernelCall
+
+_PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 70, "repeated pass": 4}
+_SINGLE_CHAIN = {"step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
+
+ASSEMBLY: Mapping[str, Mapping[str, int]] = {
+    "aot_conv_2d_matmul": _PAIR_CHAIN,
+    "aot_conv_2d_walk": _PAIR_CHAIN,
+    "aot_fully_connected_matmul": _SINGLE_CHAIN,
+    "aot_rows_matmul": _PAIR_CHAIN,
+}
+"""Instructions of the parts that matmul_dsp.h has in assembly, by kernel."""
+
+
+@dataclass(frozen=True)
+class KernelCost:
+    """Instructions of each part of a kernel, and the greatest relative error of their sum."""
+
+    prices: Mapping[str, float]
+    error: float
+
+
+def _cost(kernel: str, error: float, prices: Mapping[str, float]) -> KernelCost:
+    return KernelCost({**ASSEMBLY.get(kernel, {}), **prices}, error)
+
+
+KERNEL_COSTS: Mapping[str, KernelCost] = {
+    "aot_add": _cost("aot_add", 0.000, {"element": 49, "layer": 0.0782, "row": 7.1}),
+    "aot_add_affine": _cost("aot_add_affine", 0.008, {"clamped output": 6.04, "element": 7.5, "layer": 14.1}),
+    "aot_add_elements": _cost("aot_add_elements", 0.029, {"element": 2.87, "layer": 18, "tie": 5.73}),
+    "aot_average_pool_2d": _cost(
+        "aot_average_pool_2d",
+        0.116,
+        {
+            "cut output": 6.15,
+            "cut tap": 10.4,
+            "division": 3.03,
+            "layer": 190,
+            "row": 14.8,
+            "short output": 0.767,
+            "short row": 1.53,
+            "short tap": 3.07,
+            "tap": 4.77,
+        },
+    ),
+    "aot_average_pool_channels": _cost(
+        "aot_average_pool_channels", 0.018, {"layer": 77.5, "output": 19.3, "pixel": 30.4, "tap": 3.92}
+    ),
+    "aot_conv_2d": _cost(
+        "aot_conv_2d",
+        0.076,
+        {"output": 35.2, "pixel": 1.81, "product": 5.51, "product of 4": 11.8, "run": 11.2},
+    ),
+    "aot_conv_2d_matmul": _cost(
+        "aot_conv_2d_matmul",
+        0.024,
+        {
+            "16 wide": 16.6,
+            "16 wide run": 10.9,
+            "4 wide": 8.01,
+            "border tap": 62.8,
+            "bordered row": 58.7,
+            "bordered word": 8.34,
+            "chain": 51.2,
+            "clamped output": 9.38,
+            "column": 16.7,
+            "column pair": 1.76,
+            "copied row": 12.3,
+            "pair": 140,
+        },
+    ),
+    "aot_conv_2d_walk": _cost(
+        "aot_conv_2d_walk",
+        0.004,
+        {
+            "border row": 102,
+            "border tap": 29.3,
+            "border word": 3.1,
+            "chain": 39.1,
+            "copied word": 1.92,
+            "inside row": 37.2,
+            "inside word": 7.01,
+            "pair": 35.3,
+            "rest output": 15.3,
+        },
+    ),
+    "aot_depthwise_3x3": _cost(
+        "aot_depthwise_3x3",
+        0.002,
+        {
+            "band": 23,
+            "border word": 7.93,
+            "channel": 92.2,
+            "clamped output": 11.1,
+            "layer": 34.3,
+            "plane word": 5.46,
+            "row": 0.413,
+            "shifted output": 9.17,
+            "signed output": 12,
+            "spread half": 12.2,
+            "spread pair": 16.6,
+            "tile": 16.3,
+            "wide row": 5.81,
+        },
+    ),
+    "aot_depthwise_conv_2d": _cost("aot_depthwise_conv_2d", 0.231, {"block": 120, "tap of 4": 26.8}),
+    "aot_fully_connected": _cost(
+        "aot_fully_connected", 0.009, {"output": 37.1, "product": 4.16, "product of 4": 11.1}
+    ),
+    "aot_fully_connected_matmul": _cost(
+        "aot_fully_connected_matmul",
+        0.009,
+        {"4 wide": 12.6, "clamped output": 9.03, "layer": 107, "rest input": 33.5, "rest output": 29.1},
+    ),
+    "aot_max_pool_2d": _cost(
+        "aot_max_pool_2d",
+        0.116,
+        {
+            "cut output": 6.15,
+            "cut tap": 10.4,
+            "division": 3.03,
+            "layer": 190,
+            "row": 14.8,
+            "short output": 0.767,
+            "short row": 1.53,
+            "short tap": 3.07,
+            "tap": 4.77,
+        },
+    ),
+    "aot_mean": _cost("aot_mean", 0.031, {"layer": 71.5, "output": 30.4, "row": 1.94, "tap": 1.94}),
+    "aot_minimum_maximum": _cost("aot_minimum_maximum", 0.012, {"element": 8.01, "row": 5.34}),
+    "aot_mul": _cost("aot_mul", 0.000, {"element": 29, "layer": 2.88, "row": 7.1}),
+    "aot_prelu": _cost("aot_prelu", 0.009, {"element": 12, "row": 4.34}),
+    "aot_reduce_max": _cost(
+        "aot_reduce_max", 0.052, {"layer": 360, "output": 5.76, "row": 2.81, "tap": 2.81}
+    ),
+    "aot_relu": _cost("aot_relu", 0.000, {"element": 14, "layer": 9}),
+    "aot_relu6": _cost("aot_relu6", 0.000, {"element": 10, "layer": 5}),
+    "aot_rows_matmul": _cost(
+        "aot_rows_matmul",
+        0.004,
+        {
+            "16 wide": 26.8,
+            "4 wide": 10.7,
+            "chain": 78.9,
+            "clamped output": 10.8,
+            "layer": 27.3,
+            "ragged pair": 74.9,
+            "rest output": 2.91,
+        },
+    ),
+    "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
+    "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),
+}
+"""By C function; a kernel that is not here was not measured."""
+
+
+def predicted_instructions(call: KernelCall) -> int | None:
+    """Instructions of all calls of a layer; None if one of its kernels was not measured."""
+    total = 0.0
+    for step in call.steps():
+        work, cost = work_of(step), KERNEL_COSTS.get(step.kernel)
+        if work is None or cost is None:
+            return None
+        total += sum(cost.prices.get(part, 0.0) * runs for part, runs in work.items())
+    return round(total)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts how often each part of a kernel runs for one layer: what `cost` puts a price on.
+
+A part is a piece of the kernel's code between whose instructions nothing depends on the layer, such as a step
+of the matrix product or the way from a sum to int8. The counts follow the loops of the C in
+firmware_templates/runtime/kernels for a core with DSP instructions, and read nothing but the description that
+the kernel itself gets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mcu_ser.aot import plain_kernel_work
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
+
+Parts = Mapping[str, int]
+
+# Steps of one pass of the chains in matmul_dsp.h, and inputs of one step.
+PAIR_STEPS, _PAIR_DEPTH = 36, 2
+SINGLE_STEPS, _SINGLE_DEPTH = 8, 8
+# Outputs of a full tile in depthwise_3x3_dsp.h, and bytes of the plane from one to the next.
+_TILE, _TILE_BYTES = 6, 12
+
+
+def work_of(call: KernelCall) -> Parts | None:
+    """Runs of each part of the call's kernel; None for a kernel whose parts are not known."""
+    count = _COUNTERS.get(call.kernel)
+    return None if count is None else {part: runs for part, runs in count(_members(call)).items() if runs}
+
+
+def counted_kernels() -> frozenset[str]:
+    """C functions of all kernels whose parts are known."""
+    return frozenset(_COUNTERS)
+
+
+def _members(call: KernelCall) -> dict[str, Any]:
+    return _plain(call.description)
+
+
+def _plain(value: Struct) -> dict[str, Any]:
+    return {
+        name: _plain(member)
+        if isinstance(member, Struct)
+        else member.text
+        if isinstance(member, Name)
+        else member
+        for name, member in value.members
+    }
+
+
+def _up(count: int, unit: int) -> int:
+    return -(-count // unit)
+
+
+def _matmul(matmul: Mapping[str, Any], calls: int, rows: int) -> Counter[str]:
+    """Parts of `calls` runs of matmul.h at `rows` positions each."""
+    chain, unit = (PAIR_STEPS, _PAIR_DEPTH) if rows == 2 else (SINGLE_STEPS, _SINGLE_DEPTH)
+    whole, rest = divmod(matmul["channels"], 4)
+    blocks = calls * (whole + (rest > 0))
+    steps = matmul["depth"] // unit
+    passes = _up(steps, chain)
+    way = "signed" if "SIGNED" in matmul["finish"] else "shifted"
+    return Counter(
+        {
+            "step": blocks * steps,
+            f"{way} block": blocks,
+            "repeated pass": blocks * passes if passes > 1 else 0,
+            "chain": calls * ((whole > 0) + (rest > 0)),
+            "rest output": calls * rest * rows,
+        }
+    )
+
+
+def _clamped(layer: Mapping[str, Any], outputs: int) -> Counter[str]:
+    """Outputs that aot_clamp_all() visits."""
+    return Counter({"clamped output": outputs if layer["min"] > -128 or layer["max"] < 127 else 0})
+
+
+def _widened(count: int, aligned: bool, times: int) -> Counter[str]:
+    """Parts of `times` calls of aot_widen_pair() for `count` bytes."""
+    fast = count // 16 if aligned else 0
+    return Counter(
+        {
+            "16 wide": times * fast,
+            "16 wide run": times * (fast > 0),
+            "4 wide": times * (count // 4 - 4 * fast),
+        }
+    )
+
+
+def _rows_matmul(layer: Mapping[str, Any]) -> Counter[str]:
+    pairs, depth = _up(layer["rows"], 2), layer["input_depth"]
+    work = _matmul(layer["matmul"], pairs, 2)
+    work += _widened(depth // 4 * 4, depth % 4 == 0, pairs)
+    work += _clamped(layer, layer["rows"] * layer["matmul"]["channels"])
+    return work + Counter({"layer": 1, "pair": pairs, "ragged pair": pairs * (depth % 4 > 0)})
+
+
+def _fully_connected_matmul(layer: Mapping[str, Any]) -> Counter[str]:
+    work = _matmul(layer["matmul"], 1, 1) + _clamped(layer, layer["matmul"]["channels"])
+    return work + Counter(
+        {"layer": 1, "4 wide": layer["matmul"]["depth"] // 4, "rest input": layer["input_depth"] % 4}
+    )
+
+
+def _inside(layer: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether all of its taps are inside the input, for each output pixel in order."""
+    window = layer["window"]
+    ways = []
+    for axis, pad in (("height", "top"), ("width", "left")):
+        first = np.arange(layer["output"][axis]) * window[f"stride_{axis}"] - window[f"pad_{pad}"]
+        ways.append((first >= 0) & (first + window[axis] <= layer["input"][axis]))
+    inside: np.ndarray[Any, np.dtype[np.bool_]] = np.outer(*ways).ravel()
+    return inside
+
+
+def _conv_2d_matmul(layer: Mapping[str, Any]) -> Counter[str]:
+    window, channels = layer["window"], layer["input"]["channels"]
+    height, run = window["height"], window["width"] * channels
+    inside = (
+        np.ones(layer["output"]["height"] * layer["output"]["width"], bool)
+        if layer["copied"]
+        else _inside(layer)
+    )
+    pairs = _up(len(inside), 2)
+    both = int((inside[::2] & np.resize(np.append(inside, inside[-1]), 2 * pairs)[1::2]).sum())
+    work = _matmul(layer["matmul"], pairs, 2) + _clamped(layer, len(inside) * layer["matmul"]["channels"])
+    work += Counter({"layer": 1, "pair": pairs})
+    direct = both if run % 4 == 0 else 0
+    if run == 4:
+        work += Counter({"column pair": direct, "column": direct * height})
+    else:
+        work += Counter({"window row": direct * height}) + _widened(run, channels % 4 == 0, direct * height)
+    if channels % 4 == 0:
+        taps = (pairs - direct) * height * window["width"]
+        work += Counter({"border tap": taps}) + _widened(channels, True, taps)
+    elif direct < pairs:
+        kind = "copied" if layer["copied"] else "bordered"
+        rows = 2 * (pairs - direct) * height
+        work += Counter({f"{kind} row": rows, f"{kind} word": rows * _up(run, 4)})
+        work += _widened(layer["matmul"]["depth"], True, pairs - direct)
+    copy = layer["copied_size"]
+    words = copy["height"] * copy["width"] * copy["channels"] // 4
+    return work + Counter({"copy word": words if layer["copied"] else 0})
+
+
+def _conv_2d_walk(layer: Mapping[str, Any]) -> Counter[str]:
+    window, channels, output = layer["window"], layer["input"]["channels"], layer["output"]
+    height, step, width = window["height"], window["stride_height"], output["width"]
+    kept, run = height - step, window["width"] * channels
+    pairs, rows = _up(width, 2), output["height"]
+    copies = pairs * (_up(rows, (layer["slots"] - height) // step + 1) - 1)
+    columns = np.minimum(np.arange(0, width, 2), width - 2) * window["stride_width"] - window["pad_left"]
+    reach = window["stride_width"] + window["width"]
+    inside_pairs = int(((columns >= 0) & (columns + reach <= layer["input"]["width"])).sum())
+    lines = np.arange(kept + rows * step) - window["pad_top"]
+    inside_lines = int(((lines >= 0) & (lines < layer["input"]["height"])).sum())
+    inside = inside_pairs * inside_lines
+    border = pairs * len(lines) - inside
+    work = _matmul(layer["matmul"], pairs * rows, 2) + _clamped(layer, rows * width * output["channels"])
+    return work + Counter(
+        {
+            "layer": 1,
+            "walk": pairs,
+            "pair": pairs * rows,
+            "copy": copies,
+            "copied word": copies * kept * run // 4,
+            "inside row": inside,
+            "inside word": inside * (run // 4),
+            "border row": border,
+            "border tap": border * window["width"],
+            "border word": border * (run // 4),
+        }
+    )
+
+
+def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
+    input_, output = layer["input"], layer["output"]
+    height, channels, band = output["height"], output["channels"], layer["band"]
+    bands = [(first, min(band, height - first)) for first in range(0, height, band)]
+    spread = sum(
+        min(first - layer["pad_top"] + rows + 2, input_["height"]) - max(first - layer["pad_top"], 0)
+        for first, rows in bands
+    )
+    border = sum(rows + 2 for _, rows in bands) - spread
+    groups = channels // 4
+    rest = input_["width"] - layer["pad_left"]
+    way = "signed" if layer["is_signed"] else "shifted"
+    wide = layer["wide_bytes"] // _TILE_BYTES
+    work = Counter(
+        {
+            "layer": 1,
+            "plane word": layer["row_words"] * (band + 2),
+            "band": len(bands) * groups,
+            "border word": border * layer["row_words"] * groups,
+            "spread row": spread * groups,
+            "spread pair": spread * groups * (rest // 2),
+            "spread half": spread * groups * (layer["pad_left"] + rest % 2),
+            "channel": len(bands) * channels,
+            "row": height * channels,
+            "wide row": height * channels * (wide > 0),
+            "tile": height * channels * (wide + 1),
+            f"{way} output": height * channels * output["width"],
+        }
+    )
+    return work + _clamped(layer, height * channels * output["width"])
+
+
+_COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
+    "aot_add": plain_kernel_work.loops,
+    "aot_add_affine": plain_kernel_work.add_affine,
+    "aot_add_elements": plain_kernel_work.add_elements,
+    "aot_average_pool_2d": plain_kernel_work.average_pool_2d,
+    "aot_average_pool_channels": plain_kernel_work.average_pool_channels,
+    "aot_conv_2d": plain_kernel_work.conv_2d,
+    "aot_conv_2d_matmul": _conv_2d_matmul,
+    "aot_conv_2d_walk": _conv_2d_walk,
+    "aot_depthwise_3x3": _depthwise_3x3,
+    "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
+    "aot_fully_connected": plain_kernel_work.fully_connected,
+    "aot_fully_connected_matmul": _fully_connected_matmul,
+    "aot_max_pool_2d": plain_kernel_work.pool_2d,
+    "aot_mean": plain_kernel_work.mean,
+    "aot_minimum_maximum": plain_kernel_work.pairs,
+    "aot_mul": plain_kernel_work.pairs,
+    "aot_prelu": plain_kernel_work.pairs,
+    "aot_reduce_max": plain_kernel_work.mean,
+    "aot_relu": plain_kernel_work.elements,
+    "aot_relu6": plain_kernel_work.elements,
+    "aot_rows_matmul": _rows_matmul,
+    "aot_softmax": plain_kernel_work.softmax,
+    "aot_table": plain_kernel_work.elements,
+}

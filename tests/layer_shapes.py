@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of one layer each, whose shapes together tell what every part of every kernel costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tests.tflite_builder import TfliteBuilder
+
+SAME, VALID = 0, 1
+RELU = 1
+
+
+def _weighted(
+    opcode: str,
+    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    axis: int,
+    *,
+    relu: bool = True,
+    clamp: bool = False,
+    least: bool = False,
+    **options: Any,
+) -> bytes:
+    """A layer with weights as converters make it; without `relu` sums of both signs reach the output.
+
+    With `clamp` it ends with a ReLU6 whose upper end lies within int8, with `least` it has the weight -128,
+    which only the plain kernels take.
+    """
+    rng = np.random.default_rng(0)
+    model = TfliteBuilder()
+    input_, weights, output = shapes
+    channels = weights[axis]
+    scales = (0.004 * 2.0 ** rng.uniform(-1, 0, channels)).astype(np.float32).tolist()
+    values = rng.integers(-127, 128, weights, np.int8)
+    if least:
+        values[0], values[1] = -1, -128
+    x = model.tensor(input_, scale=0.05, zero_point=-3)
+    w = model.tensor(weights, scale=scales, axis=axis, data=values)
+    bias_scales = (np.float32(0.05) * np.asarray(scales, np.float32)).tolist()
+    bias = rng.integers(-500, 500, channels, np.int32)
+    b = model.tensor((channels,), "INT32", scale=bias_scales, data=bias)
+    y = model.tensor(output, scale=0.1, zero_point=-128 if relu else 5)
+    fused = 3 if clamp else RELU * relu
+    model.operator(opcode, [x, w, b], [y], FusedActivationFunction=fused, **options)
+    return model.build([x], [y])
+
+
+def _output(size: int, window: int, stride: int, padding: int) -> int:
+    return -(-size // stride) if padding == SAME else (size - window) // stride + 1
+
+
+def _conv(
+    image: tuple[int, int, int],
+    window: tuple[int, int],
+    outputs: int,
+    *,
+    stride: int = 1,
+    padding: int = SAME,
+    dilation: int = 1,
+    **style: bool,
+) -> bytes:
+    extent = [(size - 1) * dilation + 1 for size in window]
+    output = [_output(image[i], extent[i], stride, padding) for i in (0, 1)]
+    shapes = (1, *image), (outputs, *window, image[2]), (1, *output, outputs)
+    options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
+    options |= {"DilationHFactor": dilation, "DilationWFactor": dilation}
+    return _weighted("CONV_2D", shapes, 0, **style, **options)
+
+
+def _depthwise(
+    image: tuple[int, int, int],
+    window: tuple[int, int] = (3, 3),
+    *,
+    stride: int = 1,
+    padding: int = SAME,
+    multiplier: int = 1,
+    **style: bool,
+) -> bytes:
+    outputs = image[2] * multiplier
+    output = [_output(image[i], window[i], stride, padding) for i in (0, 1)]
+    shapes = (1, *image), (1, *window, outputs), (1, *output, outputs)
+    options = {"Padding": padding, "StrideH": stride, "StrideW": stride, "DepthMultiplier": multiplier}
+    return _weighted("DEPTHWISE_CONV_2D", shapes, 3, **style, **options)
+
+
+def _dense(inputs: int, outputs: int, rows: int = 1, **style: bool) -> bytes:
+    shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
+    return _weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True, **style)
+
+
+def _pool(
+    opcode: str, image: tuple[int, int, int], window: tuple[int, int], stride: int, padding: int
+) -> bytes:
+    model = TfliteBuilder()
+    output = [_output(image[i], window[i], stride, padding) for i in (0, 1)]
+    x = model.tensor((1, *image), scale=0.1, zero_point=-128)
+    y = model.tensor((1, *output, image[2]), scale=0.1, zero_point=-128)
+    options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
+    model.operator(opcode, [x], [y], FilterHeight=window[0], FilterWidth=window[1], **options)
+    return model.build([x], [y])
+
+
+def _pair(
+    opcode: str,
+    first: tuple[int, ...],
+    second: tuple[int, ...],
+    *,
+    zero_point: int = -128,
+    scale: float = 0.07,
+    **options: Any,
+) -> bytes:
+    """`zero_point` is that of the output, `scale` that of the second input."""
+    model = TfliteBuilder()
+    output = tuple(np.broadcast_shapes(first, second))
+    x = model.tensor(first, scale=0.1, zero_point=-128)
+    scale, offset = (0.1, -128) if opcode in {"MINIMUM", "MAXIMUM"} else (scale, 3)
+    constant = np.random.default_rng(0).integers(-128, 128, second)
+    z = model.tensor(second, scale=scale, zero_point=offset, data=constant)
+    y = model.tensor(output, scale=0.1, zero_point=zero_point)
+    model.operator(opcode, [x, z], [y], **options)
+    return model.build([x], [y])
+
+
+def _single(
+    opcode: str, shape: tuple[int, ...], output: tuple[float, int] = (0.11, -128), **options: Any
+) -> bytes:
+    model = TfliteBuilder()
+    x = model.tensor(shape, scale=0.1, zero_point=-5)
+    y = model.tensor(shape, scale=output[0], zero_point=output[1])
+    model.operator(opcode, [x], [y], **options)
+    return model.build([x], [y])
+
+
+def _reduction(opcode: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> bytes:
+    model = TfliteBuilder()
+    x = model.tensor(shape, scale=0.1, zero_point=-128)
+    axis = model.tensor((len(axes),), "INT32", data=axes)
+    kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
+    y = model.tensor(kept, scale=0.1, zero_point=-128)
+    model.operator(opcode, [x, axis], [y], KeepDims=True)
+    return model.build([x], [y])
+
+
+def _pointwise() -> Iterator[bytes]:
+    for size, inputs, outputs, style in (
+        ((5, 5), 64, 64, {}),
+        ((4, 6), 16, 32, {"relu": False}),
+        ((4, 4), 128, 16, {}),
+        ((6, 6), 8, 16, {}),
+        ((3, 5), 24, 6, {"relu": False}),
+        ((8, 8), 20, 12, {"clamp": True}),
+        ((5, 4), 7, 8, {}),
+        ((4, 5), 10, 9, {"relu": False}),
+        ((6, 6), 4, 8, {}),
+        ((3, 3), 192, 32, {"relu": False}),
+        ((2, 2), 160, 40, {}),
+    ):
+        yield _conv((*size, inputs), (1, 1), outputs, **style)
+    yield _dense(64, 32, rows=6)
+
+
+def _windows() -> Iterator[bytes]:
+    for image, window, outputs, options in (
+        ((8, 8, 16), (3, 3), 16, {}),
+        ((12, 9, 8), (3, 3), 8, {"relu": False}),
+        ((9, 9, 4), (3, 3), 12, {"stride": 2}),
+        ((12, 12, 4), (5, 5), 8, {"padding": VALID}),
+        ((10, 10, 32), (3, 3), 4, {"padding": VALID}),
+        ((16, 8, 1), (10, 4), 16, {"stride": 2}),
+        ((14, 14, 1), (4, 4), 32, {"clamp": True}),
+        ((20, 10, 1), (3, 3), 16, {}),
+        ((16, 16, 3), (3, 3), 16, {}),
+        ((12, 12, 3), (3, 3), 16, {"stride": 2, "relu": False}),
+        ((12, 12, 3), (5, 5), 24, {"padding": VALID}),
+        ((10, 12, 6), (3, 3), 6, {}),
+        ((10, 8, 6), (3, 3), 12, {"stride": 2}),
+        ((10, 10, 2), (3, 3), 8, {"padding": VALID}),
+        ((7, 7, 12), (2, 2), 10, {"padding": VALID, "relu": False}),
+        ((8, 8, 32), (1, 1), 16, {"stride": 2}),
+        ((9, 7, 20), (1, 3), 8, {}),
+        ((7, 9, 16), (3, 1), 8, {}),
+        ((8, 8, 8), (3, 3), 8, {}),
+        ((6, 14, 24), (3, 3), 8, {"padding": VALID}),
+        ((16, 6, 4), (3, 5), 8, {"relu": False}),
+        ((10, 10, 12), (5, 3), 4, {}),
+        ((5, 12, 16), (3, 3), 20, {"stride": 2}),
+        ((7, 7, 32), (3, 3), 8, {}),
+        ((49, 10, 1), (10, 4), 16, {"stride": 2, "relu": False}),
+        ((10, 10, 8), (3, 3), 8, {"dilation": 2}),
+        ((12, 12, 3), (3, 3), 6, {"dilation": 2, "padding": VALID}),
+        ((9, 9, 4), (3, 3), 5, {"least": True, "relu": False}),
+        ((6, 6, 20), (1, 1), 12, {"least": True}),
+        ((10, 8, 3), (5, 5), 16, {"least": True, "stride": 2}),
+        ((8, 8, 16), (3, 3), 4, {"least": True, "padding": VALID}),
+    ):
+        yield _conv(image, window, outputs, **options)  # type: ignore[arg-type]
+
+
+def _depthwise_shapes() -> Iterator[bytes]:
+    for image, options in (
+        ((25, 5, 16), {}),
+        ((8, 8, 8), {}),
+        ((8, 8, 8), {"relu": False}),
+        ((12, 12, 16), {}),
+        ((12, 13, 8), {"relu": False}),
+        ((16, 16, 4), {"padding": VALID}),
+        ((20, 4, 12), {"padding": VALID, "relu": False}),
+        ((6, 6, 32), {"clamp": True}),
+        ((3, 3, 64), {}),
+        ((24, 24, 8), {}),
+        ((40, 3, 8), {"relu": False}),
+        ((7, 20, 8), {}),
+        ((30, 30, 4), {}),
+    ):
+        yield _depthwise(image, **options)  # type: ignore[arg-type]
+    for image, window, options in (
+        ((12, 12, 8), (3, 3), {"stride": 2}),
+        ((9, 9, 16), (3, 3), {"stride": 2, "relu": False}),
+        ((10, 10, 4), (5, 5), {}),
+        ((25, 5, 8), (5, 3), {"stride": 2}),
+        ((8, 8, 6), (3, 3), {}),
+        ((8, 8, 3), (3, 3), {"multiplier": 4}),
+        ((16, 16, 1), (3, 3), {"multiplier": 8, "padding": VALID}),
+        ((6, 6, 12), (2, 2), {"padding": VALID}),
+        ((8, 1, 16), (8, 1), {"padding": VALID}),
+        ((20, 20, 2), (3, 3), {"padding": VALID}),
+    ):
+        yield _depthwise(image, window, **options)  # type: ignore[arg-type]
+
+
+def _dense_shapes() -> Iterator[bytes]:
+    for inputs, outputs, style in (
+        (64, 12, {}),
+        (64, 10, {"relu": False}),
+        (128, 128, {}),
+        (40, 16, {"relu": False}),
+        (8, 32, {}),
+        (200, 7, {}),
+        (130, 8, {"clamp": True}),
+        (33, 20, {"relu": False}),
+        (640, 16, {}),
+        (256, 32, {"relu": False}),
+        (72, 64, {}),
+        (20, 1, {"relu": False}),
+        (64, 12, {"least": True}),
+        (30, 5, {"least": True, "relu": False}),
+        (7, 16, {"least": True}),
+        (128, 30, {"least": True}),
+    ):
+        yield _dense(inputs, outputs, **style)
+
+
+def _pools() -> Iterator[bytes]:
+    for opcode in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        for image, window, stride, padding in (
+            ((25, 5, 16), (25, 5), 1, VALID),
+            ((8, 8, 32), (8, 8), 1, VALID),
+            ((8, 8, 8), (2, 2), 2, VALID),
+            ((9, 9, 4), (3, 3), 2, SAME),
+            ((8, 8, 6), (2, 2), 2, VALID),
+            ((6, 10, 3), (3, 3), 1, SAME),
+            ((12, 4, 12), (4, 4), 4, VALID),
+            ((12, 4, 7), (4, 4), 4, VALID),
+            ((10, 6, 20), (2, 6), 2, VALID),
+            ((9, 9, 5), (3, 3), 3, VALID),
+            ((11, 7, 10), (3, 3), 2, VALID),
+            ((12, 5, 6), (2, 2), 1, SAME),
+        ):
+            yield _pool(opcode, image, window, stride, padding)
+
+
+def _others() -> Iterator[bytes]:
+    for shape in ((1, 8, 8, 16), (1, 100), (1, 5, 5, 64), (1, 12)):
+        for opcode in ("ADD", "MUL", "MINIMUM"):
+            yield _pair(opcode, shape, shape)
+            yield _pair(opcode, shape, shape[-1:])
+        yield _pair("SUB", shape, shape)
+        yield _pair("ADD", shape, shape, zero_point=5)
+        # Its many ties need roundings of their own.
+        yield _pair("ADD", shape, shape, scale=0.05)
+        yield _pair("ADD", shape, shape, scale=0.05, zero_point=5)
+        yield _pair("ADD", shape, shape, FusedActivationFunction=3)
+        yield _pair("ADD", shape, shape, FusedActivationFunction=RELU)
+        yield _pair("PRELU", shape, shape[-1:])
+        yield _pair("PRELU", shape, shape)
+        yield _single("RELU", shape)
+        yield _single("RELU6", shape, (0.1, -5))
+        yield _single("LOGISTIC", shape, (1 / 256, -128))
+        yield _single("SOFTMAX", shape, (1 / 256, -128), Beta=1.0)
+        # A distribution with a clear winner, as trained models give it.
+        yield _single("SOFTMAX", shape, (1 / 256, -128), Beta=5.0)
+    for opcode in ("MEAN", "REDUCE_MAX"):
+        for shape, axes in (
+            ((1, 25, 5, 16), (1, 2)),
+            ((1, 8, 8, 32), (1, 2)),
+            ((1, 8, 8, 8), (3,)),
+            ((1, 10, 6, 4), (2,)),
+            ((1, 7, 7, 12), (1, 2)),
+            ((1, 20, 30), (1,)),
+        ):
+            yield _reduction(opcode, shape, axes)
+
+
+def shapes() -> tuple[bytes, ...]:
+    """All models."""
+    families: tuple[Callable[[], Iterator[bytes]], ...] = (
+        _pointwise,
+        _windows,
+        _depthwise_shapes,
+        _dense_shapes,
+        _pools,
+        _others,
+    )
+    return tuple(file for family in families for file in family())

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import re
+
+import pytest
+
+from mcu_ser.aot import kernel_work
+from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
+from mcu_ser.aot.kernel_work import counted_kernels, work_of
+from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
+from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.resources import firmware_templates_dir
+from tests.layer_shapes import shapes
+
+KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
+
+
+@pytest.fixture(scope="module")
+def calls():
+    found = []
+    for file in shapes():
+        graph = read_model(file)
+        operator = graph.operators[0]
+        found.append(KERNELS[operator.opcode](graph, operator))
+    return found
+
+
+def test_every_kernel_whose_parts_are_known_has_prices():
+    assert counted_kernels() == set(KERNEL_COSTS)
+    assert set(ASSEMBLY) <= set(KERNEL_COSTS)
+
+
+def test_the_kernels_are_those_of_the_engine():
+    text = "".join(path.read_text() for path in KERNEL_DIR.glob("*.h"))
+    assert set(KERNEL_COSTS) <= set(re.findall(r"\b(aot_\w+)\(", text))
+
+
+def test_every_kernel_is_among_the_shapes_that_are_measured(calls):
+    assert {call.kernel for call in calls} >= set(KERNEL_COSTS)
+
+
+def test_every_price_is_of_a_part_that_occurs(calls):
+    parts = {kernel: set() for kernel in KERNEL_COSTS}
+    for call in calls:
+        parts[call.kernel] |= set(work_of(call))
+    # The two pools share their prices.
+    pools = parts["aot_average_pool_2d"] | parts["aot_max_pool_2d"]
+    parts["aot_average_pool_2d"] = parts["aot_max_pool_2d"] = pools
+    for kernel, cost in KERNEL_COSTS.items():
+        assert set(cost.prices) <= parts[kernel], kernel
+        assert min(cost.prices.values()) > 0
+
+
+def test_a_layer_costs_more_than_its_multiplications(calls):
+    # No kernel does more than two at once.
+    for call in calls:
+        assert predicted_instructions(call) > 0
+        if call.macs and "plain" not in call.kernel:
+            assert predicted_instructions(call) > call.macs / 4
+
+
+def macro(text, name):
+    return re.search(rf"#define {name}\b(\([^)]*\))?((?:[^\n]*\\\n)*[^\n]*)", text)[2]
+
+
+def instructions(text):
+    return len(re.findall(r"\\n\\t", text))
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel"), [("PAIR", "aot_rows_matmul"), ("SINGLE", "aot_fully_connected_matmul")]
+)
+def test_the_parts_in_assembly_have_the_instructions_of_their_source(kind, kernel):
+    text = (KERNEL_DIR / "matmul_dsp.h").read_text()
+
+    def count(part):
+        content = macro(text, f"AOT_{kind}_{part}")
+        # Macros within a macro: AOT_TWICE_... has one instruction.
+        return instructions(content) + content.count("twice(")
+
+    # The block's beginning and end, and the jump at the end of the chain; its return is not of the block.
+    around = count("START") + count("FINISH_BEGIN") + count("FINISH_END") - 2 + 1
+    for way in ("SHIFTED", "SIGNED"):
+        assert ASSEMBLY[kernel][f"{way.lower()} block"] == around + 4 * count(way)
+    halves = 2 * instructions(macro(text, "AOT_SINGLE_HALF_STEP")) if kind == "SINGLE" else 0
+    assert ASSEMBLY[kernel]["step"] == count("STEP") + halves
+
+
+def test_the_chains_are_as_long_as_their_source_says():
+    text = (KERNEL_DIR / "matmul_dsp.h").read_text()
+    assert re.findall(r"#define AOT_(?:PAIR|SINGLE)_STEPS (\d+)", text) == [
+        str(kernel_work.PAIR_STEPS),
+        str(kernel_work.SINGLE_STEPS),
+    ]
+
+
+def test_further_calls_of_a_layer_count_too(calls):
+    call = calls[0]
+    twice = dataclasses.replace(call, more=(call,))
+    assert predicted_instructions(twice) == pytest.approx(2 * predicted_instructions(call), abs=1)
+
+
+def test_a_kernel_that_was_not_measured_has_no_prediction(calls):
+    unknown = KernelCall("new.h", "aot_new", "aot_new", struct(size=1), (0,), 1)
+    assert work_of(unknown) is None
+    assert predicted_instructions(unknown) is None
+    assert predicted_instructions(dataclasses.replace(calls[0], more=(unknown,))) is None
