@@ -157,8 +157,13 @@ AOT_INLINE void aot_gather_words(const struct aot_conv_2d_matmul *layer,
   const int32_t row = source->size.width * depth;
   const int8_t *pixels = source->pixels + (place->y * source->size.width + place->x) * depth;
   for (int32_t y = 0; y < layer->window.height; ++y) {
-    for (int32_t i = 0; i < run; i += 4) {
-      memcpy(bytes + i, pixels + i, 4);
+    if (run > 8 && run <= 12) {
+      /* Three pixels of three colours. */
+      memcpy(bytes, pixels, 12);
+    } else {
+      for (int32_t i = 0; i < run; i += 4) {
+        memcpy(bytes + i, pixels + i, 4);
+      }
     }
     bytes += run;
     pixels += row;

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mcu_ser.aot.ir import AddOptions, Graph, Operator, Tensor
+from mcu_ser.aot.kernels.add_affine import INPUTS, Int64Array, find_affine, scaled
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, struct
 from mcu_ser.aot.requantize import INT8_MIN, Multiplier, activation_range, quantize_multiplier
 
@@ -90,13 +93,62 @@ def _second_sign(operator: Operator) -> int:
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported ADD or SUB."""
-    return _elements(graph, operator) or _plain(graph, operator)
+    return _affine(graph, operator) or _elements(graph, operator) or _plain(graph, operator)
+
+
+def _are_elementwise(graph: Graph, operator: Operator) -> bool:
+    """Whether both inputs are walked as the output is."""
+    loops = loops_of(graph, operator)
+    return loops.first_steps in ((1,), ()) and loops.second_steps == loops.first_steps
+
+
+def all_outputs(graph: Graph, operator: Operator) -> Int64Array:
+    """The specification's output for every first and second input, (256, 256) from -128 up."""
+    assert isinstance(operator.options, AddOptions)
+    first, second = (graph.tensors[i] for i in operator.inputs)
+    output = graph.results(operator)[0]
+    multipliers = add_multipliers(graph, operator)
+    a = scaled((INPUTS - first.zero_point) << FRACTION_BITS, multipliers.first)
+    b = scaled((INPUTS - second.zero_point) << FRACTION_BITS, multipliers.second)
+    sums = a[:, None] + _second_sign(operator) * b[None, :]
+    low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
+    return np.clip(scaled(sums, multipliers.output) + output.zero_point, low, high)
+
+
+def _affine(graph: Graph, operator: Operator) -> KernelCall | None:
+    """The kernel with one rounding; None where it would not be exact."""
+    assert isinstance(operator.options, AddOptions)
+    first, second = (graph.tensors[i] for i in operator.inputs)
+    output = graph.results(operator)[0]
+    if not _are_elementwise(graph, operator) or add_multipliers(graph, operator).output.shift > 0:
+        return None
+    low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
+    factors = first.scale / output.scale, _second_sign(operator) * second.scale / output.scale
+    found = find_affine(all_outputs(graph, operator), factors, low, high)
+    if found is None:
+        return None
+    return KernelCall(
+        header="add_affine.h",
+        kernel="aot_add_affine",
+        struct_name="aot_add_affine",
+        description=struct(
+            elements=output.elements,
+            first_factor=found.first_factor,
+            second_factor=found.second_factor,
+            constant=found.constant,
+            shift=found.shift,
+            min=low,
+            max=high,
+        ),
+        inputs=operator.inputs,
+        output=operator.outputs[0],
+        included=("dsp.h",),
+    )
 
 
 def _elements(graph: Graph, operator: Operator) -> KernelCall | None:
     """The fast kernel for inputs of one shape; None where it would not be exact."""
-    loops = loops_of(graph, operator)
-    if loops.first_steps not in ((1,), ()) or loops.second_steps != loops.first_steps:
+    if not _are_elementwise(graph, operator):
         return None
     description = _element_constants(graph, operator)
     if description is None:

@@ -76,7 +76,7 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
-    """The kernel that widens the rows which windows share once; None where there are none, or no whole words."""
+    """The kernel that widens rows which windows share once; None where they share none, or no whole words."""
     layer, window = convolution.layer, convolution.window
     _, height, width, _ = layer.output.shape
     channels = layer.input.shape[3]

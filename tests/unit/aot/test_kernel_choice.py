@@ -13,8 +13,8 @@ from tests.tflite_builder import TfliteBuilder
 # What the random layers, with which the kernels are held against the oracle, must reach: kernel, way from
 # sums to int8, and what else decides about the code that runs.
 REACHED = {
-    "ADD": {"aot_add", "aot_add_elements"},
-    "SUB": {"aot_add", "aot_add_elements"},
+    "ADD": {"aot_add", "aot_add_affine", "aot_add_elements"},
+    "SUB": {"aot_add", "aot_add_affine", "aot_add_elements"},
     "AVERAGE_POOL_2D": {"aot_average_pool_2d", "aot_average_pool_channels"},
     "CONV_2D": {
         "aot_conv_2d",
