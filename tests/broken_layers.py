@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests import plain_moves, plain_products
+from tests import plain_int16, plain_moves, plain_products
 from tests.plain_layers import (
     add,
     bias,
@@ -19,7 +19,7 @@ from tests.plain_layers import (
 )
 
 # One per way to break a rule.
-BROKEN = plain_moves.BROKEN | plain_products.BROKEN | {
+BROKEN = plain_int16.BROKEN | plain_moves.BROKEN | plain_products.BROKEN | {
     "two inputs for one": (
         layer("RELU", inputs=[0, 0]),
         "its operands must be those that TensorFlow Lite defines (2 inputs, 1 outputs)",

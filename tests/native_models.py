@@ -11,11 +11,12 @@ import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mcu_ser.aot.compile import CompiledModel
+from mcu_ser.aot.compile import CompiledModel, TensorSpec
 from mcu_ser.resources import firmware_templates_dir
 
 Int8Array = npt.NDArray[np.int8]
@@ -52,6 +53,13 @@ CASES
 """
 
 
+def any_samples(count: int, spec: TensorSpec, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """`count` inputs of a model: any values of its input's type."""
+    dtype = {"INT8": np.int8, "INT16": np.int16}[spec.dtype]
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, (count, *spec.shape), dtype=dtype, endpoint=True)
+
+
 class NativeModels:
     """A native program that holds several compiled models.
 
@@ -76,8 +84,8 @@ class NativeModels:
             timeout=300,
         )
 
-    def run(self, requests: Sequence[tuple[int, Int8Array]]) -> list[Int8Array]:
-        """Outputs of (model number, input) requests, in order."""
+    def run(self, requests: Sequence[tuple[int, npt.NDArray[Any]]]) -> list[Int8Array]:
+        """Bytes of the outputs of (model number, input) requests, in order."""
         outputs = self._execute(requests)
         results = []
         for number, _ in requests:
@@ -98,7 +106,7 @@ class NativeModels:
             content = content[8 + count :]
         return layers, np.frombuffer(content, np.int8)
 
-    def _execute(self, requests: Sequence[tuple[int, Int8Array]]) -> bytes:
+    def _execute(self, requests: Sequence[tuple[int, npt.NDArray[Any]]]) -> bytes:
         stream = b"".join(struct.pack("<I", number) + sample.tobytes() for number, sample in requests)
         done = subprocess.run(
             [self._program],

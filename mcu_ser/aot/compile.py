@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.ir import Graph, Operator, short_name
-from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.tflite_reader import read_model
@@ -21,16 +21,20 @@ from mcu_ser.artifacts import sha256_hex
 # Included by every kernel.
 _SHARED_HEADER = "kernel.h"
 
+# Operators whose second operand are weights.
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """The model's input or output: real = scale * (int8 - zero_point)."""
+    """The model's input or output: real = scale * (stored - zero_point); `dtype` is INT8 or INT16."""
 
     name: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
     bytes: int
+    dtype: str = "INT8"
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class Layer:
     `weight_bytes` counts all constants of the layer as they lie in flash, `sparsity` is the fraction of zeros
     among its int8 weights (None without weights). `arena_offset` is where its output starts, `live_bytes`
     what must be kept in the arena while it runs, of which `scratch_bytes` are its kernel's own. `kernel` is
-    the C function that was chosen for it, None where there is nothing to do. `predicted_instructions` are those
-    of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel was not
-    measured.
+    the C function that was chosen for it, None where there is nothing to do. `predicted_instructions` are
+    those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel
+    was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
+    in the arena from layer `first` to layer `last`, which counts those tensors too that share them; the
+    model's input is written at layer -1, its output read at the number of layers.
     """
 
     index: int
@@ -58,6 +64,10 @@ class Layer:
     kernel: str | None
     scratch_bytes: int
     predicted_instructions: int | None
+    weight_shape: tuple[int, ...] | None
+    output_bytes: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +84,7 @@ class CompiledModel:
     kernels: tuple[str, ...]
     graph: Graph
     plan: arena.Plan
+    buffers: tuple[Buffer, ...]
     layers: tuple[Layer, ...]
     input: TensorSpec
     output: TensorSpec
@@ -110,11 +121,8 @@ def compile_model(model: bytes, name: str = "model", *, traced: bool = False) ->
     graph = read_model(model, name)
     supported.check_supported(graph)
     aliases = passes.find_aliases(graph)
-    calls = {
-        operator.index: KERNELS[operator.opcode](graph, operator)
-        for operator in graph.operators
-        if operator.opcode in KERNELS
-    }
+    found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
+    calls = {index: call for index, call in found if call is not None}
     scratch = {index: call.scratch_bytes for index, call in calls.items()}
     buffers = lifetimes.find_buffers(graph, aliases, scratch)
     plan = arena.plan_arena(buffers)
@@ -128,6 +136,7 @@ def compile_model(model: bytes, name: str = "model", *, traced: bool = False) ->
         kernels=_headers(calls),
         graph=graph,
         plan=plan,
+        buffers=buffers,
         layers=tuple(_layer(graph, op, calls.get(op.index), buffers, offsets) for op in graph.operators),
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
@@ -152,7 +161,9 @@ class _Offsets:
 
 def _spec(graph: Graph, index: int) -> TensorSpec:
     tensor = graph.tensors[index]
-    return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.elements)
+    return TensorSpec(
+        tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.bytes, tensor.dtype
+    )
 
 
 def _emitted_model(
@@ -164,9 +175,9 @@ def _emitted_model(
         layers=tuple(_emitted_layer(graph, op, calls.get(op.index), offsets) for op in graph.operators),
         arena_bytes=offsets.plan.bytes,
         input_offset=offsets[input_.index],
-        input_bytes=input_.elements,
+        input_bytes=input_.bytes,
         output_offset=offsets[output.index],
-        output_bytes=output.elements,
+        output_bytes=output.bytes,
     )
 
 
@@ -186,7 +197,7 @@ def _emitted_layer(
             _emitted_step(graph, operator, step, number, offsets) for number, step in enumerate(steps)
         ),
         output_offset=offsets[output.index],
-        output_bytes=output.elements,
+        output_bytes=output.bytes,
     )
 
 
@@ -226,8 +237,10 @@ def _layer(
 ) -> Layer:
     output = graph.results(operator)[0]
     inputs = [graph.tensors[i] for i in _read(operator, call)]
-    constants = sum(t.elements for t in inputs if t.data is not None)
+    constants = sum(t.bytes for t in inputs if t.data is not None)
     tables = [table for step in (call.steps() if call else ()) for table in step.tables()]
+    place = offsets.aliases.get(output.index, output.index)
+    kept = next(buffer for buffer in buffers if buffer.tensor == place)
     return Layer(
         index=operator.index,
         operator=operator.opcode,
@@ -242,4 +255,15 @@ def _layer(
         kernel=call.kernel if call else None,
         scratch_bytes=call.scratch_bytes if call else 0,
         predicted_instructions=cost.predicted_instructions(call) if call else 0,
+        weight_shape=_weight_shape(graph, operator),
+        output_bytes=output.bytes,
+        first=kept.first,
+        last=kept.last,
     )
+
+
+def _weight_shape(graph: Graph, operator: Operator) -> tuple[int, ...] | None:
+    """Shape of what an operator multiplies its input with."""
+    if operator.opcode not in _WEIGHTED:
+        return None
+    return graph.tensors[operator.inputs[1]].shape

@@ -18,6 +18,9 @@ from mcu_ser.errors import ModelError
 
 Constant = npt.NDArray[Any]
 
+# Bytes of one element of the types that activations and constants may have.
+ELEMENT_BYTES = {"INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8, "FLOAT32": 4}
+
 # Index that a .tflite uses for an optional input that is not given.
 ABSENT = -1
 
@@ -72,6 +75,11 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def bytes(self) -> int:
+        """Bytes of its elements; types that the engine does not know count as one each."""
+        return self.elements * ELEMENT_BYTES.get(self.dtype, 1)
+
+    @property
     def scale(self) -> float:
         """Scale of a per-tensor quantised tensor."""
         return self._per_tensor().scales[0]
@@ -103,6 +111,13 @@ class WindowOptions:
 
 
 @dataclass(frozen=True)
+class ConvolutionOptions(WindowOptions):
+    """`int32_sums`: a layer of 16-bit activations without bias adds up in int32, not in int64."""
+
+    int32_sums: bool = False
+
+
+@dataclass(frozen=True)
 class DepthwiseOptions(WindowOptions):
     """`depth_multiplier` output channels are computed from each input channel."""
 
@@ -118,10 +133,14 @@ class PoolOptions(WindowOptions):
 
 @dataclass(frozen=True)
 class FullyConnectedOptions:
-    """`weights_format` 0 is the row-major default; others are shuffled for one processor."""
+    """`weights_format` 0 is the row-major default; others are shuffled for one processor.
+
+    `int32_sums` is as in `ConvolutionOptions`.
+    """
 
     activation: Activation
     weights_format: int
+    int32_sums: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +273,10 @@ class Graph:
     def results(self, operator: Operator) -> tuple[Tensor, ...]:
         """The output tensors of an operator."""
         return tuple(self.tensors[i] for i in operator.outputs)
+
+    def is_int16(self, operator: Operator) -> bool:
+        """Whether a layer is one of 16-bit activations: by its output."""
+        return any(tensor.dtype == "INT16" for tensor in self.results(operator)[:1])
 
     def layer_name(self, operator: Operator) -> str:
         """Name of a layer: that of its output tensor."""

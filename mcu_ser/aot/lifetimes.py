@@ -38,7 +38,7 @@ def scratch_index(layer: int) -> int:
 def find_buffers(
     graph: Graph, aliases: Mapping[int, int], scratch_bytes: Mapping[int, int] | None = None
 ) -> tuple[Buffer, ...]:
-    """The buffers of a graph of int8 tensors, in the order in which they come to life.
+    """The buffers of a graph, in the order in which they come to life.
 
     Args:
         graph: The model.
@@ -61,7 +61,7 @@ def find_buffers(
         last[buffer_of(index)] = len(graph.operators)
     # An input that nothing reads still has to be written to somewhere.
     tensors = [
-        Buffer(index, graph.tensors[index].elements, start, last.get(index, start))
+        Buffer(index, graph.tensors[index].bytes, start, last.get(index, start))
         for index, start in sorted(first.items(), key=lambda item: (item[1], item[0]))
     ]
     scratch = [Buffer(scratch_index(i), count, i, i) for i, count in (scratch_bytes or {}).items() if count]

@@ -10,6 +10,7 @@ from mcu_ser.aot.ir import (
     Activation,
     AddOptions,
     BatchMatmulOptions,
+    ConvolutionOptions,
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
@@ -33,6 +34,19 @@ def _window(table: Any) -> WindowOptions:
         stride=(table.StrideH(), table.StrideW()),
         dilation=(table.DilationHFactor(), table.DilationWFactor()),
         activation=Activation(table.FusedActivationFunction()),
+    )
+
+
+def _int32_sums(table: Any) -> bool:
+    import tflite
+
+    return bool(table.QuantizedBiasType() == tflite.TensorType.INT32)
+
+
+def _convolution(table: Any) -> ConvolutionOptions:
+    window = _window(table)
+    return ConvolutionOptions(
+        window.padding, window.stride, window.dilation, window.activation, _int32_sums(table)
     )
 
 
@@ -63,7 +77,9 @@ def _pool(table: Any) -> PoolOptions:
 
 
 def _fully_connected(table: Any) -> FullyConnectedOptions:
-    return FullyConnectedOptions(Activation(table.FusedActivationFunction()), table.WeightsFormat())
+    return FullyConnectedOptions(
+        Activation(table.FusedActivationFunction()), table.WeightsFormat(), _int32_sums(table)
+    )
 
 
 def _add(table: Any) -> AddOptions:
@@ -121,7 +137,7 @@ def _norm(table: Any) -> NormOptions:
 
 # Operator -> name of its table in the schema, and what to make of it.
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
-    "CONV_2D": ("Conv2DOptions", _window),
+    "CONV_2D": ("Conv2DOptions", _convolution),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _depthwise),
     "FULLY_CONNECTED": ("FullyConnectedOptions", _fully_connected),
     "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),

@@ -87,8 +87,13 @@ def quantize_bound(bound: float, scale_: float, zero_point: int) -> int:
     return zero_point + round_half_away(divide_binary32(bound, scale_))
 
 
-def activation_range(activation: Activation, scale_: float, zero_point: int) -> tuple[int, int]:
-    """Least and greatest stored int8 value after a fused activation."""
+def activation_range(
+    activation: Activation,
+    scale_: float,
+    zero_point: int,
+    limits: tuple[int, int] = (INT8_MIN, INT8_MAX),
+) -> tuple[int, int]:
+    """Least and greatest stored value after a fused activation; `limits` are those of the type."""
     bounds = {
         Activation.NONE: (-math.inf, math.inf),
         Activation.RELU: (0.0, math.inf),
@@ -97,6 +102,6 @@ def activation_range(activation: Activation, scale_: float, zero_point: int) -> 
     }
     low, high = bounds[activation]
     return (
-        INT8_MIN if math.isinf(low) else max(INT8_MIN, quantize_bound(low, scale_, zero_point)),
-        INT8_MAX if math.isinf(high) else min(INT8_MAX, quantize_bound(high, scale_, zero_point)),
+        limits[0] if math.isinf(low) else max(limits[0], quantize_bound(low, scale_, zero_point)),
+        limits[1] if math.isinf(high) else min(limits[1], quantize_bound(high, scale_, zero_point)),
     )

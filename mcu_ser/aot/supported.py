@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mcu_ser.aot import (
     curve_rules,
     element_rules,
+    int16_rules,
     norm_resize_rules,
     part_rules,
     product_rules,
@@ -227,10 +228,10 @@ def check_supported(graph: Graph) -> None:
     """Check the model and every layer.
 
     Raises:
-        ModelError: It is not int8, has more than one input or output, or has unsupported layers; the error
-            names all of them.
+        ModelError: It is neither int8 nor int16, has more than one input or output, or has unsupported
+            layers; the error names all of them.
     """
-    _check_type(graph)
+    _check_type(graph, ("INT8", "INT16"))
     unsupported = find_unsupported(graph)
     if unsupported:
         count = len(unsupported)
@@ -245,12 +246,12 @@ def check_supported(graph: Graph) -> None:
 
 
 def check_interface(graph: Graph) -> None:
-    """Check the model's input and output, which every engine takes alike.
+    """Check the model's input and output for an engine that takes INT8 alone.
 
     Raises:
         ModelError: Not one of each, not int8, or not quantised per tensor.
     """
-    _check_type(graph)
+    _check_type(graph, ("INT8",))
     _check_ends(graph)
 
 
@@ -263,6 +264,10 @@ def operator_table() -> str:
         for opcode, chain in sorted(RULES.items())
     ]
     lines += [f"| all | {'; '.join(_text(rule) for rule in _DATA if rule in shared)} |"]
+    lines += [
+        f"| {opcode}, INT16 | {'; '.join(map(_text, chain))} |"
+        for opcode, chain in sorted(int16_rules.RULES.items())
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -279,7 +284,10 @@ def _broken_rule(graph: Graph, operator: Operator) -> str | None:
         return _NEVER[operator.opcode]
     if operator.opcode not in RULES:
         return f"the engine has no such operator; it has {', '.join(sorted(RULES))}"
-    for rule in RULES[operator.opcode]:
+    table = int16_rules.RULES if graph.is_int16(operator) else RULES
+    if operator.opcode not in table:
+        return f"the engine has it for INT8 activations alone; for INT16 it has {', '.join(sorted(table))}"
+    for rule in table[operator.opcode]:
         broken = rule(graph, operator)
         if broken is not None:
             return f"{_text(rule)} ({broken})"
@@ -291,23 +299,23 @@ def _text(rule: Rule) -> str:
     return sentence[0].lower() + sentence[1:]
 
 
-def _check_type(graph: Graph) -> None:
+def _check_type(graph: Graph, dtypes: tuple[str, ...]) -> None:
     inputs = [graph.tensors[i] for i in graph.inputs]
     outputs = [graph.tensors[i] for i in graph.outputs]
     for kind, tensors in (("input", inputs), ("output", outputs)):
         if len(tensors) != 1:
             raise ModelError(graph.name, f"has {len(tensors)} {kind}s", limit=f"1 {kind}")
-    if inputs[0].dtype == "FLOAT32" and not any(t.dtype == "INT8" for t in graph.tensors):
+    if inputs[0].dtype == "FLOAT32" and not any(t.dtype in dtypes for t in graph.tensors):
         raise ModelError(
             graph.name,
             f"is a float model (input {short_name(inputs[0].name)} is FLOAT32); the engine runs int8 models",
             hint="full-integer quantisation with int8 input and output when converting to .tflite",
         )
     for kind, tensor in (("input", inputs[0]), ("output", outputs[0])):
-        if tensor.dtype != "INT8":
+        if tensor.dtype not in dtypes:
             raise ModelError(
                 graph.name,
-                f"{kind} {short_name(tensor.name)} is {tensor.dtype}, not INT8",
+                f"{kind} {short_name(tensor.name)} is {tensor.dtype}, not {' or '.join(dtypes)}",
                 hint=f"inference_{kind}_type int8 when converting to .tflite",
             )
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
-from tests.native_models import RUNTIME, STRICT, write_model
+from tests.native_models import RUNTIME, STRICT, any_samples, write_model
 from tests.random_elements import ELEMENTS
+from tests.random_int16 import INT16
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
 from tests.random_products import PRODUCTS
 
-KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS
+KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS | {f"{kind}, INT16": INT16[kind] for kind in INT16}
 
 pytestmark = pytest.mark.emulator
 
@@ -45,7 +46,7 @@ def _program(models, samples, directory):
     for number, (model, inputs) in enumerate(zip(models, samples, strict=True)):
         prefix = f"m{number}"
         write_model(model, prefix, directory)
-        values = ", ".join(map(str, np.ravel(inputs).tolist()))
+        values = ", ".join(map(str, np.ravel(inputs).view(np.int8).tolist()))
         parts.append(f'#include "{prefix}.c"\nstatic const int8_t {prefix}_samples[] = {{{values}}};')
         calls += [
             f"run({prefix}_aot_model_input(), {prefix}_samples + {i * model.input.bytes}, "
@@ -84,7 +85,7 @@ def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data
     files = [model.file for models in drawn for model in models]
     models = [compile_model(file) for file in files]
     rng = np.random.default_rng(0)
-    samples = [rng.integers(-128, 128, (4, *model.input.shape), dtype=np.int8) for model in models]
+    samples = [any_samples(4, model.input, rng) for model in models]
     output = _run_on_cortex_m4(models, samples, tmp_path_factory.mktemp("cortex_m4"), BUILDS[build])
     expected = []
     for file, inputs in zip(files, samples, strict=True):

@@ -12,6 +12,8 @@ from mcu_ser.aot.kernels import (
     conv_2d,
     depthwise_conv_2d,
     fully_connected,
+    int16_elements,
+    int16_products,
     l2_normalization,
     mean,
     pad,
@@ -66,3 +68,22 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "SUB": add.call,
     "TANH": table.call,
 }
+
+# As `KERNELS`, for layers of 16-bit activations.
+INT16_KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
+    "ADD": int16_elements.add,
+    "AVERAGE_POOL_2D": int16_elements.pool_2d,
+    "CONV_2D": int16_products.conv_2d,
+    "DEPTHWISE_CONV_2D": int16_products.depthwise_conv_2d,
+    "FULLY_CONNECTED": int16_products.fully_connected,
+    "MAX_POOL_2D": int16_elements.pool_2d,
+    "MEAN": int16_elements.mean,
+    "SOFTMAX": int16_elements.softmax,
+}
+
+
+def kernel_call(graph: Graph, operator: Operator) -> KernelCall | None:
+    """The kernel call of a supported operator; None where the output is an alias of the input."""
+    kernels = INT16_KERNELS if graph.is_int16(operator) else KERNELS
+    call = kernels.get(operator.opcode)
+    return None if call is None else call(graph, operator)

@@ -13,12 +13,19 @@ import numpy.typing as npt
 from mcu_ser.aot.requantize import Multiplier
 from mcu_ser.aot.weighted import Weighted
 
-C_TYPES = {"int8": "int8_t", "int32": "int32_t", "uint32": "uint32_t"}
+C_TYPES = {
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "uint8": "uint8_t",
+    "uint32": "uint32_t",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A constant array of the layer, int8, int32 or uint32; `name` is its name in the layer's description."""
+    """A constant array of the layer, of a type of `C_TYPES`; `name` is its name in the layer's description."""
 
     name: str
     values: npt.NDArray[Any]
