@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.layer_costs import predicted_total, shape_text, shortened, show_layer_costs
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     import argparse
 
-    from mcu_ser.aot.compile import CompiledModel, Layer, TensorSpec
+    from mcu_ser.aot.compile import CompiledModel, TensorSpec
     from mcu_ser.aot.ir import Graph
     from mcu_ser.board import Board
     from mcu_ser.generate.assessment import Assessment, Verdict
     from mcu_ser.generate.fit import Fit, FrontEndSize
     from mcu_ser.generate.front_end_cost import FrontEndCost
 
-_MAX_NAME = 36
 _ENGINES = ("aot", "tflm")
 # The figures are less than a whole firmware, and so are the limits.
 _WHAT_IS_COUNTED = (
@@ -48,6 +48,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--engine", choices=_ENGINES, help="this engine alone (default: both)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
+    parser.add_argument(
+        "--memory-svg",
+        type=Path,
+        metavar="FILE",
+        help="draw the arena as engine aot plans it: an SVG picture",
+    )
     add_json_option(parser)
     return parser
 
@@ -77,12 +83,13 @@ def run(args: argparse.Namespace) -> int:
             _print_front_end(output, *hearing)
         _print_verdicts(output, assessment)
         output.say(_WHAT_IS_COUNTED)
+    written = () if args.memory_svg is None else (_draw(args.memory_svg, assessment),)
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)
     options = () if args.front_end is None else ("--front-end", args.front_end)
     generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *options, "--out", "PROJECT")
-    output.wrote(next_command=shell_command(*generate))
+    output.wrote(*written, next_command=shell_command(*generate))
     return 0
 
 
@@ -93,6 +100,17 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})") from error
+
+
+def _draw(path: Path, assessment: Assessment) -> Path:
+    from mcu_ser.aot.memory_plan_svg import memory_plan_svg
+    from mcu_ser.artifacts import write_text
+    from mcu_ser.errors import ModelError
+
+    if assessment.compiled is None:
+        raise ModelError(assessment.name, "has no memory plan to draw: engine aot cannot run it")
+    write_text(path, memory_plan_svg(assessment.compiled))
+    return path
 
 
 def _front_end(path: Path, model: bytes, name: str) -> tuple[FrontEndSize, FrontEndCost]:
@@ -125,27 +143,13 @@ def _next_options(assessment: Assessment) -> tuple[str, ...]:
     return "--board", fitting.board_id, "--engine", fitting.engine
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _label(layer: Layer) -> str:
-    from mcu_ser.aot.ir import short_name
-
-    return _short(short_name(layer.name))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else "..." + name[3 - _MAX_NAME :]
-
-
 def _print_model(output: Output, assessment: Assessment) -> None:
     """Layers and totals: as the ahead-of-time engine compiles them, or as the file has them."""
     if assessment.compiled is None:
         _print_operators(output, assessment.graph)
         output.say(f"model   {assessment.name}, SHA-256 {assessment.sha256}")
         return
-    _print_layers(output, assessment.compiled)
+    show_layer_costs(output, assessment.compiled)
     _print_totals(output, assessment.compiled)
 
 
@@ -161,32 +165,7 @@ def _print_operators(output: Output, graph: Graph) -> None:
     for operator in graph.operators:
         name = short_name(graph.layer_name(operator))
         shapes = ", ".join(tensor.shape_text for tensor in graph.results(operator))
-        table.add_row(str(operator.index), operator.opcode, Text(_short(name)), shapes)
-    output.table(table)
-
-
-def _print_layers(output: Output, compiled: CompiledModel) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for heading in ("#", "operator", "name"):
-        table.add_column(heading, no_wrap=heading == "#", overflow="fold")
-    for heading in ("output", "MACs", "weights B", "zeros", "arena at", "live B"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for layer in compiled.layers:
-        table.add_row(
-            str(layer.index),
-            layer.operator,
-            # Names come from the file; Text keeps rich from reading markup in them.
-            Text(_label(layer)),
-            _shape(layer.output_shape),
-            str(layer.macs) if layer.macs else "",
-            str(layer.weight_bytes) if layer.weight_bytes else "",
-            "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
-            str(layer.arena_offset),
-            str(layer.live_bytes),
-        )
+        table.add_row(str(operator.index), operator.opcode, Text(shortened(name)), shapes)
     output.table(table)
 
 
@@ -196,13 +175,21 @@ def _print_totals(output: Output, compiled: CompiledModel) -> None:
     output.say(f"model   {compiled.name}, SHA-256 {compiled.sha256}")
     output.say(f"input   {_spec_text(compiled.input)}")
     output.say(f"output  {_spec_text(compiled.output)}")
-    output.say(f"MACs    {compiled.macs}")
+    output.say(f"MACs    {compiled.macs}{_per_mac(compiled)}")
     output.say(f"arena   {compiled.arena_bytes} B as planned by engine aot, {over}")
+
+
+def _per_mac(compiled: CompiledModel) -> str:
+    total = predicted_total(compiled)
+    if total is None:
+        return ""
+    each = f", {total / compiled.macs:.2f} per MAC" if compiled.macs else ""
+    return f"; *predicted for a Cortex-M4 with DSP instructions: {total:,} instructions{each}"
 
 
 def _spec_text(spec: TensorSpec) -> str:
     offset = f" {'-' if spec.zero_point > 0 else '+'} {abs(spec.zero_point)}" if spec.zero_point else ""
-    return f"{_shape(spec.shape)} int8, real = {spec.scale:.9g} * (int8{offset})"
+    return f"{shape_text(spec.shape)} int8, real = {spec.scale:.9g} * (int8{offset})"
 
 
 def _print_engines(output: Output, assessment: Assessment) -> None:
@@ -227,7 +214,11 @@ def _print_front_end(output: Output, size: FrontEndSize, cost: FrontEndCost) -> 
     output.say(f"  RAM   {size.ram_bytes} B for the rows of the map, the last samples and a spectrum")
     output.say(
         f"  time  {cost.per_frame:,} instructions of a Cortex-M4 every {cost.frame_ms:g} ms "
-        f"({cost.per_frame_portable:,} without DSP instructions), {cost.per_map:,} per inference for the map"
+        f"({cost.per_frame_portable:,} without DSP instructions), {cost.per_map:,} per inference for the map,"
+    )
+    output.say(
+        f"        {cost.per_clip:,} for a clip as long as the map "
+        f"({cost.per_clip_portable:,} without DSP instructions)"
     )
 
 
@@ -296,7 +287,10 @@ def _document(
 
     compiled = assessment.compiled
     figures: dict[str, Any] = dict.fromkeys(
-        ("input", "output", "macs", "weight_bytes", "arena_bytes", "arena_lower_bound", "layers")
+        (
+            *("input", "output", "macs", "weight_bytes", "arena_bytes", "arena_lower_bound"),
+            *("predicted_instructions", "layers", "buffers"),
+        )
     )
     if compiled is not None:
         figures = {
@@ -306,7 +300,12 @@ def _document(
             "weight_bytes": compiled.weight_bytes,
             "arena_bytes": compiled.arena_bytes,
             "arena_lower_bound": compiled.plan.lower_bound,
+            "predicted_instructions": predicted_total(compiled),
             "layers": [asdict(layer) for layer in compiled.layers],
+            "buffers": [
+                asdict(buffer) | {"offset": compiled.plan.offsets[buffer.tensor]}
+                for buffer in compiled.buffers
+            ],
         }
     return {
         "model": str(path),

@@ -107,6 +107,7 @@ def _rows(difference: Difference) -> list[tuple[str, str, str, str]]:
     rows.append(
         ("duration of an inference (median)", _duration(a), _duration(b), _ratio(difference.ticks_ratio))
     )
+    rows += _features_rows(a, b)
     for name in ("flash", "ram"):
         key = f"{name}_bytes"
         rows.append((name, f"{a[key]:,} B", f"{b[key]:,} B", _ratio(document[f"{name}_ratio"])))
@@ -118,6 +119,17 @@ def _rows(difference: Difference) -> list[tuple[str, str, str, str]]:
         rows.append((f"{what} that differ", "", "", f"{answers.differing} of {answers.compared}"))
         rows.append(("decisions that differ", "", "", f"{answers.decisions_differing} of {answers.compared}"))
     return rows if answers is None or answers.by == "bytes" else rows[:-1]
+
+
+def _features_rows(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What was heard, and what the front end takes; only what both runs have can be divided."""
+    from mcu_ser.report.audio import audio_facts, front_end_facts
+
+    of_a, of_b = (
+        dict(audio_facts(one)) | {f"front end, told: {name}": figure for name, figure in front_end_facts(one)}
+        for one in (a, b)
+    )
+    return [(name, of_a.get(name, ""), of_b.get(name, ""), "") for name in of_a | of_b]
 
 
 def _named(difference: Difference) -> Any:

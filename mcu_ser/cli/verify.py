@@ -192,7 +192,7 @@ def _samples(args: argparse.Namespace, project: Project, output: Output) -> Samp
             clips = random_audio(args.random, args.seed, front_end, output.track)
         return as_streams(clips, args.every, front_end, output.track) if args.every else clips
     if args.samples:
-        return load_samples(args.samples, project.input, project.output.bytes)
+        return load_samples(args.samples, project.input, project.output.elements)
     return random_samples(args.random, args.seed, project.input)
 
 
@@ -339,10 +339,11 @@ def _payload(link: dict[str, Any]) -> str:
 
 
 def _features(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the board made of audio."""
-    from mcu_ser.report.audio import audio_facts
+    """What the board made of audio, and what its front end takes."""
+    from mcu_ser.report.audio import audio_facts, front_end_facts
 
-    return audio_facts(document)
+    needs = [(f"front end, told: {name}", figure) for name, figure in front_end_facts(document)]
+    return [*audio_facts(document), *needs]
 
 
 def _boards(document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -35,12 +35,16 @@ class FrontEndCost:
         per_frame: Of one frame, with DSP instructions.
         per_frame_portable: Of one frame, without.
         per_map: Of the map, once per inference.
+        per_clip: Of a clip as long as the map: its frames and the map, with DSP instructions.
+        per_clip_portable: Likewise, without.
         frame_ms: Time from one frame to the next.
     """
 
     per_frame: int
     per_frame_portable: int
     per_map: int
+    per_clip: int
+    per_clip_portable: int
     frame_ms: float
 
 
@@ -48,9 +52,13 @@ def front_end_cost(spec: FeaturesRecipe) -> FrontEndCost:
     """What the front end of a recipe costs."""
     weights = sum(len(band.weights) for band in front_end_tables(spec).bands)
     bands = _PER_WEIGHT * weights + _PER_BAND * spec.mels + _PER_NEW_SAMPLE * spec.hop_samples
+    frame, portable = _SPECTRUM + bands, _SPECTRUM_PORTABLE + bands
+    per_map = round(_PER_VALUE * spec.frames * spec.mels)
     return FrontEndCost(
-        per_frame=_SPECTRUM + bands,
-        per_frame_portable=_SPECTRUM_PORTABLE + bands,
-        per_map=round(_PER_VALUE * spec.frames * spec.mels),
+        per_frame=frame,
+        per_frame_portable=portable,
+        per_map=per_map,
+        per_clip=spec.frames * frame + per_map,
+        per_clip_portable=spec.frames * portable + per_map,
         frame_ms=1000 * spec.hop_samples / SAMPLE_RATE_HZ,
     )

@@ -21,8 +21,39 @@ def audio_facts(document: Document) -> list[tuple[str, str]]:
     facts = [("feature maps equal to the host's", f"{audio['identical']:,} of {_clips(document)}")]
     cost = audio["front_end"]
     if cost is not None:
-        facts.append((f"front end, {front_end_unit(document)} per frame", f"{cost['ticks_per_row']:,.0f}"))
+        what = f"front end, measured: {front_end_unit(document)} per frame, map included"
+        facts.append((what, f"{cost['ticks_per_row']:,.0f}"))
     return facts
+
+
+def front_end_facts(document: Document) -> list[tuple[str, str]]:
+    """What the front end takes apart from the model, as its sizes tell; nothing where nobody told."""
+    needs = _needs(document)
+    if needs is None:
+        return []
+    return [
+        (f"instructions per frame of {needs['frame_ms']:g} ms", f"{needs['instructions_per_frame']:,}"),
+        ("instructions per map", f"{needs['instructions_per_map']:,}"),
+        (f"instructions per clip of {needs['frames']:,} frames", f"{needs['instructions_per_clip']:,}"),
+        ("flash, at most", f"{needs['flash_bytes']:,} B"),
+        ("RAM", f"{needs['ram_bytes']:,} B"),
+    ]
+
+
+def front_end_text(document: Document) -> str | None:
+    """Of what these figures are; None where there are none."""
+    needs = _needs(document)
+    if needs is None:
+        return None
+    core = f"a Cortex-M4 {'with' if needs['dsp'] else 'without'} DSP instructions"
+    return (
+        f"What the front end takes apart from the model, as its sizes tell; instructions are those of {core}."
+    )
+
+
+def _needs(document: Document) -> Mapping[str, Any] | None:
+    needs: Mapping[str, Any] | None = (document["audio"] or {}).get("front_end_needs")
+    return needs
 
 
 def front_end_unit(document: Document) -> str:

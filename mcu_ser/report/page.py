@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import mcu_ser.study
 from mcu_ser.artifacts import write_text
 from mcu_ser.report import sections
-from mcu_ser.report.audio import audio_facts, audio_text, map_rows
+from mcu_ser.report.audio import audio_facts, audio_text, front_end_facts, front_end_text, map_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -52,6 +52,8 @@ def render_page(document: dict[str, Any]) -> str:
         "audio": document["audio"],
         "audio_text": audio_text(document),
         "maps": map_rows(document),
+        "front_end": front_end_facts(document),
+        "front_end_text": front_end_text(document),
         "wrong_layer": None if layers is None else layers["problem"],
         "likely": _likely(layers),
         "labels": sections.class_names(document),

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 NAMED_MAPS = 20
 
 
-def audio_section(samples: Samples, heard: Mapping[int, Heard]) -> dict[str, Any] | None:
+def audio_section(
+    samples: Samples, heard: Mapping[int, Heard], needs: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """The key `audio`; None of samples that are no audio.
 
     Args:
         samples: What was sent; `x` are the maps that the host makes of the clips.
         heard: What the board said of each of them.
+        needs: What the front end takes apart from the model, as `report_sections.Background` has it.
     """
     if samples.clips is None:
         return None
@@ -37,6 +40,7 @@ def audio_section(samples: Samples, heard: Mapping[int, Heard]) -> dict[str, Any
         "identical": len(heard) - len(named),
         "mismatches": named[:NAMED_MAPS],
         "front_end": _cost(heard),
+        "front_end_needs": needs,
     }
 
 

@@ -32,7 +32,7 @@ from mcu_ser.verify.samples import Samples
 # The report names this many differing samples; the counts are always whole.
 NAMED_MISMATCHES = 20
 
-Outputs = npt.NDArray[np.int8]
+Outputs = npt.NDArray[Any]
 
 # Keys that are always there, so that a program that reads a report needs no special case.
 NO_SCORES: dict[str, Any] = dict.fromkeys(
@@ -72,7 +72,7 @@ class Measurement:
     """What the device answered.
 
     Attributes:
-        outputs: Raw output bytes, int8 (n, output bytes).
+        outputs: Raw outputs, int8 or int16 (n, output elements).
         ticks: Counter ticks of the inferences that nothing disturbed, uint64 of shape (at most n,).
         tick_source: Name of the counter.
         tick_hz: Its frequency in Hz; 0 if unknown.
@@ -149,7 +149,7 @@ def build_report(
     Args:
         facts: What is known before.
         samples: The samples that were sent, n of them.
-        expected: The oracle's outputs, int8 (n, output bytes).
+        expected: The oracle's outputs, int8 or int16 (n, output elements).
         measurement: The device's answers, one per sample.
         litert: LiteRT's outputs for information, if TensorFlow is installed.
 
@@ -159,10 +159,11 @@ def build_report(
     actual = measurement.outputs
     if not expected.shape == actual.shape == (len(samples.x), expected.shape[1]):
         raise ValueError(f"{len(samples.x)} samples, expected {expected.shape}, device {actual.shape}")
-    differing = np.count_nonzero(expected != actual, axis=1)
+    differing = np.count_nonzero(_bytes(expected) != _bytes(actual), axis=1)
     identical = int(np.count_nonzero(differing == 0))
     total = len(samples.x)
-    audio = audio_section(samples, measurement.heard)
+    needs = None if facts.background is None else facts.background.front_end
+    audio = audio_section(samples, measurement.heard, needs)
     problem = features_problem(audio) or _outputs_problem(samples, differing)
     equal = "outputs equal" if audio is None else "feature maps and outputs equal the host's and"
     document = _head(facts, samples) | {
@@ -293,13 +294,17 @@ def _mismatches(
             "id": samples.ids[index],
             "differing_bytes": int(differing[index]),
             "largest_difference": int(
-                np.abs(expected[index].astype(np.int16) - actual[index].astype(np.int16)).max()
+                np.abs(expected[index].astype(np.int32) - actual[index].astype(np.int32)).max()
             ),
             "expected_hex": expected[index][:64].tobytes().hex(),
             "device_hex": actual[index][:64].tobytes().hex(),
         }
         for index in np.flatnonzero(differing)[:NAMED_MISMATCHES]
     ]
+
+
+def _bytes(outputs: Outputs) -> npt.NDArray[np.int8]:
+    return np.ascontiguousarray(outputs).view(np.int8)
 
 
 def _scores(samples: Samples, outputs: Outputs) -> dict[str, Any]:

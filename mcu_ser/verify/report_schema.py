@@ -235,6 +235,23 @@ class FrontEndPart(_Part):
     ticks_per_row: Annotated[float, Field(gt=0)]
 
 
+class FrontEndNeedsPart(_Part):
+    """What the front end takes apart from the model, told from its sizes before it runs.
+
+    Instructions are those of a Cortex-M4, with DSP instructions if the board has them (`dsp`); a clip is one
+    as long as the map, of `frames` frames, a frame every `frame_ms`. Flash is at most what is told.
+    """
+
+    frames: Annotated[int, Field(ge=1)]
+    frame_ms: Annotated[float, Field(gt=0)]
+    dsp: bool
+    instructions_per_frame: Count
+    instructions_per_map: Count
+    instructions_per_clip: Count
+    flash_bytes: Count
+    ram_bytes: Count
+
+
 class AudioPart(_Part):
     """What boards with a front end made of the clips; `samples` are those of all clips at 16 kHz.
 
@@ -247,6 +264,7 @@ class AudioPart(_Part):
     identical: Count
     mismatches: tuple[MapMismatchPart, ...]
     front_end: FrontEndPart | None
+    front_end_needs: FrontEndNeedsPart | None = None
 
 
 class ProvenancePart(_Part):

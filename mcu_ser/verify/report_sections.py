@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcu_ser.artifacts import sha256_file
+from mcu_ser.features.front_end import FrontEnd
+from mcu_ser.generate.front_end import front_end_size
+from mcu_ser.generate.front_end_cost import front_end_cost
 from mcu_ser.generate.manifest import MANIFEST_NAME
 from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME
 from mcu_ser.programs import package_versions
@@ -37,11 +40,13 @@ class Background:
         arena: Bytes of the arena, where that size comes from, and the board's budget for it.
         stack_budget_bytes: What the board reserves for the stack, None without limit.
         provenance: Command, board, compiler, versions and hashes.
+        front_end: What the front end takes apart from the model, told from its sizes; None without one.
     """
 
     arena: dict[str, Any]
     stack_budget_bytes: int | None
     provenance: dict[str, Any]
+    front_end: dict[str, Any] | None = None
 
 
 def background_of(project: Project, command: str | None) -> Background:
@@ -72,10 +77,27 @@ def background_of(project: Project, command: str | None) -> Background:
                 if path.is_file()
             },
         },
+        front_end=None if project.front_end_path is None else _front_end(project, project.front_end_path),
     )
 
 
-def answers(samples: Samples, expected: npt.NDArray[np.int8], actual: npt.NDArray[np.int8]) -> dict[str, Any]:
+def _front_end(project: Project, path: Path) -> dict[str, Any]:
+    front_end = FrontEnd.load(path)
+    size, cost = front_end_size(front_end).on(project.board), front_end_cost(front_end.spec)
+    dsp = "dsp" in project.board.mcu.features
+    return {
+        "frames": front_end.spec.frames,
+        "frame_ms": cost.frame_ms,
+        "dsp": dsp,
+        "instructions_per_frame": cost.per_frame if dsp else cost.per_frame_portable,
+        "instructions_per_map": cost.per_map,
+        "instructions_per_clip": cost.per_clip if dsp else cost.per_clip_portable,
+        "flash_bytes": size.flash_bytes,
+        "ram_bytes": size.ram_bytes,
+    }
+
+
+def answers(samples: Samples, expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> dict[str, Any]:
     """Every answer, short enough to be kept and exact enough to be compared with another run's."""
     return {
         "ids": list(samples.ids),

@@ -93,6 +93,12 @@ def test_the_stm32_hears_what_the_host_hears(stm32, clips, tmp_path, options) ->
     # Of the first clip, one sample long: a frame and the map.
     assert report["audio"]["front_end"]["rows"] == 1
     assert 20_000 < report["audio"]["front_end"]["ticks"] < 60_000
+    # What its sizes tell, within what front_end_cost states of its figures and the calls around a frame.
+    needs = report["audio"]["front_end_needs"]
+    told = needs["instructions_per_frame"] + needs["instructions_per_map"]
+    assert report["audio"]["front_end"]["ticks"] == pytest.approx(told, rel=0.05)
+    size = front_end_size(front_end_of()).on(stm32.board)
+    assert (needs["flash_bytes"], needs["ram_bytes"]) == (size.flash_bytes, size.ram_bytes)
 
 
 @pytest.mark.parametrize("options", [(), ("--random-blocks", 5)], ids=["blocks", "random blocks"])

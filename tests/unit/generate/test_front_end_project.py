@@ -201,7 +201,10 @@ def test_inspect_counts_it(hearing, capsys) -> None:
     printed = capsys.readouterr().out
     assert f"RAM   {size.ram_bytes} B for the rows of the map" in printed
     assert f"--front-end {hearing.front_end} --out PROJECT" in printed
-    assert f"{taken['instructions']['per_frame']:,} instructions of a Cortex-M4 every 16 ms" in printed
+    cost = taken["instructions"]
+    assert f"{cost['per_frame']:,} instructions of a Cortex-M4 every 16 ms" in printed
+    assert cost["per_clip"] == front_end_of().spec.frames * cost["per_frame"] + cost["per_map"]
+    assert f"{cost['per_clip']:,} for a clip as long as the map" in printed
 
 
 def test_inspect_refuses_that_of_another_model(hearing, tmp_path, capsys) -> None:

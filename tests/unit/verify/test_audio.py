@@ -4,7 +4,6 @@
 import dataclasses
 import json
 import zlib
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,56 +13,18 @@ from mcu_ser.errors import ConfigError, DeviceFaultError, SamplesError
 from mcu_ser.features.clip import fitted, frame_count
 from mcu_ser.features.clip_set import ClipSet
 from mcu_ser.features.integer_log_mel import level_rows, without_clip_mean
-from mcu_ser.report.page import render_page
 from mcu_ser.verify.audio_report import audio_section
 from mcu_ser.verify.audio_samples import as_streams, load_audio, random_audio
 from mcu_ser.verify.client import Answer
-from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.journal import JOURNAL_NAME, Journal, RunIdentity, read_journal
-from mcu_ser.verify.report import build_report
-from mcu_ser.verify.report_schema import ReportDocument
 from mcu_ser.verify.report_sections import samples_digest
 from mcu_ser.verify.samples import Samples
 from mcu_ser.verify.shards import Ledger, Task
 from tests.hearing_model import SPEC, front_end_of, hearing_model
-from tests.made_up_report import COUNT, made_up_facts, made_up_measurement, made_up_outputs
+from tests.made_up_audio import MAP_BYTES, RIGHT, made_up_audio
 
 FRONT_END = front_end_of()
-MAP_BYTES = SPEC.frames * SPEC.mels
 CLIPS = tuple(np.arange(length, dtype=np.int16) for length in (1, 700, 9000))
-RIGHT = Heard(None, rows=10, ticks=500, undisturbed=False)
-
-
-def made_up_audio(count=COUNT):
-    x = np.random.default_rng(3).integers(-128, 127, (count, MAP_BYTES)).astype(np.int8)
-    clips = tuple(np.full(100, index, np.int16) for index in range(count))
-    return Samples(
-        x, None, None, tuple(f"clip-{index}" for index in range(count)), "audio.npz", clips, SPEC.mels
-    )
-
-
-def wrong_map(samples, index, *, frame, band, values=1):
-    found = samples.x[index].copy()
-    at = frame * SPEC.mels + band
-    found[at : at + values] += 1
-    return dataclasses.replace(RIGHT, wrong_features=found.tobytes())
-
-
-def audio_report(heard=None, *, wrong_outputs=0):
-    samples, expected = made_up_audio(), made_up_outputs()
-    said = dict.fromkeys(range(COUNT), RIGHT) | {
-        index: wrong_map(samples, index, **where) for index, where in (heard or {}).items()
-    }
-    said[0] = dataclasses.replace(said[0], rows=24, ticks=600_000, undisturbed=True)
-    actual = expected.copy()
-    actual[:wrong_outputs, 0] ^= 1
-    return build_report(
-        facts=made_up_facts(),
-        samples=samples,
-        expected=expected,
-        measurement=dataclasses.replace(made_up_measurement(actual), heard=said),
-        litert=None,
-    )
 
 
 def test_a_file_of_clips_gives_what_the_front_end_makes_of_them(tmp_path) -> None:
@@ -147,87 +108,6 @@ def test_clips_with_the_same_features_are_other_samples() -> None:
     )
     plain = dataclasses.replace(one, clips=None)
     assert len({samples_digest(samples) for samples in (one, two, cut, plain)}) == 4
-
-
-def test_equal_maps_and_outputs_pass() -> None:
-    report = audio_report()
-    assert report.passed
-    assert report.document["reason"] == (
-        "all 90 feature maps and outputs equal the host's and the oracle's byte for byte"
-    )
-    assert report.document["audio"] == {
-        "clips": 90,
-        "samples": 9000,
-        "stream": False,
-        "identical": 90,
-        "mismatches": [],
-        "front_end": {"rows": 24, "ticks": 600_000, "ticks_per_row": 25_000.0},
-    }
-    ReportDocument.model_validate_json(json.dumps(report.document))
-
-
-def test_a_wrong_map_fails_though_the_output_is_right() -> None:
-    report = audio_report({7: {"frame": 3, "band": 5, "values": 4}, 80: {"frame": 0, "band": 0}})
-    assert not report.passed
-    samples = made_up_audio()
-    expected = int(samples.x[7][3 * 8 + 5])
-    assert report.document["reason"] == (
-        f"2 of 90 feature maps differ from the host's; first: clip-7, frame 3, band 5: {expected + 1}, "
-        f"expected {expected}"
-    )
-    assert report.document["identical"] == 90
-    audio = report.document["audio"]
-    assert audio["identical"] == 88
-    assert [entry["sample"] for entry in audio["mismatches"]] == [7, 80]
-    first = audio["mismatches"][0]
-    assert (first["frame"], first["band"], first["differing_bytes"], first["largest_difference"]) == (
-        3,
-        5,
-        4,
-        1,
-    )
-    ReportDocument.model_validate_json(json.dumps(report.document))
-
-
-def test_the_features_are_named_before_the_outputs_that_they_spoil() -> None:
-    report = audio_report({0: {"frame": 1, "band": 1}}, wrong_outputs=1)
-    assert report.document["reason"].startswith("1 of 90 feature maps differ")
-    assert report.document["mismatches"][0]["sample"] == 0
-
-
-def test_right_maps_and_a_wrong_output_fail() -> None:
-    report = audio_report(wrong_outputs=2)
-    assert report.document["reason"] == "2 of 90 outputs differ from the oracle's; first: clip-0"
-
-
-def test_junit_says_what_differs(tmp_path) -> None:
-    audio_report(
-        {0: {"frame": 1, "band": 1, "values": 3}, 5: {"frame": 0, "band": 0}}, wrong_outputs=1
-    ).write(tmp_path)
-    cases = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
-    assert (cases.get("tests"), cases.get("failures")) == ("90", "2")
-    said = {case.get("name"): case[0].get("message") for case in cases if len(case)}
-    assert said == {
-        "clip-0": "3 features differ from the host's; 1 output bytes differ from the oracle's",
-        "clip-5": "1 features differ from the host's",
-    }
-
-
-def test_the_page_shows_the_maps() -> None:
-    passing = render_page(audio_report().document)
-    assert "feature maps equal to the host&#39;s" in passing
-    assert "90 of 90 clips" in passing
-    assert "600,000 instructions for 24 frames" in passing
-    assert "where each differs first" not in passing
-    failing = render_page(audio_report({7: {"frame": 3, "band": 5}}).document)
-    assert "frame 3, band 5" in failing
-    assert "The first 1 of 1 maps that differ" in failing
-
-
-def test_many_wrong_maps_are_counted_and_some_named() -> None:
-    report = audio_report({index: {"frame": 0, "band": 0} for index in range(50)})
-    assert report.document["audio"]["identical"] == 40
-    assert len(report.document["audio"]["mismatches"]) == 20
 
 
 IDENTITY = RunIdentity.of(
