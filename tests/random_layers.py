@@ -142,10 +142,14 @@ def windowed(
     return image, window, (output[0], output[1]), options
 
 
-def layer_strategy(function: Callable[[Drawer], bytes]) -> SearchStrategy[LayerModel]:
+def layer_strategy(
+    function: Callable[[Drawer], bytes], drawer: Callable[[DrawFn], Drawer] | None = None
+) -> SearchStrategy[LayerModel]:
+    """Models of `function`, which draws from a `Drawer` or from what `drawer` makes in its place."""
+
     @st.composite
     def strategy(draw: DrawFn) -> LayerModel:
-        return LayerModel(function(Drawer(draw)))
+        return LayerModel(function((drawer or Drawer)(draw)))
 
     return strategy()
 

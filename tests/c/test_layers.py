@@ -32,18 +32,19 @@ def _samples(shape, rng):
 KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-@settings(
+# Shrinking would compile hundreds of programs; the failing model is named instead.
+whole_programs = settings(
     max_examples=PROGRAMS,
-    # Shrinking would compile hundreds of programs; the failing model is named instead.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-@given(data=st.data())
-def test_layer_gives_the_bytes_of_the_oracle(kind, data):
-    drawn = data.draw(st.lists(KINDS[kind], min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
+
+
+def check_a_program(data, strategy):
+    """A program of models that are drawn gives the bytes of the oracle for every sample."""
+    drawn = data.draw(st.lists(strategy, min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
     files = [model.file for model in drawn]
-    models = [compile_model(file, f"{kind} {number}") for number, file in enumerate(files)]
+    models = [compile_model(file, f"model {number}") for number, file in enumerate(files)]
     rng = np.random.default_rng(0)
     requests = [(i, sample) for i, model in enumerate(models) for sample in _samples(model.input.shape, rng)]
     with tempfile.TemporaryDirectory() as directory:
@@ -54,3 +55,10 @@ def test_layer_gives_the_bytes_of_the_oracle(kind, data):
         oracles[number].invoke()
         expected = oracles[number].get_output(0).ravel()
         assert output.tolist() == expected.tolist(), models[number].sources["aot_model.c"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@whole_programs
+@given(data=st.data())
+def test_layer_gives_the_bytes_of_the_oracle(kind, data):
+    check_a_program(data, KINDS[kind])

@@ -68,25 +68,23 @@ def _run_on_cortex_m4(models, samples, directory, flags):
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is not installed")
-@settings(
-    # MCU_SER_PROGRAMS=100 asks for more.
+# MCU_SER_PROGRAMS=100 asks for more.
+whole_programs = settings(
     max_examples=int(os.environ.get("MCU_SER_PROGRAMS", "1")),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.parametrize("build", sorted(BUILDS))
-@given(data=st.data())
-def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, tmp_path_factory):
-    drawn = [
-        data.draw(st.lists(KINDS[kind], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
-        for kind in sorted(KINDS)
-    ]
-    files = [model.file for models in drawn for model in models]
+needs_qemu = pytest.mark.skipif(
+    shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is not installed"
+)
+
+
+def check_a_program(files, build, directory):
+    """A program of models of one layer gives the bytes of the oracle."""
     models = [compile_model(file) for file in files]
     rng = np.random.default_rng(0)
     samples = [any_samples(4, model.input, rng) for model in models]
-    output = _run_on_cortex_m4(models, samples, tmp_path_factory.mktemp("cortex_m4"), BUILDS[build])
+    output = _run_on_cortex_m4(models, samples, directory, BUILDS[build])
     expected = []
     for file, inputs in zip(files, samples, strict=True):
         oracle = runtime.Interpreter.from_bytes(file, arena_size=1 << 20)
@@ -95,3 +93,16 @@ def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data
             oracle.invoke()
             expected.append(oracle.get_output(0).tobytes())
     assert output == b"".join(expected)
+
+
+@needs_qemu
+@whole_programs
+@pytest.mark.parametrize("build", sorted(BUILDS))
+@given(data=st.data())
+def test_every_operator_gives_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, tmp_path_factory):
+    drawn = [
+        data.draw(st.lists(KINDS[kind], min_size=MODELS_PER_OPERATOR, max_size=MODELS_PER_OPERATOR))
+        for kind in sorted(KINDS)
+    ]
+    files = [model.file for models in drawn for model in models]
+    check_a_program(files, build, tmp_path_factory.mktemp("cortex_m4"))

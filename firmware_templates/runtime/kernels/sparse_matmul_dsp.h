@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The channels of sparse_matmul.h on a core with DSP instructions.
+ *
+ * The sums of a channel at four positions stay in registers while a chain of equal steps consumes its blocks;
+ * the chain is entered so far before its end that its last step is the last block. A `finish` turns the sums
+ * into int8, stores them, and starts the next channel. The functions below are naked and jump to each other;
+ * only the chains are called. Saved on the stack while they run:
+ *   [sp] output, +4 bytes from one position's output to the next, +8 three times that, +12 finish,
+ *   +16 end of the stream, +20 where a channel starts, +24 passes left of the chain;
+ *   then r4 - r11 and lr.
+ * r0 walks the stream, r1 the places, r2 has the activations, r8 - r11 the sums. */
+#ifndef AOT_SPARSE_MATMUL_DSP_H
+#define AOT_SPARSE_MATMUL_DSP_H
+
+#include "dsp.h"
+
+typedef void (*aot_sparse_finish)(void);
+typedef void (*aot_sparse_chain)(void);
+
+/* What a chain needs; it reads the members in this order. */
+struct aot_sparse_job {
+  const uint32_t *stream;
+  const uint8_t *places;
+  const aot_word *wide;
+  int8_t *output;
+  int32_t step;
+  int32_t three_steps;
+  aot_sparse_finish finish;
+  const uint32_t *stream_end;
+};
+
+/* The next instruction but one is where the chain begins: that is what the program counter reads here. */
+#define AOT_SPARSE_ENTER \
+  "mov r9, r8\n\t"       \
+  "mov r10, r8\n\t"      \
+  "mov r11, r8\n\t"      \
+  "lsr r3, r3, #16\n\t"  \
+  "add pc, r3\n\t"       \
+  "nop.n\n\t"
+
+#define AOT_SPARSE_START       \
+  "ldm.w r0!, {r3, r8}\n\t"    \
+  AOT_SPARSE_ENTER
+
+/* With the passes, which are the blocks in units of 16, rounded up. */
+#define AOT_SPARSE_START_REPEATED \
+  "ldm.w r0!, {r3, r8}\n\t"       \
+  "uxth r4, r3\n\t"               \
+  "add r4, r4, #15\n\t"           \
+  "lsr r4, r4, #4\n\t"            \
+  "str r4, [sp, #24]\n\t"         \
+  AOT_SPARSE_ENTER
+
+/* Four weights at four positions: 16 products in 15 instructions of 4 bytes each. */
+#define AOT_SPARSE_STEP                    \
+  "ldrb r3, [r1], #1\n\t"                  \
+  "ldr r12, [r0], #4\n\t"                  \
+  "add.w r3, r2, r3, lsl #5\n\t"           \
+  "sxtb16 lr, r12\n\t"                     \
+  "sxtb16 r12, r12, ror #8\n\t"            \
+  "ldm.w r3!, {r4-r7}\n\t"                 \
+  "smlad r8, lr, r4, r8\n\t"               \
+  "smlad r9, lr, r5, r9\n\t"               \
+  "smlad r10, lr, r6, r10\n\t"             \
+  "smlad r11, lr, r7, r11\n\t"             \
+  "ldm.w r3, {r4-r7}\n\t"                  \
+  "smlad r8, r12, r4, r8\n\t"              \
+  "smlad r9, r12, r5, r9\n\t"              \
+  "smlad r10, r12, r6, r10\n\t"            \
+  "smlad r11, r12, r7, r11\n\t"
+
+#define AOT_SPARSE_STEPS ".rept 16\n\t" AOT_SPARSE_STEP ".endr\n\t"
+
+#define AOT_SPARSE_BEGIN          \
+  "push {r4-r11, lr}\n\t"         \
+  "ldm r0, {r0-r7}\n\t"           \
+  "adr.w r8, 1f\n\t"              \
+  "orr r8, r8, #1\n\t"            \
+  "push {r3-r9}\n\t"
+
+AOT_NAKED void aot_sparse_chain_once(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_START AOT_SPARSE_STEPS "ldr.w pc, [sp, #12]\n\t");
+}
+
+AOT_NAKED void aot_sparse_chain_repeated(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_START_REPEATED "2: " AOT_SPARSE_STEPS
+                   "ldr r4, [sp, #24]\n\t"
+                   "subs r4, r4, #1\n\t"
+                   "str r4, [sp, #24]\n\t"
+                   "bgt.w 2b\n\t"
+                   "ldr.w pc, [sp, #12]\n\t");
+}
+
+#define AOT_SPARSE_FINISH_BEGIN "ldm.w r0!, {r3, r12, lr}\n\t"
+
+#define AOT_SPARSE_FINISH_END       \
+  "ldm.w sp, {r4, r5, r6}\n\t"      \
+  "strb r9, [r4, r5]\n\t"           \
+  "strb r10, [r4, r5, lsl #1]\n\t"  \
+  "strb r11, [r4, r6]\n\t"          \
+  "strb r8, [r4], #1\n\t"           \
+  "str r4, [sp]\n\t"                \
+  "ldr r3, [sp, #16]\n\t"           \
+  "cmp r0, r3\n\t"                  \
+  "beq 3f\n\t"                      \
+  "ldr.w pc, [sp, #20]\n\t"         \
+  "3: add sp, sp, #28\n\t"          \
+  "pop {r4-r11, pc}\n\t"
+
+#define AOT_SPARSE_SHIFTED(sum, end_shift)               \
+  "lsl " sum ", " sum ", lr\n\t"                         \
+  "smmla " sum ", " sum ", r3, r12\n\t"                  \
+  "ssat " sum ", #8, " sum ", asr #" end_shift "\n\t"
+
+#define AOT_SPARSE_SHIFTED_FUNCTION(end_shift)                            \
+  AOT_NAKED void aot_sparse_shifted_##end_shift(void) {                   \
+    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN                              \
+                     AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))        \
+                     AOT_SPARSE_SHIFTED("r9", AOT_TEXT(end_shift))        \
+                     AOT_SPARSE_SHIFTED("r10", AOT_TEXT(end_shift))       \
+                     AOT_SPARSE_SHIFTED("r11", AOT_TEXT(end_shift))       \
+                     AOT_SPARSE_FINISH_END);                              \
+  }
+
+/* The last rounding is away from zero: one less where the sum is negative. */
+#define AOT_SPARSE_SIGNED(sum)                    \
+  "lsl r4, " sum ", #1\n\t"                       \
+  "smmlar " sum ", r4, r3, r12\n\t"               \
+  "add " sum ", " sum ", r4, asr #31\n\t"         \
+  "asr " sum ", " sum ", lr\n\t"                  \
+  "ssat " sum ", #8, " sum "\n\t"
+
+AOT_NAKED void aot_sparse_signed(void) {
+  __asm__ volatile(AOT_SPARSE_FINISH_BEGIN       /**/
+                   AOT_SPARSE_SIGNED("r8")       /**/
+                   AOT_SPARSE_SIGNED("r9")       /**/
+                   AOT_SPARSE_SIGNED("r10")      /**/
+                   AOT_SPARSE_SIGNED("r11")      /**/
+                   AOT_SPARSE_FINISH_END);
+}
+
+/* One function per common right shift; those that no layer names are not compiled. */
+AOT_SPARSE_SHIFTED_FUNCTION(4)
+AOT_SPARSE_SHIFTED_FUNCTION(5)
+AOT_SPARSE_SHIFTED_FUNCTION(6)
+AOT_SPARSE_SHIFTED_FUNCTION(7)
+AOT_SPARSE_SHIFTED_FUNCTION(8)
+AOT_SPARSE_SHIFTED_FUNCTION(9)
+AOT_SPARSE_SHIFTED_FUNCTION(10)
+AOT_SPARSE_SHIFTED_FUNCTION(11)
+AOT_SPARSE_SHIFTED_FUNCTION(12)
+AOT_SPARSE_SHIFTED_FUNCTION(13)
+AOT_SPARSE_SHIFTED_FUNCTION(14)
+AOT_SPARSE_SHIFTED_FUNCTION(15)
+AOT_SPARSE_SHIFTED_FUNCTION(16)
+AOT_SPARSE_SHIFTED_FUNCTION(17)
+AOT_SPARSE_SHIFTED_FUNCTION(18)
+
+#define AOT_FINISH_SPARSE_SHIFTED(shift) aot_sparse_shifted_##shift
+#define AOT_FINISH_SPARSE_SIGNED aot_sparse_signed
+#define AOT_CHAIN_SPARSE_ONCE aot_sparse_chain_once
+#define AOT_CHAIN_SPARSE_REPEATED aot_sparse_chain_repeated
+
+#endif

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The constant streams of sparse_matmul.h: layers most of whose blocks of four weights are zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser.aot import finish
+from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
+from mcu_ser.aot.kernels.images import image, window_struct
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
+from mcu_ser.aot.kernels.matmul import scratch_is_worth
+from mcu_ser.aot.weighted import Weighted
+from mcu_ser.aot.window import Window
+
+BLOCK = 4
+HEADERS = ("dsp.h", "sparse_matmul.h", "sparse_matmul_dsp.h")
+
+# The kernel computes so many positions at once.
+POSITIONS = 4
+# The place of a block is a byte.
+_MOST_PLACES = 256
+# Of sparse_matmul_dsp.h: steps of the chain, and bytes of code of each.
+_CHAIN_STEPS = 16
+_STEP_BYTES = 60
+
+UInt32Array = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """A layer in the form of sparse_matmul.h.
+
+    `most_blocks` is that of any channel; `end_shift` the common right shift, or `finish.SIGNED`.
+    """
+
+    stream: UInt32Array
+    places: npt.NDArray[np.uint8]
+    channels: int
+    most_blocks: int
+    end_shift: int
+
+    def description(self) -> Struct:
+        """`struct aot_sparse_matmul`."""
+        form = "SIGNED" if self.end_shift == SIGNED else f"SHIFTED({self.end_shift})"
+        chain = "ONCE" if self.most_blocks <= _CHAIN_STEPS else "REPEATED"
+        return struct(
+            stream=Table("stream", self.stream),
+            places=Table("places", self.places),
+            words=self.stream.size,
+            channels=self.channels,
+            chain=Name(f"AOT_CHAIN_SPARSE_{chain}"),
+            finish=Name(f"AOT_FINISH_SPARSE_{form}"),
+        )
+
+
+def sparse(layer: Weighted, output: Output) -> Sparse | None:
+    """The layer in the form of sparse_matmul.h, or None where its places would not fit or it is not exact.
+
+    Args:
+        layer: The layer; its weights by channel are in the order of its inputs.
+        output: What it does with its scaled sums.
+    """
+    weights = layer.weights_by_channel
+    if weights.shape[1] % BLOCK or weights.shape[1] // BLOCK > _MOST_PLACES:
+        return None
+    found = _choose_finish(finish.channels_of(layer), output)
+    if found is None:
+        return None
+    end_shift, finishes = found
+    blocks = weights.reshape(len(weights), -1, BLOCK)
+    kept = blocks.any(axis=2)
+    biases = layer.biases - layer.input.zero_point * weights.sum(axis=1, dtype=np.int64)
+    channels = [
+        _channel_words(blocks[number][kept[number]], int(biases[number]), one)
+        for number, one in enumerate(finishes)
+    ]
+    return Sparse(
+        np.concatenate(channels),
+        # C has no empty arrays.
+        (np.nonzero(kept)[1] if kept.any() else np.zeros(1)).astype(np.uint8),
+        layer.channels,
+        int(kept.sum(axis=1).max()),
+        end_shift,
+    )
+
+
+def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
+    """The call of a sparse matrix product of several rows that follow each other; None where it cannot be."""
+    form = sparse(layer, output)
+    depth = layer.weights_by_channel.shape[1]
+    if form is None or rows < POSITIONS or not scratch_is_worth(8 * depth, layer):
+        return None
+    return KernelCall(
+        header="rows_sparse.h",
+        kernel="aot_rows_sparse",
+        struct_name="aot_rows_sparse",
+        description=struct(
+            rows=rows,
+            depth=depth,
+            matmul=form.description(),
+            min=output.min,
+            max=output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=rows * layer.weights_by_channel.size,
+        included=HEADERS,
+        scratch_bytes=8 * depth,
+        sparsity=layer.sparsity,
+    )
+
+
+def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall | None:
+    """The call of a sparse CONV_2D; None where it cannot be."""
+    form = sparse(layer, output)
+    _, height, width, _ = layer.output.shape
+    channels = layer.input.shape[3]
+    scratch = 8 * layer.weights_by_channel.shape[1] + channels
+    if (
+        form is None
+        or channels % BLOCK
+        or height * width < POSITIONS
+        or window.dilation != (1, 1)
+        or not scratch_is_worth(scratch, layer)
+    ):
+        return None
+    return KernelCall(
+        header="conv_2d_sparse.h",
+        kernel="aot_conv_2d_sparse",
+        struct_name="aot_conv_2d_sparse",
+        description=struct(
+            input=image(layer.input),
+            output=image(layer.output),
+            window=window_struct(window),
+            zero_point=layer.input.zero_point,
+            matmul=form.description(),
+            min=output.min,
+            max=output.max,
+        ),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=height * width * layer.weights_by_channel.size,
+        included=HEADERS,
+        scratch_bytes=scratch,
+        sparsity=layer.sparsity,
+    )
+
+
+def better(dense: KernelCall, sparse: KernelCall | None) -> KernelCall:
+    """The sparse call where it takes fewer bytes and, as predicted, fewer instructions."""
+    # The prices are of all kernels, and import them.
+    from mcu_ser.aot.cost import predicted_instructions
+
+    if sparse is None or _stored_bytes(sparse) >= _stored_bytes(dense):
+        return dense
+    slow, fast = predicted_instructions(dense), predicted_instructions(sparse)
+    return sparse if slow is not None and fast is not None and fast < slow else dense
+
+
+def _stored_bytes(call: KernelCall) -> int:
+    return sum(table.values.nbytes for table in call.tables())
+
+
+def _choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, tuple[Finish, ...]] | None:
+    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants."""
+    for end_shift in END_SHIFTS:
+        found = finish.all_channels(finish.shifted(channel, output, end_shift) for channel in channels)
+        if found is not None:
+            return end_shift, found
+    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
+    return None if found is None else (SIGNED, found)
+
+
+def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish) -> UInt32Array:
+    count = len(blocks)
+    # The chain ends with the last block; passes before the last are whole.
+    steps = (count - 1) % _CHAIN_STEPS + 1 if count else 0
+    head = count | (_CHAIN_STEPS - steps) * _STEP_BYTES << 16
+    ends = np.array([constants.multiplier, constants.constant, constants.shift], np.int64)
+    weights = np.ascontiguousarray(blocks, np.int8).view("<u4").ravel()
+    start = np.array([head, bias], np.int64)
+    return np.concatenate([_words(start), weights.astype(np.uint32), _words(ends)])
+
+
+def _words(values: npt.NDArray[np.int64]) -> UInt32Array:
+    """Integers modulo 2^32; the kernel's sums wrap around too."""
+    return (values & 0xFFFFFFFF).astype(np.uint32)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypothesis strategies for layers whose weights are zero in blocks of four input channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.random_layers import SAME, VALID, Drawer, layer_strategy
+
+
+def _blocks_kept(d: Drawer, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """The weights with most blocks zero, in some channels all of them or none."""
+    outputs, inputs = weights.shape[0], weights.shape[-1]
+    share = d.draw(st.sampled_from([0.0, 0.1, 0.25, 0.25, 0.5, 1.0]))
+    kept = d.rng.random((*weights.shape[:-1], inputs // 4)) < share
+    if outputs > 1 and d.draw(st.booleans()):
+        kept[d.integer(0, outputs - 1)] = d.draw(st.booleans())
+    return weights * np.repeat(kept, 4, axis=-1).astype(np.int8)
+
+
+class SparseDrawer(Drawer):
+    """Draws weights in blocks."""
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int8]]:
+        return _blocks_kept(self, super().weights(shape))
+
+
+def _pointwise(d: Drawer) -> bytes:
+    # 68 and more input channels have more blocks than one pass of the chain.
+    image = d.draw(st.sampled_from([(1, 4), (2, 2), (1, 5), (3, 3), (4, 5)]))
+    inputs, outputs = d.draw(st.sampled_from([4, 8, 16, 60, 64, 68, 128, 136, 200])), d.integer(1, 12)
+    shapes = (1, *image, inputs), (outputs, 1, 1, inputs), (1, *image, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=VALID, StrideH=1, StrideW=1)
+
+
+def _windows(d: Drawer) -> bytes:
+    padding, stride = d.draw(st.sampled_from([SAME, SAME, VALID])), (d.integer(1, 2), d.integer(1, 2))
+    window, output = (d.integer(1, 3), d.integer(1, 3)), (d.integer(2, 5), d.integer(2, 5))
+    inputs, outputs = d.draw(st.sampled_from([4, 8, 12, 24])), d.integer(1, 9)
+    image = tuple(output[i] * stride[i] for i in (0, 1))
+    if padding == VALID:
+        image = tuple((output[i] - 1) * stride[i] + window[i] for i in (0, 1))
+    shapes = (1, *image, inputs), (outputs, *window, inputs), (1, *output, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=padding, StrideH=stride[0], StrideW=stride[1])
+
+
+SPARSE = {
+    "CONV_2D, sparse windows": layer_strategy(_windows, SparseDrawer),
+    "CONV_2D, sparse rows": layer_strategy(_pointwise, SparseDrawer),
+}
