@@ -6,8 +6,12 @@ The stages in order; the graph and the plan are verified between them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
@@ -15,7 +19,8 @@ from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
 from mcu_ser.aot.lifetimes import Buffer
-from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
+from mcu_ser.aot.winograd_choice import with_winograd
 from mcu_ser.artifacts import sha256_hex
 
 # Included by every kernel.
@@ -35,6 +40,15 @@ class TensorSpec:
     zero_point: int
     bytes: int
     dtype: str = "INT8"
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def numpy_type(self) -> np.dtype[Any]:
+        """What an element is to NumPy."""
+        return np.dtype(NUMPY_TYPES[self.dtype])
 
 
 @dataclass(frozen=True)
@@ -107,13 +121,16 @@ class CompiledModel:
         return max(self.layers, key=lambda layer: layer.live_bytes, default=None)
 
 
-def compile_model(model: bytes, name: str = "model", *, traced: bool = False) -> CompiledModel:
+def compile_model(
+    model: bytes, name: str = "model", *, traced: bool = False, winograd_bytes: int = 0
+) -> CompiledModel:
     """Compile a .tflite.
 
     Args:
         model: Content of the file.
         name: What to call the model in errors, e.g. its path.
         traced: The C tells the firmware's server of each layer.
+        winograd_bytes: By how much the constants may grow for convolutions by Winograd's algorithm.
 
     Raises:
         ModelError: The file is damaged or the engine does not support the model.
@@ -123,6 +140,7 @@ def compile_model(model: bytes, name: str = "model", *, traced: bool = False) ->
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
+    calls = with_winograd(graph, aliases, calls, winograd_bytes)
     scratch = {index: call.scratch_bytes for index, call in calls.items()}
     buffers = lifetimes.find_buffers(graph, aliases, scratch)
     plan = arena.plan_arena(buffers)
@@ -161,9 +179,7 @@ class _Offsets:
 
 def _spec(graph: Graph, index: int) -> TensorSpec:
     tensor = graph.tensors[index]
-    return TensorSpec(
-        tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.bytes, tensor.dtype
-    )
+    return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.bytes, tensor.dtype)
 
 
 def _emitted_model(

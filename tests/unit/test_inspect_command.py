@@ -41,7 +41,8 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         "50.0%",
         "input   1x4 int8, real = 0.5 * (int8 + 3)",
         "output  1x2 int8, real = 0.25 * (int8)",
-        "MACs    8",
+        "MACs    8; *predicted for a Cortex-M4 with DSP instructions: ",
+        "fully_connected",
         "arena   8 B as planned by engine aot, 0.0% above the lower bound of 8 B",
         "engine aot:\n  flash 21 B for the weights, most at layer 0, FULLY_CONNECTED [red]layer/",
         "  RAM   8 B for the arena, planned, most at layer 0, FULLY_CONNECTED",
@@ -92,7 +93,14 @@ def test_json_is_one_document(tmp_path, capsys):
     assert document["macs"] == 8
     assert document["layers"][0]["operator"] == "FULLY_CONNECTED"
     assert document["layers"][0]["sparsity"] == 0.5
-    assert document["input"] == {"name": "in", "shape": [1, 4], "scale": 0.5, "zero_point": -3, "bytes": 4}
+    assert document["layers"][0]["weight_shape"] == [2, 4]
+    assert (document["layers"][0]["first"], document["layers"][0]["last"]) == (0, 1)
+    assert document["layers"][0]["output_bytes"] == 2
+    assert document["predicted_instructions"] == document["layers"][0]["predicted_instructions"] > 8
+    assert [(b["bytes"], b["first"], b["last"]) for b in document["buffers"]][:2] == [(4, -1, 0), (2, 0, 1)]
+    assert all(b["offset"] + b["bytes"] <= document["arena_bytes"] for b in document["buffers"])
+    spec = {"name": "in", "shape": [1, 4], "scale": 0.5, "zero_point": -3, "bytes": 4, "dtype": "INT8"}
+    assert document["input"] == spec
     rows = {(row["board_id"], row["engine"]): row for row in document["boards"]}
     assert rows["netduinoplus2", "aot"]["fits"] is True
     assert rows["netduinoplus2", "aot"]["flash_bytes"] == 21
@@ -207,3 +215,44 @@ def test_a_missing_model_is_an_error(tmp_path):
 def test_an_unknown_board_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="atlantis"):
         _inspect(tmp_path, "--board", "atlantis")
+
+
+def test_the_memory_plan_is_drawn_on_request(tmp_path, capsys):
+    picture = tmp_path / "plan.svg"
+    assert _inspect(tmp_path, "--board", "netduinoplus2", "--memory-svg", str(picture)) == 0
+    assert picture.read_text().startswith("<svg ")
+    assert f"wrote {picture}\nnext: " in capsys.readouterr().out
+
+
+def test_what_the_planner_does_not_take_is_not_drawn(tmp_path):
+    with pytest.raises(ModelError, match="has no memory plan to draw: engine aot cannot run it"):
+        _inspect(tmp_path, "--board", "netduinoplus2", "--memory-svg", str(tmp_path / "p.svg"), file=_tanh())
+    assert not (tmp_path / "p.svg").exists()
+
+
+def test_a_kernel_that_was_not_measured_is_said_to_be_unknown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mcu_ser.aot.cost.KERNEL_COSTS", {})
+    assert _inspect(tmp_path, "--board", "netduinoplus2") == 0
+    text = capsys.readouterr().out
+    assert "unknown" in text
+    assert "predicted for" not in text
+
+
+@pytest.mark.parametrize(("columns", "named"), [(80, False), (120, True)])
+def test_tables_fit_the_terminal(columns, named, capsys):
+    from rich.console import Console
+
+    from mcu_ser.aot.compile import compile_model
+    from mcu_ser.cli.console import Output
+    from mcu_ser.cli.layer_costs import show_layer_costs
+    from tests.layered_model import OPERATORS, layered_model
+
+    output = Output()
+    output._rich = Console(width=columns, markup=False)
+    show_layer_costs(output, compile_model(layered_model()))
+    text = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= columns
+    rows = [line.split() for line in text.splitlines() if re.match(r" *\d+ ", line)]
+    assert [row[1] for row in rows[: len(OPERATORS)]] == list(OPERATORS)
+    assert ("first" in text) == named

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `inspect` prints of the layers: one table of what they compute, one of what they take of the chip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mcu_ser.aot.compile import CompiledModel, Layer
+    from mcu_ser.cli.console import Output
+
+_MAX_NAME = 36
+# Columns of a terminal that the tables take without names, and the least that names are worth showing in.
+_TABLE_COLUMNS, _LEAST_NAME = 80, 20
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Such as 1x49x10; nothing for no shape."""
+    return "" if shape is None else "x".join(map(str, shape))
+
+
+def shortened(name: str, most: int = _MAX_NAME) -> str:
+    """A layer's name with its beginning left out where it is longer than `most` characters."""
+    return name if len(name) <= most else "..." + name[3 - most :]
+
+
+def _image_text(shape: tuple[int, ...]) -> str:
+    """A shape without its first dimension, which is always 1."""
+    return shape_text(shape[1:] or shape)
+
+
+def show_layer_costs(output: Output, compiled: CompiledModel) -> None:
+    """Print both tables; names only where the terminal is wide."""
+    output.table(_work(compiled, min(_MAX_NAME, output.console.width - _TABLE_COLUMNS - 2)))
+    output.table(_storage(compiled))
+
+
+def predicted_total(compiled: CompiledModel) -> int | None:
+    """Predicted instructions of all layers; None if one is not known."""
+    known = [layer.predicted_instructions for layer in compiled.layers]
+    counts = [count for count in known if count is not None]
+    return sum(counts) if len(counts) == len(known) else None
+
+
+def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left"
+    )
+    for heading in left:
+        table.add_column(heading, no_wrap=heading == "#", overflow="fold")
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _work(compiled: CompiledModel, name_columns: int) -> Table:
+    from rich.text import Text
+
+    from mcu_ser.aot.ir import short_name
+
+    named = name_columns >= _LEAST_NAME
+    names = ("name",) if named else ()
+    columns = ("input", "weights", "output", "MACs", "predicted*")
+    table = _table("what the layers compute", ("#", "operator", *names), columns)
+    for layer in compiled.layers:
+        # Names come from the file; Text keeps rich from reading markup in them.
+        name = (Text(shortened(short_name(layer.name), name_columns)),) if named else ()
+        table.add_row(
+            str(layer.index),
+            layer.operator,
+            *name,
+            _image_text(layer.input_shapes[0]),
+            shape_text(layer.weight_shape),
+            _image_text(layer.output_shape),
+            f"{layer.macs:,}" if layer.macs else "",
+            _instructions(layer),
+        )
+    return table
+
+
+def _instructions(layer: Layer) -> str:
+    if layer.kernel is None:
+        return ""
+    return "unknown" if layer.predicted_instructions is None else f"{layer.predicted_instructions:,}"
+
+
+def _storage(compiled: CompiledModel) -> Table:
+    columns = ("weights", "zeros", "at", "bytes", "alive", "live B")
+    table = _table("bytes that they take of flash and arena", ("#", "kernel"), columns)
+    for layer in compiled.layers:
+        table.add_row(
+            str(layer.index),
+            "(the same bytes)" if layer.kernel is None else layer.kernel.removeprefix("aot_"),
+            f"{layer.weight_bytes:,}" if layer.weight_bytes else "",
+            "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
+            f"{layer.arena_offset:,}",
+            f"{layer.output_bytes:,}",
+            f"{layer.first} - {layer.last}",
+            f"{layer.live_bytes:,}",
+        )
+    return table
