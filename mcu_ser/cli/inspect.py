@@ -214,7 +214,11 @@ def _print_front_end(output: Output, size: FrontEndSize, cost: FrontEndCost) -> 
     output.say(f"  RAM   {size.ram_bytes} B for the rows of the map, the last samples and a spectrum")
     output.say(
         f"  time  {cost.per_frame:,} instructions of a Cortex-M4 every {cost.frame_ms:g} ms "
-        f"({cost.per_frame_portable:,} without DSP instructions), {cost.per_map:,} per inference for the map"
+        f"({cost.per_frame_portable:,} without DSP instructions), {cost.per_map:,} per inference for the map,"
+    )
+    output.say(
+        f"        {cost.per_clip:,} for a clip as long as the map "
+        f"({cost.per_clip_portable:,} without DSP instructions)"
     )
 
 
