@@ -22,12 +22,13 @@ def _weighted(
     relu: bool = True,
     clamp: bool = False,
     least: bool = False,
+    kept: float = 1.0,
     **options: Any,
 ) -> bytes:
     """A layer with weights as converters make it; without `relu` sums of both signs reach the output.
 
     With `clamp` it ends with a ReLU6 whose upper end lies within int8, with `least` it has the weight -128,
-    which only the plain kernels take.
+    which only the plain kernels take. `kept` is the share of blocks of four inputs that are not zero.
     """
     rng = np.random.default_rng(0)
     model = TfliteBuilder()
@@ -37,6 +38,9 @@ def _weighted(
     values = rng.integers(-127, 128, weights, np.int8)
     if least:
         values[0], values[1] = -1, -128
+    if kept < 1:
+        stays = np.random.default_rng(1).random((*weights[:-1], weights[-1] // 4)) < kept
+        values *= np.repeat(stays, 4, axis=-1)
     x = model.tensor(input_, scale=0.05, zero_point=-3)
     w = model.tensor(weights, scale=scales, axis=axis, data=values)
     bias_scales = (np.float32(0.05) * np.asarray(scales, np.float32)).tolist()
@@ -60,7 +64,7 @@ def _conv(
     stride: int = 1,
     padding: int = SAME,
     dilation: int = 1,
-    **style: bool,
+    **style: Any,
 ) -> bytes:
     extent = [(size - 1) * dilation + 1 for size in window]
     output = [_output(image[i], extent[i], stride, padding) for i in (0, 1)]
@@ -199,6 +203,49 @@ def _windows() -> Iterator[bytes]:
         yield _conv(image, window, outputs, **options)  # type: ignore[arg-type]
 
 
+def winograd_shapes() -> tuple[bytes, ...]:
+    """Convolutions for which Winograd's algorithm takes fewer instructions."""
+    return tuple(
+        _conv(image, (3, 3), outputs, **options)  # type: ignore[arg-type]
+        for image, outputs, options in (
+            ((32, 32, 16), 16, {}),
+            ((32, 32, 16), 16, {"relu": False}),
+            ((16, 16, 32), 32, {}),
+            ((8, 8, 64), 64, {"relu": False}),
+            ((8, 8, 64), 16, {}),
+            ((11, 10, 8), 12, {"relu": False}),
+            ((16, 8, 20), 8, {"padding": VALID}),
+            ((12, 12, 8), 24, {"clamp": True}),
+            ((4, 30, 16), 32, {}),
+            ((24, 4, 16), 16, {}),
+        )
+    )
+
+
+def _sparse() -> Iterator[bytes]:
+    for image, outputs, options in (
+        ((5, 5, 64), 64, {}),
+        ((25, 5, 64), 32, {"relu": False}),
+        ((4, 4, 128), 16, {"relu": False, "kept": 0.5}),
+        ((4, 5, 200), 20, {"kept": 0.5}),
+        ((8, 8, 20), 12, {"clamp": True}),
+    ):
+        yield _conv(image, (1, 1), outputs, **{"kept": 0.25, **options})  # type: ignore[arg-type]
+    for image, window, outputs, options in (
+        ((8, 8, 16), (3, 3), 16, {}),
+        ((12, 9, 8), (3, 3), 8, {"relu": False}),
+        ((9, 9, 4), (3, 3), 12, {"stride": 2}),
+        ((12, 12, 4), (5, 5), 8, {"padding": VALID}),
+        ((10, 10, 32), (3, 3), 8, {"padding": VALID, "relu": False}),
+        ((10, 10, 12), (3, 3), 8, {"clamp": True}),
+        ((7, 7, 32), (3, 3), 16, {}),
+        ((16, 10, 24), (3, 3), 24, {}),
+        ((16, 10, 24), (3, 3), 20, {"stride": 2}),
+        ((8, 8, 32), (1, 1), 16, {"stride": 2}),
+    ):
+        yield _conv(image, window, outputs, **{"kept": 0.3, **options})  # type: ignore[arg-type]
+
+
 def _depthwise_shapes() -> Iterator[bytes]:
     for image, options in (
         ((25, 5, 16), {}),
@@ -309,6 +356,7 @@ def shapes() -> tuple[bytes, ...]:
     families: tuple[Callable[[], Iterator[bytes]], ...] = (
         _pointwise,
         _windows,
+        _sparse,
         _depthwise_shapes,
         _dense_shapes,
         _pools,

@@ -18,14 +18,24 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall
 
 _PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 70, "repeated pass": 4}
 _SINGLE_CHAIN = {"step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
+_SPARSE_CHAIN = {
+    "step": 15,
+    "shifted channel": 30,
+    "signed channel": 38,
+    "channel of passes": 4,
+    "pass": 4,
+}
 
 ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_matmul": _PAIR_CHAIN,
     "aot_conv_2d_walk": _PAIR_CHAIN,
+    "aot_conv_2d_winograd": {"step": 10, "line": 2},
+    "aot_conv_2d_sparse": _SPARSE_CHAIN,
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
+    "aot_rows_sparse": _SPARSE_CHAIN,
 }
-"""Instructions of the parts that matmul_dsp.h has in assembly, by kernel."""
+"""Instructions of the parts that the headers *_dsp.h have in assembly, by kernel."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,18 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
             "pair": 140,
         },
     ),
+    "aot_conv_2d_sparse": _cost(
+        "aot_conv_2d_sparse",
+        0.018,
+        {
+            "border tap": 97.5,
+            "chain": 198,
+            "clamped output": 11.2,
+            "four wide": 23.4,
+            "inside row": 45.4,
+            "layer": 323,
+        },
+    ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
         0.004,
@@ -98,6 +120,20 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
             "inside word": 7.01,
             "pair": 35.3,
             "rest output": 15.3,
+        },
+    ),
+    "aot_conv_2d_winograd": _cost(
+        "aot_conv_2d_winograd",
+        0.002,
+        {
+            "clamped output": 12.1,
+            "column": 31.9,
+            "column word": 17.6,
+            "layer": 504,
+            "pair": 113,
+            "shifted block": 419,
+            "signed block": 426,
+            "tile word": 120,
         },
     ),
     "aot_depthwise_3x3": _cost(
@@ -164,6 +200,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
             "ragged pair": 74.9,
             "rest output": 2.91,
         },
+    ),
+    "aot_rows_sparse": _cost(
+        "aot_rows_sparse", 0.001, {"chain": 66, "clamped output": 11, "four wide": 23, "layer": 29}
     ),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),

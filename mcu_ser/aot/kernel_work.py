@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mcu_ser.aot import plain_kernel_work
+from mcu_ser.aot import plain_kernel_work, sparse_kernel_work
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
 
 Parts = Mapping[str, int]
@@ -179,6 +179,28 @@ def _conv_2d_walk(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
+def _conv_2d_winograd(layer: Mapping[str, Any]) -> Counter[str]:
+    output, quads = layer["output"], layer["input"]["channels"] // 4
+    lines = _up(output["height"], 2)
+    pairs = lines * _up(output["width"], 4)
+    blocks = pairs * output["channels"] // 2
+    columns = lines * (output["width"] + 2)
+    way = "shifted" if layer["end_shift"] else "signed"
+    work = Counter(
+        {
+            "layer": 1,
+            "pair": pairs,
+            "step": blocks * 16 * quads,
+            "line": blocks * 16,
+            f"{way} block": blocks,
+            "tile word": 2 * pairs * quads,
+            "column": columns,
+            "column word": columns * quads,
+        }
+    )
+    return work + _clamped(layer, output["height"] * output["width"] * output["channels"])
+
+
 def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
     input_, output = layer["input"], layer["output"]
     height, channels, band = output["height"], output["channels"], layer["band"]
@@ -219,7 +241,9 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_average_pool_channels": plain_kernel_work.average_pool_channels,
     "aot_conv_2d": plain_kernel_work.conv_2d,
     "aot_conv_2d_matmul": _conv_2d_matmul,
+    "aot_conv_2d_sparse": sparse_kernel_work.windows,
     "aot_conv_2d_walk": _conv_2d_walk,
+    "aot_conv_2d_winograd": _conv_2d_winograd,
     "aot_depthwise_3x3": _depthwise_3x3,
     "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
     "aot_fully_connected": plain_kernel_work.fully_connected,
@@ -233,6 +257,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_relu": plain_kernel_work.elements,
     "aot_relu6": plain_kernel_work.elements,
     "aot_rows_matmul": _rows_matmul,
+    "aot_rows_sparse": sparse_kernel_work.rows,
     "aot_softmax": plain_kernel_work.softmax,
     "aot_table": plain_kernel_work.elements,
 }

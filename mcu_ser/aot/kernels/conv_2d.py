@@ -9,6 +9,8 @@ import numpy as np
 
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
+from mcu_ser.aot.kernels import sparse
+from mcu_ser.aot.kernels.conv_2d_winograd import winograd_call
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, PAIR_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
@@ -51,16 +53,26 @@ class _Convolution:
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported CONV_2D."""
+    convolution = _convolution(graph, operator)
+    return sparse.better(_fast(convolution) or _plain(convolution), _sparse(convolution))
+
+
+def call_winograd(graph: Graph, operator: Operator) -> KernelCall | None:
+    """Another call of a supported CONV_2D, faster for more flash; None where there is none."""
+    convolution = _convolution(graph, operator)
+    return winograd_call(convolution.layer, convolution.window, convolution.output)
+
+
+def _convolution(graph: Graph, operator: Operator) -> _Convolution:
     assert isinstance(operator.options, WindowOptions)
     layer = weighted(graph, operator)
     low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
-    convolution = _Convolution(
+    return _Convolution(
         layer,
         window_of(graph, operator),
         Output(layer.output.zero_point, low, high),
         needs_border(graph, operator),
     )
-    return _fast(convolution) or _plain(convolution)
 
 
 def _fast(convolution: _Convolution) -> KernelCall | None:
@@ -73,6 +85,13 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
     if fast is None or not scratch_is_worth(_window_scratch(fast), layer):
         return None
     return _as_walk(convolution, fast) or _as_matmul(convolution, fast)
+
+
+def _sparse(convolution: _Convolution) -> KernelCall | None:
+    window = convolution.window
+    if window.size == window.stride == (1, 1):
+        return sparse.rows_call(convolution.layer, convolution.output, convolution.pixels)
+    return sparse.windows_call(convolution.layer, convolution.output, window)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:

@@ -4,14 +4,15 @@ import re
 
 import pytest
 
-from mcu_ser.aot import kernel_work
+from mcu_ser.aot import kernel_work, sparse_kernel_work
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
 from mcu_ser.aot.kernel_work import counted_kernels, work_of
 from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels.conv_2d import call_winograd
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
-from tests.layer_shapes import shapes
+from tests.layer_shapes import shapes, winograd_shapes
 
 KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
 
@@ -23,6 +24,9 @@ def calls():
         graph = read_model(file)
         operator = graph.operators[0]
         found.append(KERNELS[operator.opcode](graph, operator))
+    for file in winograd_shapes():
+        graph = read_model(file)
+        found.append(call_winograd(graph, graph.operators[0]))
     return found
 
 
@@ -85,6 +89,26 @@ def test_the_parts_in_assembly_have_the_instructions_of_their_source(kind, kerne
         assert ASSEMBLY[kernel][f"{way.lower()} block"] == around + 4 * count(way)
     halves = 2 * instructions(macro(text, "AOT_SINGLE_HALF_STEP")) if kind == "SINGLE" else 0
     assert ASSEMBLY[kernel]["step"] == count("STEP") + halves
+
+
+def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source() -> None:
+    text = (KERNEL_DIR / "sparse_matmul_dsp.h").read_text()
+
+    def count(part):
+        return instructions(macro(text, f"AOT_SPARSE_{part}"))
+
+    # Without the instruction that is jumped over, but with the jump at the end of the chain; the return is
+    # not of the channel.
+    start = count("START") + count("ENTER") - 1
+    around = start + 1 + count("FINISH_BEGIN") + count("FINISH_END") - 2
+    prices = ASSEMBLY["aot_rows_sparse"]
+    for way in ("SHIFTED", "SIGNED"):
+        assert prices[f"{way.lower()} channel"] == around + 4 * count(way)
+    assert prices["step"] == count("STEP")
+    assert prices["channel of passes"] == count("START_REPEATED") - count("START")
+    assert text.count("bgt.w 2b") == 1
+    assert prices["pass"] == 4
+    assert re.findall(r"\.rept (\d+)", text) == [str(sparse_kernel_work.STEPS)]
 
 
 def test_the_chains_are_as_long_as_their_source_says():

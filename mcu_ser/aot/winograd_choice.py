@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses the layers for which flash is spent on Winograd's algorithm, and leaves all others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcu_ser.aot import arena, lifetimes
+from mcu_ser.aot.cost import predicted_instructions
+from mcu_ser.aot.ir import Graph
+from mcu_ser.aot.kernels.conv_2d import call_winograd
+from mcu_ser.aot.kernels.kernel_call import KernelCall
+
+# A layer may need this much of what the layer with the most tensors needs, with its scratch.
+_SPEED_ARENA = 1.2
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    layer: int
+    call: KernelCall
+    saved_instructions: int
+    more_bytes: int
+
+
+def with_winograd(
+    graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall], flash_bytes: int
+) -> dict[int, KernelCall]:
+    """The calls, some of them by Winograd's algorithm: those first that save most instructions per byte.
+
+    Args:
+        graph: The model.
+        aliases: Tensor index -> index of the tensor whose buffer it uses.
+        calls: Layer -> its call.
+        flash_bytes: By how much all constants together may grow.
+    """
+    chosen = dict(calls)
+    left = flash_bytes
+    candidates = _candidates(graph, aliases, calls) if flash_bytes > 0 else []
+    for candidate in sorted(candidates, key=lambda c: (-c.saved_instructions / c.more_bytes, c.layer)):
+        if candidate.more_bytes <= left:
+            chosen[candidate.layer] = candidate.call
+            left -= candidate.more_bytes
+    return chosen
+
+
+def _candidates(
+    graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall]
+) -> list[_Candidate]:
+    tensors = lifetimes.find_buffers(graph, aliases)
+    most = _SPEED_ARENA * arena.lower_bound(tensors)
+    found = []
+    for operator in graph.operators:
+        if operator.opcode != "CONV_2D" or graph.is_int16(operator):
+            continue
+        call = call_winograd(graph, operator)
+        if call is None or arena.live_bytes(tensors, operator.index) + call.scratch_bytes > most:
+            continue
+        before = calls[operator.index]
+        now, then = predicted_instructions(before), predicted_instructions(call)
+        more = _constant_bytes(call) - _constant_bytes(before)
+        if now is not None and then is not None and then < now:
+            found.append(_Candidate(operator.index, call, now - then, more))
+    return found
+
+
+def _constant_bytes(call: KernelCall) -> int:
+    return sum(table.values.nbytes for table in call.tables())
