@@ -20,6 +20,7 @@ from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
+from mcu_ser.aot.winograd_choice import with_winograd
 from mcu_ser.artifacts import sha256_hex
 
 # Included by every kernel.
@@ -120,13 +121,16 @@ class CompiledModel:
         return max(self.layers, key=lambda layer: layer.live_bytes, default=None)
 
 
-def compile_model(model: bytes, name: str = "model", *, traced: bool = False) -> CompiledModel:
+def compile_model(
+    model: bytes, name: str = "model", *, traced: bool = False, winograd_bytes: int = 0
+) -> CompiledModel:
     """Compile a .tflite.
 
     Args:
         model: Content of the file.
         name: What to call the model in errors, e.g. its path.
         traced: The C tells the firmware's server of each layer.
+        winograd_bytes: By how much the constants may grow for convolutions by Winograd's algorithm.
 
     Raises:
         ModelError: The file is damaged or the engine does not support the model.
@@ -136,6 +140,7 @@ def compile_model(model: bytes, name: str = "model", *, traced: bool = False) ->
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
+    calls = with_winograd(graph, aliases, calls, winograd_bytes)
     scratch = {index: call.scratch_bytes for index, call in calls.items()}
     buffers = lifetimes.find_buffers(graph, aliases, scratch)
     plan = arena.plan_arena(buffers)
