@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 # Positions that are computed at once, and steps of the chain in sparse_matmul_dsp.h.
-_POSITIONS, _STEPS = 4, 16
+_POSITIONS, STEPS = 4, 16
 # Words of a channel in the stream beside its blocks.
 _WORDS = 5
 
@@ -60,7 +60,7 @@ def _channels(matmul: Mapping[str, Any], quads: int) -> Counter[str]:
     )
     if "REPEATED" in matmul["chain"]:
         work["channel of passes"] = quads * channels
-        work["pass"] = quads * sum(max(1, -(-count // _STEPS)) for count in _block_counts(stream, channels))
+        work["pass"] = quads * sum(max(1, -(-count // STEPS)) for count in _block_counts(stream, channels))
     return work
 
 

@@ -14,6 +14,7 @@ from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
 from mcu_ser.aot.kernels.matmul import scratch_is_worth
+from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
@@ -24,8 +25,7 @@ HEADERS = ("dsp.h", "sparse_matmul.h", "sparse_matmul_dsp.h")
 POSITIONS = 4
 # The place of a block is a byte.
 _MOST_PLACES = 256
-# Of sparse_matmul_dsp.h: steps of the chain, and bytes of code of each.
-_CHAIN_STEPS = 16
+# Bytes of code of a step of the chain in sparse_matmul_dsp.h.
 _STEP_BYTES = 60
 
 UInt32Array = npt.NDArray[np.uint32]
@@ -47,7 +47,7 @@ class Sparse:
     def description(self) -> Struct:
         """`struct aot_sparse_matmul`."""
         form = "SIGNED" if self.end_shift == SIGNED else f"SHIFTED({self.end_shift})"
-        chain = "ONCE" if self.most_blocks <= _CHAIN_STEPS else "REPEATED"
+        chain = "ONCE" if self.most_blocks <= STEPS else "REPEATED"
         return struct(
             stream=Table("stream", self.stream),
             places=Table("places", self.places),
@@ -73,7 +73,7 @@ def sparse(layer: Weighted, output: Output) -> Sparse | None:
         return None
     end_shift, finishes = found
     blocks = weights.reshape(len(weights), -1, BLOCK)
-    kept = blocks.any(axis=2)
+    kept = np.any(blocks != 0, axis=2, keepdims=False)
     biases = layer.biases - layer.input.zero_point * weights.sum(axis=1, dtype=np.int64)
     channels = [
         _channel_words(blocks[number][kept[number]], int(biases[number]), one)
@@ -179,8 +179,8 @@ def _choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, 
 def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish) -> UInt32Array:
     count = len(blocks)
     # The chain ends with the last block; passes before the last are whole.
-    steps = (count - 1) % _CHAIN_STEPS + 1 if count else 0
-    head = count | (_CHAIN_STEPS - steps) * _STEP_BYTES << 16
+    steps = (count - 1) % STEPS + 1 if count else 0
+    head = count | (STEPS - steps) * _STEP_BYTES << 16
     ends = np.array([constants.multiplier, constants.constant, constants.shift], np.int64)
     weights = np.ascontiguousarray(blocks, np.int8).view("<u4").ravel()
     start = np.array([head, bias], np.int64)
