@@ -17,6 +17,7 @@ from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import kernel_call
+from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
@@ -114,6 +115,11 @@ class CompiledModel:
     @property
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
+
+    @property
+    def winograd_layers(self) -> tuple[int, ...]:
+        """Indices of the layers that are computed by Winograd's algorithm."""
+        return tuple(layer.index for layer in self.layers if layer.kernel == WINOGRAD_KERNEL)
 
     @property
     def peak_layer(self) -> Layer | None:

@@ -45,6 +45,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="JSON",
         help="firmware that computes its input of audio: the front_end.json that convert wrote",
     )
+    parser.add_argument(
+        "--winograd-bytes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="engine aot: spend up to N bytes more flash on 3x3 convolutions by Winograd's algorithm, which "
+        "takes about half of the instructions for equal bytes (default: 0)",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -69,12 +77,15 @@ def run(args: argparse.Namespace) -> int:
         arena=arena,
         layers=args.layers,
         front_end=args.front_end,
+        winograd_bytes=args.winograd_bytes,
     )
     manifest = project.manifest
     output.say(
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "
         f"arena {manifest.arena_bytes} B, {manifest.arena_basis}"
     )
+    if manifest.winograd_bytes:
+        output.say(_winograd_text(manifest.winograd_bytes, manifest.winograd_layers))
     if project.front_end_path is not None:
         from mcu_ser.features.front_end import FrontEnd
         from mcu_ser.generate.front_end import front_end_size
@@ -84,3 +95,10 @@ def run(args: argparse.Namespace) -> int:
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
     output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")
     return 0
+
+
+def _winograd_text(given: int, layers: tuple[int, ...]) -> str:
+    if not layers:
+        return f"Winograd's algorithm: no layer that it makes faster within {given} B of flash and the arena"
+    numbers = ", ".join(map(str, layers))
+    return f"Winograd's algorithm: layer{'s' * (len(layers) > 1)} {numbers}, within {given} B of flash"

@@ -33,6 +33,14 @@ class Arena:
     basis: ArenaBasis
 
 
+@dataclass(frozen=True)
+class Winograd:
+    """Flash that convolutions by Winograd's algorithm may take more, and the layers that are computed so."""
+
+    bytes: int
+    layers: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class EngineModel:
     """A model as an engine takes it.
@@ -47,6 +55,7 @@ class EngineModel:
         needs: The same, as a board is asked for it.
         sources: File name -> C text (engine aot).
         kernels: Headers of firmware_templates/runtime/kernels/ that the C includes (engine aot).
+        winograd: What was spent on Winograd's algorithm (engine aot).
     """
 
     input: TensorSpec
@@ -58,6 +67,7 @@ class EngineModel:
     needs: Needs
     sources: Mapping[str, str] = field(default_factory=dict)
     kernels: tuple[str, ...] = ()
+    winograd: Winograd | None = None
 
     @property
     def arena_bytes(self) -> int:
@@ -72,6 +82,7 @@ def engine_model(
     arena: Arena | None = None,
     *,
     layers: bool = False,
+    winograd_bytes: int = 0,
 ) -> EngineModel:
     """A model for an engine on a board.
 
@@ -82,16 +93,18 @@ def engine_model(
         engine: `aot` or `tflm`.
         arena: Of engine tflm, instead of the estimate.
         layers: The firmware traces layers.
+        winograd_bytes: Of engine aot: flash that convolutions by Winograd's algorithm may take more.
 
     Raises:
         ModelError: The file is damaged, or the engine does not support the model.
-        ConfigError: The platform has no such engine, or the arena is none.
+        ConfigError: The platform has no such engine, or the engine no such option, or a size is none.
     """
+    _require_winograd(engine, winograd_bytes)
     if engine == "tflm":
         return _tflm_model(model, name, board, arena)
     if arena is not None:
         raise ConfigError("engine 'aot'", "plans its arena; the size cannot be given", hint="--engine tflm")
-    compiled = compile_model(model, name, traced=layers)
+    compiled = compile_model(model, name, traced=layers, winograd_bytes=winograd_bytes)
     for kind, spec in (("input", compiled.input), ("output", compiled.output)):
         if spec.dtype != "INT8":
             raise ModelError(name, f"{kind} {spec.name} is {spec.dtype}; a project's samples are INT8")
@@ -105,7 +118,16 @@ def engine_model(
         needs=aot_needs(compiled),
         sources=compiled.sources,
         kernels=compiled.kernels,
+        winograd=Winograd(winograd_bytes, compiled.winograd_layers) if winograd_bytes else None,
     )
+
+
+def _require_winograd(engine: str, winograd_bytes: int) -> None:
+    if winograd_bytes < 0:
+        raise ConfigError(f"{winograd_bytes} bytes for Winograd's algorithm", "are none", limit="at least 0")
+    if winograd_bytes and engine != "aot":
+        problem = "chooses its kernels itself; flash for Winograd's algorithm cannot be given"
+        raise ConfigError(f"engine {engine!r}", problem, hint="--engine aot")
 
 
 def _tflm_model(model: bytes, name: str, board: Board, arena: Arena | None) -> EngineModel:

@@ -69,6 +69,8 @@ class Manifest(_Part):
 
     `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`), `layers` whether the firmware traces
     layers, `front_end` whether it computes its input of audio; a project that does not say so does not.
+    `winograd_bytes` is the flash that convolutions by Winograd's algorithm may take more, `winograd_layers`
+    which layers are computed so.
     """
 
     format: Literal[2]
@@ -86,6 +88,8 @@ class Manifest(_Part):
     macs: int
     layers: bool = False
     front_end: bool = False
+    winograd_bytes: Annotated[int, Field(ge=0)] = 0
+    winograd_layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]
@@ -93,7 +97,8 @@ class Manifest(_Part):
     def to_json(self) -> str:
         """The text of project.json."""
         # What most projects have not is left out, so that these are the same bytes in every version.
-        absent = None if self.front_end else {"front_end"}
+        absent = set() if self.front_end else {"front_end"}
+        absent |= set() if self.winograd_bytes else {"winograd_bytes", "winograd_layers"}
         return canonical_json(self.model_dump(mode="json", exclude=absent))
 
 
@@ -142,6 +147,7 @@ def generate_beside(root: Path, manifest: Manifest | None = None) -> str:
         options += ["--baud", manifest.baud] if manifest.baud != _default_baud(manifest) else []
         options += ["--layers"] if manifest.layers else []
         options += ["--front-end", "FRONT_END.json"] if manifest.front_end else []
+        options += ["--winograd-bytes", manifest.winograd_bytes] if manifest.winograd_bytes else []
     # "." has no name to put another beside.
     named = root if root.name not in ("", "..") else root.resolve()
     return shell_command("mcu-ser", "generate", "MODEL.tflite", *options, "--out", f"{named}-anew")

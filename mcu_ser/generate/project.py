@@ -162,6 +162,7 @@ def generate(
     arena: Arena | None = None,
     layers: bool = False,
     front_end: Path | None = None,
+    winograd_bytes: int = 0,
 ) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
 
@@ -174,6 +175,7 @@ def generate(
         arena: Of engine tflm; the estimate without it.
         layers: Whether the firmware traces layers, for `verify --bisect` and `--profile`.
         front_end: The front_end.json of the model, for firmware that computes its input of audio.
+        winograd_bytes: Of engine aot: flash that convolutions by Winograd's algorithm may take more.
 
     Raises:
         ModelError: The model cannot be read, the engine does not support it, or it has no layers to trace.
@@ -190,7 +192,9 @@ def generate(
         model = model_path.read_bytes()
     except OSError as error:
         raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
-    compiled = engine_model(model, str(model_path), board, engine, arena, layers=layers)
+    compiled = engine_model(
+        model, str(model_path), board, engine, arena, layers=layers, winograd_bytes=winograd_bytes
+    )
     if layers and not compiled.layers:
         raise ModelError(model_path, "has no layers to trace", hint="generate without --layers")
     hearing = None if front_end is None else FrontEnd.load(front_end)
@@ -305,6 +309,8 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         macs=compiled.macs,
         layers=firmware.layers,
         front_end=firmware.front_end is not None,
+        winograd_bytes=compiled.winograd.bytes if compiled.winograd else 0,
+        winograd_layers=compiled.winograd.layers if compiled.winograd else (),
         input=_tensor_entry(compiled.input),
         output=_tensor_entry(compiled.output),
         files={name: sha256_hex(content) for name, content in files.items()},

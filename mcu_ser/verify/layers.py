@@ -141,6 +141,8 @@ def generate_with_layers(project: Project) -> str:
         options += ["--baud", str(project.baud)]
     if project.front_end_path is not None:
         options += ["--front-end", str(project.front_end_path)]
+    if project.manifest.winograd_bytes:
+        options += ["--winograd-bytes", str(project.manifest.winograd_bytes)]
     out = f"{project.root}-layers"
     return shell_command("mcu-ser", "generate", project.model_path, *options, "--out", out)
 

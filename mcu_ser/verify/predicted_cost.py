@@ -21,7 +21,11 @@ def predicted_instructions(project: Project) -> dict[int, int]:
     """
     if project.engine != "aot" or "dsp" not in project.board.mcu.features:
         return {}
-    compiled = compile_model(project.model_path.read_bytes(), project.model_path.name)
+    compiled = compile_model(
+        project.model_path.read_bytes(),
+        project.model_path.name,
+        winograd_bytes=project.manifest.winograd_bytes,
+    )
     return {
         layer.index: layer.predicted_instructions + _TRACE_INSTRUCTIONS
         for layer in compiled.layers

@@ -20,6 +20,8 @@ from mcu_ser.aot.kernels.matmul import PAIR_MULTIPLE, Int64Array, UInt32Array, l
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
+WINOGRAD_KERNEL = "aot_conv_2d_winograd"
+
 # Input channels for which a line of products has code.
 MOST_CHANNELS = 64
 
@@ -48,7 +50,7 @@ def winograd_call(layer: Weighted, window: Window, output: Output) -> KernelCall
     end_shift, finishes = found
     return KernelCall(
         header="conv_2d_winograd.h",
-        kernel="aot_conv_2d_winograd",
+        kernel=WINOGRAD_KERNEL,
         struct_name="aot_conv_2d_winograd",
         description=struct(
             input=image(layer.input),
@@ -85,7 +87,7 @@ def transformed_weights(weights: npt.NDArray[Any]) -> Int64Array:
     Returns:
         (channels, 16, depth), all of them int16.
     """
-    products = np.einsum("iy,jx,nyxc->nijc", _TRANSFORM, _TRANSFORM, weights.astype(np.int64))
+    products: Int64Array = np.einsum("iy,jx,nyxc->nijc", _TRANSFORM, _TRANSFORM, weights.astype(np.int64))
     return products.reshape(len(weights), _LINES, -1)
 
 
