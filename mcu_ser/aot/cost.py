@@ -20,6 +20,7 @@ _PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 70, "repeated pa
 _SINGLE_CHAIN = {"step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
 _SPARSE_CHAIN = {
     "step": 15,
+    "four wide": 16,
     "shifted channel": 30,
     "signed channel": 38,
     "channel of passes": 4,
@@ -97,15 +98,8 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_sparse": _cost(
         "aot_conv_2d_sparse",
-        0.018,
-        {
-            "border tap": 97.5,
-            "chain": 198,
-            "clamped output": 11.2,
-            "four wide": 23.4,
-            "inside row": 45.4,
-            "layer": 323,
-        },
+        0.006,
+        {"border tap": 82.7, "chain": 304, "clamped output": 11, "inside row": 34.2, "layer": 43.5},
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
@@ -201,9 +195,7 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
             "rest output": 2.91,
         },
     ),
-    "aot_rows_sparse": _cost(
-        "aot_rows_sparse", 0.001, {"chain": 66, "clamped output": 11, "four wide": 23, "layer": 29}
-    ),
+    "aot_rows_sparse": _cost("aot_rows_sparse", 0.001, {"chain": 64, "clamped output": 11, "layer": 28.1}),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),
 }

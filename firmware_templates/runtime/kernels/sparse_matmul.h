@@ -43,10 +43,15 @@ struct aot_sparse_matmul {
   aot_sparse_finish finish;
 };
 
-/* Widens `count` bytes (a multiple of 4) of four rows. Returns the end of what it wrote. */
+/* Widens `count` bytes (a multiple of 4, not 0) of four rows. Returns the end of what it wrote. */
 AOT_INLINE aot_word *aot_widen_quad(aot_word *wide, const int8_t *const rows[AOT_SPARSE_POSITIONS],
                                     int32_t count) {
   const int8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+#if AOT_DSP
+  const struct aot_widen_quad_job job = {a, b, c, d, wide, count};
+  aot_call(aot_widen_quad_loop, &job);
+  wide += 2 * count;
+#else
   for (; count > 0; count -= 4) {
     const uint32_t word_a = aot_load4(a), word_b = aot_load4(b), word_c = aot_load4(c), word_d = aot_load4(d);
     a += 4;
@@ -63,6 +68,7 @@ AOT_INLINE aot_word *aot_widen_quad(aot_word *wide, const int8_t *const rows[AOT
     wide[7] = aot_widen_odd(word_d);
     wide += AOT_SPARSE_GROUP_WORDS;
   }
+#endif
   return wide;
 }
 

@@ -29,6 +29,39 @@ struct aot_sparse_job {
   const uint32_t *stream_end;
 };
 
+/* Four rows, where they go, and their bytes (a multiple of 4, not 0); the loop reads them in this order. */
+struct aot_widen_quad_job {
+  const int8_t *first;
+  const int8_t *second;
+  const int8_t *third;
+  const int8_t *fourth;
+  aot_word *wide;
+  int32_t count;
+};
+
+AOT_NAKED void aot_widen_quad_loop(void) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n\t"
+      "ldm r0, {r0-r5}\n\t"
+      "1: ldr r6, [r0], #4\n\t"
+      "ldr r7, [r1], #4\n\t"
+      "ldr r8, [r2], #4\n\t"
+      "ldr r9, [r3], #4\n\t"
+      "sxtb16 r10, r6\n\t"
+      "sxtb16 r11, r7\n\t"
+      "sxtb16 r12, r8\n\t"
+      "sxtb16 lr, r9\n\t"
+      "stm r4!, {r10, r11, r12, lr}\n\t"
+      "sxtb16 r6, r6, ror #8\n\t"
+      "sxtb16 r7, r7, ror #8\n\t"
+      "sxtb16 r8, r8, ror #8\n\t"
+      "sxtb16 r9, r9, ror #8\n\t"
+      "stm r4!, {r6-r9}\n\t"
+      "subs r5, r5, #4\n\t"
+      "bgt 1b\n\t"
+      "pop {r4-r11, pc}\n\t");
+}
+
 /* The next instruction but one is where the chain begins: that is what the program counter reads here. */
 #define AOT_SPARSE_ENTER \
   "mov r9, r8\n\t"       \

@@ -105,6 +105,8 @@ def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source()
     for way in ("SHIFTED", "SIGNED"):
         assert prices[f"{way.lower()} channel"] == around + 4 * count(way)
     assert prices["step"] == count("STEP")
+    loop = re.search(r'"1: (.*?bgt 1b)', text, re.DOTALL)[1]
+    assert prices["four wide"] == instructions(loop) + 1
     assert prices["channel of passes"] == count("START_REPEATED") - count("START")
     assert text.count("bgt.w 2b") == 1
     assert prices["pass"] == 4
