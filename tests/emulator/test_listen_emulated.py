@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mcu-ser listen` on an emulated STM32: a recording is played, maps and outputs are the host's."""
+"""`mcu-ser listen` on an emulated STM32: a recording is played, maps and outputs are the host's.
+
+Engine tflm needs a library: TFLM_ROOT names a source tree of TFLite-Micro whose Makefile has made one.
+"""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from mcu_ser.cli.main import main
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.features.listening import Gate, due_maps
 from mcu_ser.listen.wav import write_recording
+from mcu_ser.tflm.library import TflmLibrary
 from mcu_ser.toolchain.cmake_gcc import build
 from mcu_ser.verify.protocol import crc32
 from tests.hearing_model import SPEC, front_end_of, hearing_model
@@ -21,13 +27,19 @@ pytestmark = pytest.mark.emulator
 
 BOARD = "netduinoplus2"
 PERIOD = 6
+_OF_BOARD = "gen/cortex_m_generic_cortex-m4+fp_*/lib/libtensorflow-microlite.a"
+LIBRARIES = sorted(Path(os.environ["TFLM_ROOT"]).glob(_OF_BOARD)) if os.environ.get("TFLM_ROOT") else []
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def hearing(tmp_path_factory):
     require_tools(load_board(BOARD), emulator=True)
-    directory = tmp_path_factory.mktemp("stm32")
-    project = hearing_model(directory / "model").project(BOARD, directory / "project")
+    return hearing_model(tmp_path_factory.mktemp("hearing"))
+
+
+@pytest.fixture(scope="module")
+def project(hearing, tmp_path_factory):
+    project = hearing.project(BOARD, tmp_path_factory.mktemp("aot") / "project")
     build(project)
     return project
 
@@ -43,6 +55,20 @@ def speech():
 def test_what_an_emulated_board_hears_is_what_the_host_hears(
     project, speech, speed, tmp_path, capsys
 ) -> None:
+    require_same_decisions(project, speech, speed, tmp_path, capsys)
+
+
+@pytest.mark.skipif(
+    not LIBRARIES, reason="TFLM_ROOT names no tree with a TFLite-Micro library for cortex-m4+fp"
+)
+def test_the_interpreter_decides_while_the_board_listens(hearing, speech, tmp_path, capsys) -> None:
+    """Maps go to the interpreter's input while samples still arrive, and the next ones find it in order."""
+    project = hearing.project(BOARD, tmp_path / "project", "tflm")
+    build(project, TflmLibrary(Path(os.environ["TFLM_ROOT"]), LIBRARIES[0]).cache_variables())
+    require_same_decisions(project, speech, "full", tmp_path, capsys)
+
+
+def require_same_decisions(project, speech, speed, tmp_path, capsys) -> None:
     write_recording(tmp_path / "speech.wav", speech.tobytes())
     options = ["--wav", str(tmp_path / "speech.wav"), "--speed", speed, "--period", str(PERIOD), "--json"]
     assert main(["listen", str(project.root), *options, "--gate-hops", "18"]) == 0
