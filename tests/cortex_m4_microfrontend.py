@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mcu_ser.features.clip import SAMPLE_RATE_HZ, frames_of
+from mcu_ser.features.mel_filters import FFT_SAMPLES
 from mcu_ser.recipe import FeaturesRecipe
 from tests.cortex_m4_front_end import CORE, COUNTING, LINK, MACHINE, missing_tools
 
@@ -38,6 +40,8 @@ _STARTING = (
 # A library for programs with a C library, which it takes its memory and its tables' cosines from.
 _HOSTED = tuple(flag for flag in CORE if flag != "-ffreestanding")
 _CPP = ("-fno-exceptions", "-fno-rtti")
+# By default 64 steps per neper of magnitude.
+_STEPS_PER_LOG_POWER = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,8 @@ class MicrofrontendRun:
         code: Bytes of what computes, libc not counted.
         starting_code: Bytes of what makes the tables at the start, libc and libm not counted.
         ram: Bytes of its state, tables included: they are made in RAM.
-        last: Values of the last frame without the reduction, uint16 (mels,).
+        log_power: Every frame without the reduction, (frames, mels): natural logarithm of power, up to a
+            constant, in the steps that it comes in.
     """
 
     most_per_frame: int
@@ -58,7 +63,7 @@ class MicrofrontendRun:
     code: int
     starting_code: int
     ram: int
-    last: npt.NDArray[np.uint16]
+    log_power: npt.NDArray[np.float64]
 
 
 def why_not() -> str | None:
@@ -109,8 +114,34 @@ def run_microfrontend(
     done = subprocess.run(emulator, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr.decode()
     _, most, _, most_without, ram = struct.unpack_from("<5I", done.stdout)
-    last = np.frombuffer(done.stdout[20:], "<u2")
-    return MicrofrontendRun(most, most_without, _code(computing), _code(starting), ram, last)
+    rows = np.frombuffer(done.stdout[20:], "<u2").reshape(-1, spec.mels)
+    return MicrofrontendRun(
+        most, most_without, _code(computing), _code(starting), ram, rows / _STEPS_PER_LOG_POWER
+    )
+
+
+def exact_microfrontend(spec: FeaturesRecipe, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """What its definition gives in float64: as `log_power` of a run, up to another constant."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(spec.window_samples) + 0.5) / spec.window_samples)
+    spectrum = np.fft.rfft(frames_of(pcm, spec) * window, n=FFT_SAMPLES, axis=1)
+    rows: npt.NDArray[np.float64] = np.log(np.square(np.abs(spectrum)) @ _triangles(spec).T)
+    return rows
+
+
+def _triangles(spec: FeaturesRecipe) -> npt.NDArray[np.float64]:
+    """(mels, bins): each rises over the band before its own and falls over its own, linearly in mel."""
+    hz_per_bin = SAMPLE_RATE_HZ / FFT_SAMPLES
+    mel = _mel(np.arange(FFT_SAMPLES // 2 + 1) * hz_per_bin)
+    edges = np.linspace(_mel(spec.min_hz), _mel(spec.max_hz), spec.mels + 2)
+    # The lowest bins are left out: those that round to the lower edge, and the one at 0 Hz.
+    mel[: int(1.5 + spec.min_hz / hz_per_bin)] = np.inf
+    rising = (mel - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - mel) / (edges[2:] - edges[1:-1])[:, None]
+    return np.minimum(rising, falling).clip(min=0)
+
+
+def _mel(hz: npt.NDArray[np.float64] | float) -> npt.NDArray[np.float64]:
+    return np.asarray(1127 * np.log1p(np.asarray(hz) / 700))
 
 
 def _compiled(root: Path, name: str, directory: Path, flags: Sequence[str]) -> Path:

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.features.clip import frame_count
 from mcu_ser.features.front_end import FrontEnd
-from mcu_ser.features.integer_log_mel import level_map, log_power
-from mcu_ser.features.log_mel import log_mel
+from mcu_ser.features.integer_log_mel import LEVEL_STEP, level_map, level_offset, level_rows, log_power
+from mcu_ser.features.log_mel import log_mel, log_mel_rows
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.recipe import FeaturesRecipe
 from tests.cortex_m4_front_end import PORTABLE, footprint, missing_tools, run_on_cortex_m4
-from tests.cortex_m4_microfrontend import run_microfrontend
+from tests.cortex_m4_microfrontend import MicrofrontendRun, exact_microfrontend, run_microfrontend
 from tests.cortex_m4_microfrontend import why_not as why_no_microfrontend
 from tests.speech import emodb_clips, emodb_files, synthetic_clips
 
@@ -105,6 +105,25 @@ def print_microfrontend(pcm: Pcm) -> None:
             f"{run.most_without_reduction} without its reduction of noise; flash {run.code} code + "
             f"{run.starting_code} that makes its tables, RAM {run.ram} with tables"
         )
+    print_errors_side_by_side(run, pcm)
+
+
+def print_errors_side_by_side(run: MicrofrontendRun, pcm: Pcm) -> None:
+    """Both front ends' errors of one clip, each against float64 of its own definition.
+
+    Only where a band is within 40 dB of the clip's loudest: below that the two have floors that differ.
+    """
+    theirs, own = exact_microfrontend(SPEC, pcm), SPEC.model_copy(update={"clip_mean": "keep"})
+    ours = log_mel_rows(pcm, own)
+    found = level_rows(pcm, own) * LEVEL_STEP + level_offset(own)
+    for name, exact, error in (
+        ("this front end", ours, found - ours),
+        ("TensorFlow's", theirs, run.log_power - theirs),
+    ):
+        loud = exact > exact.max() - np.log(1e4)
+        # A constant is no error of what is normalised.
+        off = np.abs(error[loud] - np.median(error[loud]))
+        print(f"error of ln(power), bands within 40 dB of the loudest, {name}: {_percentiles(off)}")
 
 
 def _percentiles(error: NDArray[np.float64]) -> str:
