@@ -20,8 +20,8 @@ SPEC = FeaturesRecipe(frames=48)
 def test_costs_a_third_of_the_micro_frontend_per_frame_and_is_closer_to_float64(tmp_path) -> None:
     pcm = np.random.default_rng(1).normal(0, 3000, 8192).clip(-32768, 32767).astype(np.int16)
     theirs = run_microfrontend(SPEC, pcm, tmp_path)
-    # What was counted is a log-mel frame: that of its definition. Where noise leaves a narrow band least, it is
-    # 2.5 of the steps that it comes in apart.
+    # What was counted is a log-mel frame: that of its definition. Where noise leaves a narrow band least,
+    # they are 2.5 of the steps apart that the frame comes in.
     error = theirs.log_power - exact_microfrontend(SPEC, pcm)
     error -= np.median(error)
     assert np.abs(error).max() < 3 / 32
