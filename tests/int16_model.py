@@ -10,12 +10,15 @@ _RELU = 1
 _STRIDES = {"StrideH": 1, "StrideW": 1}
 
 
+INPUT_SCALE = 2.0**-13
+
+
 class _Layers:
     def __init__(self, seed):
         self.model = TfliteBuilder()
         self.rng = np.random.default_rng(seed)
 
-    def activation(self, shape, scale=2.0**-13):
+    def activation(self, shape, scale=INPUT_SCALE):
         return self.model.tensor(shape, "INT16", scale=scale)
 
     def weighted(self, opcode, x, shapes, axis, **options):
@@ -25,7 +28,7 @@ class _Layers:
         scales = (2.0**-7 / taps**0.5 * self.rng.uniform(0.5, 2, weights[axis])).astype(np.float32)
         w = self.model.tensor(weights, scale=scales, axis=axis, data=self.rng.integers(-127, 128, weights))
         bias = self.rng.integers(-(1 << 20), 1 << 20, weights[axis])
-        b = self.model.tensor((weights[axis],), "INT64", scale=scales * np.float32(2.0**-13), data=bias)
+        b = self.model.tensor((weights[axis],), "INT64", scale=scales * np.float32(INPUT_SCALE), data=bias)
         y = self.activation(output)
         self.model.operator(opcode, [x, w, b], [y], **options)
         return y
@@ -47,7 +50,7 @@ def ds_cnn(seed=0):
     x = layers.weighted("CONV_2D", x, ((12, 1, 1, 8), (1, 12, 4, 12)), 0, Padding=_VALID, **_STRIDES, **fused)
     other = layers.weighted("CONV_2D", x, ((12, 3, 3, 12), (1, 12, 4, 12)), 0, Padding=_SAME, **_STRIDES)
     total = layers.activation((1, 12, 4, 12), 2.0**-12)
-    model.operator("ADD", [x, other], [total], **fused)
+    model.operator("ADD", [x, other], [total], PotScaleInt16=False, **fused)
     pooled = layers.activation((1, 6, 2, 12), 2.0**-12)
     window = {"StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2}
     model.operator("AVERAGE_POOL_2D", [total], [pooled], **window)

@@ -170,7 +170,12 @@ def _read_tensor(root: Any, tensor: Any, index: int, bounds: _Bounds, name: str)
     if tensor.Sparsity() is not None:
         raise ModelError(name, f"{where} is stored in a sparse encoding, which the engine does not read")
     if tensor.IsVariable():
-        raise ModelError(name, f"{where} is a variable that lives from one inference to the next")
+        # The oracle keeps it, too: the answer to a sample would depend on the samples before it.
+        raise ModelError(
+            name,
+            f"{where} is a variable that lives from one inference to the next",
+            hint="a recurrent layer with unroll=True, which converts to plain operators",
+        )
     return Tensor(
         index=index,
         name=_text(label) or f"tensor_{index}",

@@ -32,10 +32,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "inspect",
         help="show what a .tflite costs and which boards it fits",
-        description="Show the layers of an int8 .tflite, what they cost, and for each board and engine "
-        "whether the model fits, by how many bytes it does not, and which layer needs the most.",
+        description="Show the layers of an int8 or 16x8 .tflite, what they cost, and for each board and "
+        "engine whether the model fits, by how many bytes it does not, and which layer needs the most.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.tflite", help="int8 model")
+    parser.add_argument("model", type=Path, metavar="MODEL.tflite", help="int8 or 16x8 model")
     parser.add_argument(
         "--board",
         action="append",
@@ -189,7 +189,8 @@ def _per_mac(compiled: CompiledModel) -> str:
 
 def _spec_text(spec: TensorSpec) -> str:
     offset = f" {'-' if spec.zero_point > 0 else '+'} {abs(spec.zero_point)}" if spec.zero_point else ""
-    return f"{shape_text(spec.shape)} int8, real = {spec.scale:.9g} * (int8{offset})"
+    stored = spec.dtype.lower()
+    return f"{shape_text(spec.shape)} {stored}, real = {spec.scale:.9g} * ({stored}{offset})"
 
 
 def _print_engines(output: Output, assessment: Assessment) -> None:

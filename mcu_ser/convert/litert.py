@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def litert_outputs(model: bytes, x: NDArray[np.int8]) -> NDArray[np.int8] | None:
-    """Output bytes of each sample, or None when TensorFlow, which brings LiteRT, is not installed.
+def litert_outputs(model: bytes, x: NDArray[np.int8]) -> NDArray[Any] | None:
+    """Outputs of each sample, or None when TensorFlow, which brings LiteRT, is not installed.
 
     Args:
-        model: Content of a .tflite with one int8 input and one int8 output.
-        x: int8 of shape (n, *input_shape[1:]) or (n, input_bytes).
+        model: Content of a .tflite with one int8 or int16 input and output.
+        x: Bytes of the inputs, int8 of shape (n, *input_shape[1:]) or (n, input_bytes).
 
     Returns:
-        int8 of shape (n, output_bytes).
+        Of the output's type, (n, output elements).
     """
     if find_spec("tensorflow") is None:
         return None
@@ -37,9 +37,10 @@ def litert_outputs(model: bytes, x: NDArray[np.int8]) -> NDArray[np.int8] | None
         interpreter = tf.lite.Interpreter(model_content=model)
         interpreter.allocate_tensors()
     entrance, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    outputs = np.empty((len(x), int(np.prod(exit_["shape"]))), np.int8)
+    outputs = np.empty((len(x), int(np.prod(exit_["shape"]))), exit_["dtype"])
     for index, sample in enumerate(x):
-        interpreter.set_tensor(entrance["index"], sample.reshape(entrance["shape"]))
+        stored = sample.reshape(-1).view(entrance["dtype"])
+        interpreter.set_tensor(entrance["index"], stored.reshape(entrance["shape"]))
         interpreter.invoke()
         outputs[index] = interpreter.get_tensor(exit_["index"]).reshape(-1)
     return outputs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns an int8 .tflite and int8 samples into the exact output bytes that every engine and board must give.
+"""Turns a quantised .tflite and samples into the exact output bytes that every engine and board must give.
 
 The oracle is the TFLite-Micro interpreter itself, at the one version pinned in pyproject.toml: reference
 kernels, double rounding in requantisation. Nothing here needs TensorFlow.
@@ -27,22 +27,26 @@ if TYPE_CHECKING:
 
 FILE_IDENTIFIER = b"TFL3"
 
+# What inputs, outputs and activations may be.
+STORED_TYPES = (np.dtype(np.int8), np.dtype(np.int16))
+
 # The interpreter's own guess (10 times the file) is too small for models with few weights; this memory is
 # the host's, and costs nothing until touched.
 _ARENA_FLOOR_BYTES = 16 << 20
 
 
 class Oracle:
-    """The TFLite-Micro interpreter of one int8 model.
+    """The TFLite-Micro interpreter of one model whose input and output are int8 or int16.
 
     Attributes:
         input_shape: Shape of the input tensor, batch dimension included.
         output_shape: Shape of the output tensor, batch dimension included.
-        input_quantization: How real features become the input's int8 values.
-        output_quantization: What real values the output's int8 values stand for.
+        input_type: int8 or int16; `output_type` likewise.
+        input_quantization: How real features become the input's stored values.
+        output_quantization: What real values the output's stored values stand for.
 
     Args:
-        model: Content of a .tflite with one int8 input and one int8 output.
+        model: Content of a .tflite with one input and one output.
         name: What error messages call the model.
         keep_tensors: Give every tensor memory of its own, so that `tensor` can read it after `run`.
 
@@ -54,39 +58,40 @@ class Oracle:
         self.name = name
         _check_signature(model, name)
         self._interpreter = _interpreter(model, name, keep_tensors=keep_tensors)
-        self.input_shape, self.input_quantization = _int8_tensor(
+        self.input_shape, self.input_quantization, self.input_type = _quantised_tensor(
             self._interpreter.get_input_details(0), f"{name}: input"
         )
-        self.output_shape, self.output_quantization = _int8_tensor(
+        self.output_shape, self.output_quantization, self.output_type = _quantised_tensor(
             self._interpreter.get_output_details(0), f"{name}: output"
         )
 
     @property
     def input_bytes(self) -> int:
         """Bytes of one input."""
-        return math.prod(self.input_shape)
+        return math.prod(self.input_shape) * self.input_type.itemsize
 
     @property
     def output_bytes(self) -> int:
         """Bytes of one output."""
-        return math.prod(self.output_shape)
+        return math.prod(self.output_shape) * self.output_type.itemsize
 
-    def run(self, x: NDArray[np.int8], track: Track = silent) -> NDArray[np.int8]:
-        """Output bytes of each sample.
+    def run(self, x: NDArray[Any], track: Track = silent) -> NDArray[Any]:
+        """Outputs of each sample.
 
         Args:
-            x: int8 of shape (n, *input_shape[1:]) or (n, input_bytes).
+            x: Of the input's type, of shape (n, *input_shape[1:]) or (n, input elements), or the bytes of
+                such values as int8 (n, input_bytes).
             track: Told of each sample done.
 
         Returns:
-            int8 of shape (n, output_bytes).
+            Of the output's type, (n, output elements).
 
         Raises:
             SamplesError: `x` has another dtype or shape.
             ModelError: The interpreter failed.
         """
-        self._check_samples(x)
-        outputs = np.empty((len(x), self.output_bytes), np.int8)
+        x = self._stored(x)
+        outputs = np.empty((len(x), math.prod(self.output_shape)), self.output_type)
         with track("oracle", len(x)) as advance:
             for index, sample in enumerate(x):
                 self._interpreter.set_input(np.ascontiguousarray(sample).reshape(self.input_shape), 0)
@@ -98,46 +103,52 @@ class Oracle:
                 advance(1)
         return outputs
 
-    def tensor(self, index: int) -> NDArray[np.int8]:
-        """What a tensor holds after the last sample of `run`: int8 of shape (elements,).
+    def tensor(self, index: int) -> NDArray[Any]:
+        """What a tensor holds after the last sample of `run`: int8 or int16 of shape (elements,).
 
         Raises:
-            ModelError: It is not int8.
+            ModelError: It is of another type.
         """
         data = np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
-        if data.dtype != np.int8:
-            raise ModelError(self.name, f"tensor {index} is {data.dtype}, not int8")
-        values: NDArray[np.int8] = data.reshape(-1).copy()
+        if data.dtype not in STORED_TYPES:
+            raise ModelError(self.name, f"tensor {index} is {data.dtype}, not int8 or int16")
+        values: NDArray[Any] = data.reshape(-1).copy()
         return values
 
-    def _check_samples(self, x: NDArray[np.int8]) -> None:
-        if x.dtype != np.int8:
+    def _stored(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Samples as values of the input's type."""
+        if x.dtype == np.int8 and x.ndim == 2 and x.shape[1] == self.input_bytes:
+            return np.ascontiguousarray(x).view(self.input_type)
+        if x.dtype != self.input_type:
             raise SamplesError(
-                "samples", f"are {x.dtype}, {self.name} takes int8", hint="mcu_ser.convert.quantization"
+                "samples",
+                f"are {x.dtype}, {self.name} takes {self.input_type}",
+                hint="mcu_ser.convert.quantization",
             )
-        if x.ndim < 2 or x.shape[1:] not in {self.input_shape[1:], (self.input_bytes,)}:
+        if x.ndim < 2 or x.shape[1:] not in {self.input_shape[1:], (math.prod(self.input_shape),)}:
             raise SamplesError(
                 "samples", f"have shape {x.shape}, {self.name} takes (n, {_dimensions(self.input_shape[1:])})"
             )
+        return x
 
 
 def layer_outputs(
-    model: bytes, name: str, sample: NDArray[np.int8], tensors: Sequence[int]
-) -> list[NDArray[np.int8]]:
+    model: bytes, name: str, sample: NDArray[Any], tensors: Sequence[int]
+) -> list[NDArray[Any]]:
     """Tensors inside of a model, as TFLite-Micro computes them for one sample.
 
     Args:
         model: Content of a .tflite that `Oracle` takes.
         name: What error messages call the model.
-        sample: int8 of as many values as the input has.
+        sample: One input as `Oracle.run` takes it, of one dimension.
         tensors: Indices of tensors that operators of the model compute.
 
     Returns:
-        int8 of shape (elements,) for each of `tensors`.
+        int8 or int16 of shape (elements,) for each of `tensors`.
 
     Raises:
         SamplesError: `sample` has another dtype or size.
-        ModelError: TFLite-Micro cannot run the model, or a tensor is not int8.
+        ModelError: TFLite-Micro cannot run the model, or a tensor is of another type.
     """
     oracle = Oracle(model, name, keep_tensors=True)
     oracle.run(sample.reshape(1, -1))
@@ -186,13 +197,15 @@ def _interpreter(model: bytes, name: str, *, keep_tensors: bool) -> Any:
         ) from error
 
 
-def _int8_tensor(details: Mapping[str, Any], subject: str) -> tuple[tuple[int, ...], Quantization]:
+def _quantised_tensor(
+    details: Mapping[str, Any], subject: str
+) -> tuple[tuple[int, ...], Quantization, np.dtype[Any]]:
     dtype = np.dtype(details["dtype"])
-    if dtype != np.int8:
-        raise ModelError(subject, f"is {dtype}, not int8", hint="full-integer int8 quantisation")
+    if dtype not in STORED_TYPES:
+        raise ModelError(subject, f"is {dtype}, not int8 or int16", hint="full-integer int8 quantisation")
     parameters = details["quantization_parameters"]
     scales, zero_points = parameters["scales"], parameters["zero_points"]
     if len(scales) != 1 or len(zero_points) != 1:
         raise ModelError(subject, "has no per-tensor quantisation", hint="full-integer int8 quantisation")
     shape = tuple(int(extent) for extent in details["shape"])
-    return shape, Quantization(float(scales[0]), int(zero_points[0]))
+    return shape, Quantization(float(scales[0]), int(zero_points[0])), dtype

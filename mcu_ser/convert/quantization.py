@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,17 +44,18 @@ class Quantization:
             raise ModelError("quantisation", f"zero point {self.zero_point} is not an int8 value")
 
 
-def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
-    """Int8 values of real values, rounded to nearest with ties away from zero, then saturated.
+def quantize(x: ArrayLike, scale: float, zero_point: int, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+    """Stored values of real values, rounded to nearest with ties away from zero, then saturated.
 
     That is the rule of TFLite's QUANTIZE operator. `x` is taken as binary32; the quotient is formed in
-    binary64, which orders any quotient of two binary32 numbers correctly against every tie of the int8
+    binary64, which orders any quotient of two binary32 numbers correctly against every tie of the int16
     range, so the result is that of exact arithmetic.
 
     Args:
         x: Real values, any shape.
         scale: Step in real units, taken as binary32.
-        zero_point: The int8 value that stands for 0.0.
+        zero_point: The stored value that stands for 0.0.
+        dtype: int8 (None) or int16.
 
     Raises:
         ModelError: A scale or zero point that no valid model holds.
@@ -66,8 +67,10 @@ def quantize(x: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
         raise SamplesError("samples", "hold a value that is not finite (NaN or infinity)")
     quotient = values.astype(np.float64) / step
     nearest = np.copysign(np.floor(np.abs(quotient) + 0.5), quotient)
-    saturated: NDArray[np.float64] = np.clip(nearest + zero_point, INT8_MIN, INT8_MAX)
-    return saturated.astype(np.int8)
+    stored = np.dtype(np.int8) if dtype is None else dtype
+    limits = np.iinfo(stored)
+    saturated: NDArray[np.float64] = np.clip(nearest + zero_point, limits.min, limits.max)
+    return saturated.astype(stored)
 
 
 def dequantize(q: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float32]:

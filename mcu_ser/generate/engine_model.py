@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcu_ser.aot.compile import TensorSpec, compile_model
 from mcu_ser.aot.supported import check_interface
 from mcu_ser.aot.tflite_reader import read_model
-from mcu_ser.errors import ConfigError, ModelError
+from mcu_ser.errors import ConfigError
 from mcu_ser.generate.byte_arrays import ALIGNMENT
 from mcu_ser.generate.fit import Needs, aot_needs, tflm_needs
 from mcu_ser.tflm.requirements import tflm_requirements
@@ -105,9 +105,6 @@ def engine_model(
     if arena is not None:
         raise ConfigError("engine 'aot'", "plans its arena; the size cannot be given", hint="--engine tflm")
     compiled = compile_model(model, name, traced=layers, winograd_bytes=winograd_bytes)
-    for kind, spec in (("input", compiled.input), ("output", compiled.output)):
-        if spec.dtype != "INT8":
-            raise ModelError(name, f"{kind} {spec.name} is {spec.dtype}; a project's samples are INT8")
     return EngineModel(
         input=compiled.input,
         output=compiled.output,

@@ -30,6 +30,8 @@ class InputSpec(Protocol):
     def scale(self) -> float: ...
     @property
     def zero_point(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
 
 
 CONFIG_NAME = "front_end_config.h"
@@ -88,6 +90,8 @@ def require_fitting_front_end(front_end: FrontEnd, entrance: InputSpec, subject:
         taken = "x".join(map(str, entrance.shape))
         problem = f"gives {spec.frames} frames of {spec.mels} bands, the model takes {taken}"
         raise ConfigError(subject, problem, hint=hint)
+    if entrance.dtype != "INT8":
+        raise ConfigError(subject, f"gives INT8, the model takes {entrance.dtype}", hint="a model of INT8")
     steps = [(_float_bits(one.scale), one.zero_point) for one in (front_end, entrance)]
     if steps[0] != steps[1]:
         problem = (

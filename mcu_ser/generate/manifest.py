@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -49,18 +49,21 @@ class _Part(BaseModel):
 
 
 class TensorEntry(_Part):
-    """Input or output of the model: real = scale * (stored - zero_point)."""
+    """Input or output of the model: real = scale * (stored - zero_point); without `dtype` it is INT8."""
 
     name: str
     shape: tuple[Annotated[int, Field(gt=0)], ...]
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     zero_point: Annotated[int, Field(ge=-128, le=127)]
     bytes: Annotated[int, Field(gt=0)]
+    dtype: Annotated[str, Field(pattern=r"^INT(8|16)$")] = "INT8"
 
     @model_validator(mode="after")
     def _bytes_are_elements(self) -> TensorEntry:
-        if self.bytes != math.prod(self.shape):
-            raise ValueError(f"{self.bytes} bytes, but an int8 tensor of shape {list(self.shape)}")
+        width = 1 if self.dtype == "INT8" else 2
+        if self.bytes != width * math.prod(self.shape):
+            kind = self.dtype.lower()
+            raise ValueError(f"{self.bytes} bytes, but an {kind} tensor of shape {list(self.shape)}")
         return self
 
 
@@ -97,8 +100,11 @@ class Manifest(_Part):
     def to_json(self) -> str:
         """The text of project.json."""
         # What most projects have not is left out, so that these are the same bytes in every version.
-        absent = set() if self.front_end else {"front_end"}
-        absent |= set() if self.winograd_bytes else {"winograd_bytes", "winograd_layers"}
+        absent: dict[str, Any] = {} if self.front_end else {"front_end": True}
+        if not self.winograd_bytes:
+            absent |= {"winograd_bytes": True, "winograd_layers": True}
+        ends = {"input": self.input, "output": self.output}
+        absent |= {name: {"dtype"} for name, entry in ends.items() if entry.dtype == "INT8"}
         return canonical_json(self.model_dump(mode="json", exclude=absent))
 
 

@@ -319,5 +319,10 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
 
 def _tensor_entry(spec: TensorSpec) -> TensorEntry:
     return TensorEntry(
-        name=spec.name, shape=spec.shape, scale=spec.scale, zero_point=spec.zero_point, bytes=spec.bytes
+        name=spec.name,
+        shape=spec.shape,
+        scale=spec.scale,
+        zero_point=spec.zero_point,
+        bytes=spec.bytes,
+        dtype=spec.dtype,
     )

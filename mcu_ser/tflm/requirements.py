@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcu_ser.aot.ir import BatchMatmulOptions
 from mcu_ser.generate.byte_arrays import estimate_arena
 from mcu_ser.tflm.runtime_support import Refusal, Runtime, find_refusals
 
@@ -50,11 +51,19 @@ def tflm_requirements(model: bytes, graph: Graph, runtime: Runtime) -> TflmRequi
 
 def operator_macs(graph: Graph, operator: Operator) -> int:
     """Multiply-accumulates, counted as `aot` counts them: every tap of a kernel, padding included."""
-    if operator.opcode not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+    if operator.opcode == "BATCH_MATMUL" and isinstance(operator.options, BatchMatmulOptions):
+        first = graph.tensors[operator.inputs[0]].shape
+        depth = first[-2 if operator.options.first_swapped else -1] if len(first) > 1 else 0
+        return graph.results(operator)[0].elements * depth
+    if operator.opcode not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}:
         return 0
     weights = graph.operands(operator)[1]
     if weights is None or not weights.shape:
         return 0
+    if operator.opcode == "TRANSPOSE_CONV":
+        # Each input meets every window, whose last dimension is that of the inputs.
+        data = graph.operands(operator)[2:3]
+        return math.prod(weights.shape[:-1]) * sum(tensor.elements for tensor in data if tensor)
     outputs = graph.results(operator)[0].elements
     # Depthwise weights are (1, height, width, channels), the others (channels, taps ...).
     taps = weights.shape[:-1] if operator.opcode == "DEPTHWISE_CONV_2D" else weights.shape[1:]

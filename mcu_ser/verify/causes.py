@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mcu_ser.aot.int16 import INT16_MAX, INT16_MIN
 from mcu_ser.aot.ir import Activation, WindowOptions
 from mcu_ser.aot.passes import ALIASING
-from mcu_ser.aot.requantize import activation_range
+from mcu_ser.aot.requantize import INT8_MAX, INT8_MIN, activation_range
 from mcu_ser.aot.window import window_of
 
 if TYPE_CHECKING:
     from mcu_ser.aot.ir import Graph, Operator
 
-Values = npt.NDArray[np.int16]
+Values = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 # A pattern that fewer values show may be chance.
@@ -37,7 +38,7 @@ class Evidence:
     """A wrong tensor beside the right one.
 
     Attributes:
-        expected: The oracle's tensor, int16 of the layer's shape; the last dimension is that of channels.
+        expected: The oracle's tensor, int32 of the layer's shape; the last dimension is that of channels.
         device: The board's, likewise.
         low: Least value that the layer can give; `high` the greatest.
         zero_point: What stands for 0.0.
@@ -95,18 +96,18 @@ class Cause:
 
 
 def evidence_of(
-    graph: Graph, operator: Operator, expected: npt.NDArray[np.int8], device: npt.NDArray[np.int8]
+    graph: Graph, operator: Operator, expected: npt.NDArray[Any], device: npt.NDArray[Any]
 ) -> Evidence:
     """What the rules need to know of a wrong layer; both tensors have the layer's shape."""
     output = graph.results(operator)[0]
     activation = getattr(operator.options, "activation", _ACTIVATIONS.get(operator.opcode, Activation.NONE))
-    low, high = -128, 127
+    low, high = limits = (INT16_MIN, INT16_MAX) if graph.is_int16(operator) else (INT8_MIN, INT8_MAX)
     if activation not in {Activation.TANH, Activation.SIGN_BIT}:
-        low, high = activation_range(activation, output.scale, output.zero_point)
+        low, high = activation_range(activation, output.scale, output.zero_point, limits)
     earlier = graph.operators[: operator.index]
     return Evidence(
-        expected=expected.astype(np.int16),
-        device=device.astype(np.int16),
+        expected=expected.astype(np.int32),
+        device=device.astype(np.int32),
         low=low,
         high=high,
         zero_point=output.zero_point,

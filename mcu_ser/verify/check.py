@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
@@ -43,7 +43,6 @@ from mcu_ser.verify.shards import Ledger
 from mcu_ser.wording import counted
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from mcu_ser.generate.project import Project
@@ -276,7 +275,7 @@ def run_on_device(
     return _measurement(result, project)
 
 
-def _litert_outputs(model: bytes, samples: Samples) -> npt.NDArray[np.int8] | None:
+def _litert_outputs(model: bytes, samples: Samples) -> npt.NDArray[Any] | None:
     """LiteRT's answers; None when it has none, for it is information and decides nothing."""
     try:
         return litert_outputs(model, samples.x)
@@ -295,7 +294,7 @@ def _measurement(result: HarnessResult, project: Project) -> Measurement:
     may_wrap = project.manifest.macs * TICKS_PER_MAC >= 1 << 32
     counted = not may_wrap and hello.tick_source is not TickSource.NONE
     return Measurement(
-        outputs=result.outputs,
+        outputs=result.outputs.view(project.output.numpy_type),
         # A repeated request is received by an interrupt, whose instructions would be counted too.
         ticks=result.ticks[result.undisturbed & counted],
         tick_source=hello.tick_source.name.lower(),

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot.ir import short_name
-from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.convert.oracle import layer_outputs
 from mcu_ser.device.link import Link
 from mcu_ser.device.start import open_device
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcu_ser.verify.messages import Hello
     from mcu_ser.verify.samples import Samples
 
-Int8Array = npt.NDArray[np.int8]
+Stored = npt.NDArray[Any]
 
 # More than an engine needs: the slowest layer measured, TFLite-Micro's reference CONV_2D of one input
 # channel, takes 45 instructions per MAC. A layer without MACs takes less than one of this many would.
@@ -62,7 +62,10 @@ class LayerRequest:
 
 @dataclass(frozen=True)
 class ModelLayer:
-    """One layer as the .tflite has it; `name` is that of its tensor, `macs` as `aot` counts them."""
+    """One layer as the .tflite has it.
+
+    `name` and `dtype` are those of its tensor, `macs` are counted as `aot` does.
+    """
 
     index: int
     operator: str
@@ -70,11 +73,17 @@ class ModelLayer:
     shape: tuple[int, ...]
     macs: int
     tensor: int
+    dtype: str = "INT8"
 
     @property
     def bytes(self) -> int:
-        """Length of its int8 tensor."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        """Length of its tensor."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.numpy_type.itemsize
+
+    @property
+    def numpy_type(self) -> np.dtype[Any]:
+        """What an element is to NumPy."""
+        return np.dtype(NUMPY_TYPES[self.dtype])
 
     def __str__(self) -> str:
         return f"layer {self.index}, {self.operator} ({self.name})"
@@ -86,13 +95,13 @@ class TracedLayer:
 
     Attributes:
         layer: What the .tflite says.
-        expected: The oracle's tensor, int8 of the layer's shape.
+        expected: The oracle's tensor, of the layer's shape and type.
         identical: Whether the board's tensor has the oracle's CRC-32.
         ticks: The median of the runs; None where nothing was measured.
     """
 
     layer: ModelLayer
-    expected: Int8Array
+    expected: Stored
     identical: bool
     ticks: int | None
 
@@ -113,7 +122,7 @@ class LayerTrace:
     sample: int
     sample_id: str
     layers: tuple[TracedLayer, ...]
-    first_wrong: Int8Array | None
+    first_wrong: Stored | None
     tick_source: str
 
 
@@ -161,6 +170,7 @@ def _model_layer(graph: Graph, operator: Operator) -> ModelLayer:
         shape=output.shape,
         macs=operator_macs(graph, operator),
         tensor=output.index,
+        dtype=output.dtype,
     )
 
 
@@ -262,7 +272,7 @@ def _records(
 
 def _tensor(
     client: Client, layer: ModelLayer, sample: int, data: bytes, records: Sequence[tuple[int, int]]
-) -> Int8Array:
+) -> Stored:
     """A layer's tensor as the board has it: the model is run once more and stops behind that layer."""
     _, (record,), _ = client.trace(sample, data, layer.index, layer.index)
     _require_repeatable(client, [layer], [[records[layer.index]], [(record.crc, record.bytes)]])
@@ -270,7 +280,7 @@ def _tensor(
     if crc32(content) != record.crc:
         problem = f"the tensor of {layer} has not the CRC-32 that the board announced"
         raise DeviceFaultError(client.url, problem, hint="a reset of the board")
-    return np.frombuffer(content, np.int8).reshape(layer.shape)
+    return np.frombuffer(content, layer.numpy_type).reshape(layer.shape)
 
 
 def _require_repeatable(

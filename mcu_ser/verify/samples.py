@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mcu_ser.aot.tflite_reader import NUMPY_TYPES
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.errors import SamplesError
 from mcu_ser.npz_arrays import class_indices, read_arrays, strings
@@ -32,6 +33,8 @@ class InputSpec(Protocol):
     def scale(self) -> float: ...
     @property
     def zero_point(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Samples:
     """Samples as the device gets them.
 
     Attributes:
-        x: Quantised inputs, int8, shape (n, input bytes).
+        x: Bytes of the quantised inputs, int8, shape (n, input bytes).
         y: True class per sample, int64 shape (n,), or None.
         labels: Class names, or None.
         ids: A name per sample, for reports.
@@ -62,14 +65,16 @@ class Samples:
 
 
 def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
-    """`count` samples of uniformly random int8 values: they prove equality of bytes, not accuracy."""
+    """`count` samples of uniformly random stored values: they prove equality of bytes, not accuracy."""
     if count < 1:
         raise SamplesError("--random", f"{count} samples", limit="at least 1")
     if seed < 0:
         raise SamplesError("--seed", str(seed), limit="at least 0")
     generator = np.random.default_rng(seed)
     try:
-        x = generator.integers(-128, 128, size=(count, math.prod(spec.shape)), dtype=np.int8)
+        limits = np.iinfo(_numpy_type(spec))
+        size = (count, math.prod(spec.shape))
+        x = generator.integers(limits.min, limits.max + 1, size, dtype=_numpy_type(spec)).view(np.int8)
     except (MemoryError, ValueError) as error:
         raise SamplesError("--random", f"{count} samples do not fit the memory", hint="fewer") from error
     ids = tuple(f"random-{index}" for index in range(count))
@@ -78,12 +83,17 @@ def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
     )
 
 
+def _numpy_type(spec: InputSpec) -> np.dtype[Any]:
+    return np.dtype(NUMPY_TYPES[spec.dtype])
+
+
 def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
     """Read an .npz file of samples.
 
     Args:
-        path: File with `x` of shape (n, *input shape without batch) or (n, input elements), float or int8;
-            optionally `y` (n,) integers in [0, classes), `labels` (classes,) and `ids` (n,) strings.
+        path: File with `x` of shape (n, *input shape without batch) or (n, input elements), float or of the
+            input's type; optionally `y` (n,) integers in [0, classes), `labels` (classes,) and `ids` (n,)
+            strings.
         spec: The model's input; floats are quantised with its scale and zero point.
         classes: Number of model outputs.
 
@@ -106,11 +116,12 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
 
 
 def quantized_rows(subject: object, x: npt.NDArray[Any], spec: InputSpec) -> npt.NDArray[np.int8]:
-    """Samples as the device gets them, int8 (n, input elements).
+    """Samples as the device gets them: bytes, int8 (n, input bytes).
 
     Args:
         subject: Where they are from, for errors.
-        x: Float or int8, of shape (n, *input shape without batch) or (n, input elements), n at least 1.
+        x: Float or of the input's type, of shape (n, *input shape without batch) or (n, input elements), n at
+            least 1.
         spec: The model's input; floats are quantised with its scale and zero point.
 
     Raises:
@@ -124,10 +135,12 @@ def quantized_rows(subject: object, x: npt.NDArray[Any], spec: InputSpec) -> npt
         )
     if len(x) == 0:
         raise SamplesError(subject, "x holds no sample", limit="at least 1")
-    if x.dtype == np.int8:
-        return np.ascontiguousarray(x.reshape(len(x), elements))
+    if x.dtype == _numpy_type(spec):
+        return np.ascontiguousarray(x.reshape(len(x), elements)).view(np.int8)
     if not np.issubdtype(x.dtype, np.floating):
-        raise SamplesError(subject, f"x has dtype {x.dtype}, the model takes int8 tensors or float features")
+        taken = f"{_numpy_type(spec)} tensors or float features"
+        raise SamplesError(subject, f"x has dtype {x.dtype}, the model takes {taken}")
     if not np.isfinite(x).all():
         raise SamplesError(subject, "x holds NaN or infinite values")
-    return quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point)
+    stored = quantize(x.reshape(len(x), elements), spec.scale, spec.zero_point, _numpy_type(spec))
+    return stored.view(np.int8)

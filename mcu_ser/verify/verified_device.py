@@ -96,11 +96,11 @@ class VerifiedDevice:
             raise CheckFailedError(self.project.board.id, problem, hint="the run on a host that is less busy")
         return self._last.ticks
 
-    def run(self, x: NDArray[Any]) -> NDArray[np.int8]:
-        """Run samples on the board; returns its raw outputs, int8 (n, output elements).
+    def run(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Run samples on the board; returns its raw outputs, of their type, (n, output elements).
 
         Args:
-            x: Float features, which are quantised as the model wants it, or int8 tensors; of shape
+            x: Float features, which are quantised as the model wants it, or tensors of its type; of shape
                 (n, *input shape without batch) or (n, input elements), n at least 1.
 
         Raises:
@@ -113,14 +113,15 @@ class VerifiedDevice:
         rows = quantized_rows("x", np.asarray(x), self.project.input)
         result = run_samples(Client(self._link), Expectation.of(self.project), rows)
         expected = self._oracle.run(rows)
-        wrong = np.flatnonzero((expected != result.outputs).any(axis=1))
+        outputs = result.outputs.view(self.project.output.numpy_type)
+        wrong = np.flatnonzero((expected != outputs).any(axis=1))
         if len(wrong):
             first = int(wrong[0])
             problem = (
                 f"{len(wrong)} of {len(rows)} outputs are not the oracle's; first: sample {first}, "
-                f"{result.outputs[first].tolist()[:16]} for {expected[first].tolist()[:16]}"
+                f"{outputs[first].tolist()[:16]} for {expected[first].tolist()[:16]}"
             )
             hint = "mcu-ser generate --layers, then mcu-ser verify --bisect"
             raise CheckFailedError(self.project.board.id, problem, hint=hint)
         self._last = result
-        return result.outputs
+        return outputs

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from mcu_ser.aot.ir import (
     Activation,
     AddOptions,
+    BatchMatmulOptions,
+    ConvolutionOptions,
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
@@ -77,8 +79,24 @@ def test_constants_cannot_be_written_to():
         (
             "CONV_2D",
             {"Padding": 1, "StrideH": 2, "StrideW": 3, "DilationHFactor": 4, "DilationWFactor": 5},
-            WindowOptions(Padding.VALID, (2, 3), (4, 5), Activation.NONE),
+            ConvolutionOptions(Padding.VALID, (2, 3), (4, 5), Activation.NONE),
         ),
+        (
+            "CONV_2D",
+            {"StrideH": 1, "StrideW": 1, "QuantizedBiasType": 2},
+            ConvolutionOptions(Padding.SAME, (1, 1), (1, 1), Activation.NONE, int32_sums=True),
+        ),
+        (
+            "FULLY_CONNECTED",
+            {"FusedActivationFunction": 1, "QuantizedBiasType": 2},
+            FullyConnectedOptions(Activation.RELU, 0, int32_sums=True),
+        ),
+        (
+            "TRANSPOSE_CONV",
+            {"Padding": 1, "StrideH": 2, "StrideW": 3, "FusedActivationFunction": 1},
+            WindowOptions(Padding.VALID, (2, 3), (1, 1), Activation.RELU),
+        ),
+        ("BATCH_MATMUL", {"AdjY": True}, BatchMatmulOptions(first_swapped=False, second_swapped=True)),
         (
             "DEPTHWISE_CONV_2D",
             {"StrideH": 1, "StrideW": 2, "DepthMultiplier": 6, "FusedActivationFunction": 3},

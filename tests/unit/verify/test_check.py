@@ -24,7 +24,11 @@ def measured(*, source=TickSource.TIM2, tick_hz=0, emulator="qemu", macs=1000, u
         boards=(Share(None, 2, "0-1", 1, None),),
         heard={},
     )
-    project = SimpleNamespace(board=SimpleNamespace(emulator=emulator), manifest=SimpleNamespace(macs=macs))
+    project = SimpleNamespace(
+        board=SimpleNamespace(emulator=emulator),
+        manifest=SimpleNamespace(macs=macs),
+        output=SimpleNamespace(numpy_type=np.dtype(np.int8)),
+    )
     return _measurement(result, project)
 
 
