@@ -18,6 +18,7 @@ from mcu_ser.generate.project import Project, generate
 from mcu_ser.recipe import FeaturesRecipe
 from mcu_ser.resources import firmware_templates_dir
 from tests.hearing_model import Hearing, front_end_of, hearing_model
+from tests.int16_model import ds_cnn
 from tests.tiny_model import tiny_classifier
 
 RUNTIME = firmware_templates_dir() / "runtime" / "front_end"
@@ -121,9 +122,18 @@ def test_a_model_of_another_quantisation_is_refused(hearing, tmp_path, change) -
         )
 
 
+def test_a_model_of_16_bits_is_refused(hearing, tmp_path) -> None:
+    model = tmp_path / "other.tflite"
+    model.write_bytes(ds_cnn())
+    with pytest.raises(ConfigError, match="gives INT8, the model takes INT16; try: a model of INT8"):
+        generate(model, load_board("host"), "aot", tmp_path / "out", front_end=hearing.front_end)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_map_without_batch_or_channel_fits_too(hearing) -> None:
     class Entrance:
         shape, scale, zero_point = (1, 24, 8), front_end_of().scale, front_end_of().zero_point
+        dtype = "INT8"
 
     require_fitting_front_end(front_end_of(), Entrance(), "front end")
 
