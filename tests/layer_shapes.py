@@ -204,7 +204,7 @@ def _windows() -> Iterator[bytes]:
 
 
 def winograd_shapes() -> tuple[bytes, ...]:
-    """Convolutions for which Winograd's algorithm takes fewer instructions."""
+    """Convolutions that Winograd's algorithm may take."""
     return tuple(
         _conv(image, (3, 3), outputs, **options)  # type: ignore[arg-type]
         for image, outputs, options in (
@@ -218,6 +218,8 @@ def winograd_shapes() -> tuple[bytes, ...]:
             ((12, 12, 8), 24, {"clamp": True}),
             ((4, 30, 16), 32, {}),
             ((24, 4, 16), 16, {}),
+            ((6, 9, 4), 6, {}),
+            ((5, 30, 8), 2, {"relu": False}),
         )
     )
 

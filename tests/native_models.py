@@ -133,6 +133,7 @@ def write_model(model: CompiledModel, prefix: str, directory: Path, *, layers: b
     """Write the model as one file whose global names start with `prefix`, so that several can be included."""
     order = ("aot_model.h", "aot_weights.h", "aot_weights.c", "aot_model.c")
     text = "\n".join(model.sources[name] for name in order)
-    text = re.sub(r'#include "aot_(model|weights)\.h"\n', "", text)
+    # The longest chain suits all models of a program.
+    text = re.sub(r'#include "aot_(model|weights)\.h"\n|#define AOT_PAIR_STEPS \d+\n', "", text)
     text = re.sub(r"\b(aot_model_\w+|AOT_MODEL_\w+|AOT_WEIGHTS_H|layer_\d\w+|arena)\b", rf"{prefix}_\1", text)
     (directory / f"{prefix}.c").write_text((_LAYER_HOOK if layers else "") + text)

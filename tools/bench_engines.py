@@ -64,9 +64,11 @@ class Result:
         return int(self.report["instructions"]["median"])
 
 
-def measure(model: Path, samples: int, optimization: str | None, directory: Path) -> Result:
+def measure(
+    model: Path, samples: int, optimization: str | None, directory: Path, *, winograd_bytes: int = 0
+) -> Result:
     """Generate, build and run one model."""
-    project = generate(model, load_board(BOARD), "aot", directory / model.stem)
+    project = generate(model, load_board(BOARD), "aot", directory / model.stem, winograd_bytes=winograd_bytes)
     if optimization:
         lists = project.root / "CMakeLists.txt"
         lists.write_text(lists.read_text().replace('"-O2" CACHE', f'"{optimization}" CACHE'))
@@ -104,6 +106,13 @@ def main() -> int:
     parser.add_argument("models", nargs="*", type=Path, help=".tflite files, or folders of them")
     parser.add_argument("--samples", type=int, default=6, help="random samples per model (default 6)")
     parser.add_argument("--optimization", metavar="FLAG", help="instead of -O2, e.g. -Os")
+    parser.add_argument(
+        "--winograd-bytes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="flash for Winograd's algorithm (default 0)",
+    )
     arguments = parser.parse_args()
     given = arguments.models or [MODELS]
     models = [path for item in given for path in (sorted(item.glob("*.tflite")) if item.is_dir() else [item])]
@@ -114,7 +123,14 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as directory:
         for model in models:
-            results.append(measure(model, arguments.samples, arguments.optimization, Path(directory)))
+            result = measure(
+                model,
+                arguments.samples,
+                arguments.optimization,
+                Path(directory),
+                winograd_bytes=arguments.winograd_bytes,
+            )
+            results.append(result)
             show(results[-1])
     ratios = [r.instructions / TFLM[r.name].instructions for r in results if r.name in TFLM]
     if ratios:

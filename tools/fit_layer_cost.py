@@ -28,17 +28,14 @@ from mcu_ser.aot.compile import CompiledModel, compile_model
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS
 from mcu_ser.aot.kernel_work import Parts, work_of
 from mcu_ser.aot.kernels import KERNELS
-from mcu_ser.aot.kernels.conv_2d import call_winograd
 from tests.cortex_m4_layers import count_instructions, missing_tools
 from tests.layer_shapes import shapes, winograd_shapes
+from tests.random_winograd import winograd_wherever_exact
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 
 # Kernels of one loop, which share their prices.
 SHARED = {"aot_average_pool_2d": "aot_max_pool_2d"}
-
-# More than the constants of any layer grow by.
-_MUCH_FLASH = 1 << 20
 
 # A part below it has no price.
 _LEAST_PRICE = 0.01
@@ -53,19 +50,15 @@ class Measurement:
     instructions: int
 
 
-def measure(
-    files: Iterable[bytes], directory: Path, *, winograd_bytes: int = 0
-) -> dict[str, list[Measurement]]:
+def measure(files: Iterable[bytes], directory: Path) -> dict[str, list[Measurement]]:
     """Every layer of models of one layer, by kernel."""
-    models = [compile_model(file, winograd_bytes=winograd_bytes) for file in files]
+    models = [compile_model(file) for file in files]
     found = defaultdict(list)
     for model, (instructions,) in zip(models, count_instructions(models, directory), strict=True):
         operator = model.graph.operators[0]
-        layer = model.layers[0]
-        is_winograd = layer.kernel == "aot_conv_2d_winograd"
-        call = (call_winograd if is_winograd else KERNELS[operator.opcode])(model.graph, operator)
-        assert call is not None
+        call = KERNELS[operator.opcode](model.graph, operator)
         work = work_of(call)
+        layer = model.layers[0]
         text = f"{layer.operator} {layer.input_shapes[0]} to {layer.output_shape}"
         if work is None:
             print(f"{call.kernel}: no parts are known; {text} takes {instructions}")
@@ -132,7 +125,8 @@ def main() -> int:
         parser.error(f"not installed: {', '.join(missing_tools())}")
     with tempfile.TemporaryDirectory() as directory:
         found = measure(shapes(), Path(directory) / "shapes")
-        found |= measure(winograd_shapes(), Path(directory) / "winograd", winograd_bytes=_MUCH_FLASH)
+        with winograd_wherever_exact():
+            found |= measure(winograd_shapes(), Path(directory) / "winograd")
         show_table(found, arguments.beyond)
         for path in arguments.models or sorted(MODELS.glob("*.tflite")):
             model = compile_model(path.read_bytes(), path.stem)

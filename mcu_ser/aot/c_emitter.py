@@ -136,7 +136,7 @@ def _source(model: EmittedModel) -> str:
     calls = "".join(_invocation(layer) for layer in model.layers)
     trace = '#include "layer_trace.h"\n' if model.traced else ""
     return f"""{_banner(model, "The model as C: one description and one function per layer.")}\
-#include "aot_model.h"
+{_chain(model)}#include "aot_model.h"
 
 #include "aot_weights.h"
 {includes}\
@@ -159,6 +159,12 @@ const int8_t *aot_model_output(void) {{ return arena + {model.output_offset}; }}
 void aot_model_invoke(void) {{
 {calls}}}
 """
+
+
+def _chain(model: EmittedModel) -> str:
+    """How long the chain of kernels/matmul_dsp.h is made, for the layer that needs most of it."""
+    steps = max((step.call.chain_steps for layer in model.layers for step in layer.steps), default=0)
+    return f"#define AOT_PAIR_STEPS {steps}\n" if steps else ""
 
 
 def _layer(layer: EmittedLayer) -> str:

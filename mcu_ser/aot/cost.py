@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from mcu_ser.aot.kernel_work import work_of
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
-_PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 70, "repeated pass": 4}
+_PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 66, "repeated pass": 4}
 _SINGLE_CHAIN = {"step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
 _SPARSE_CHAIN = {
     "step": 15,
@@ -80,20 +80,20 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_matmul": _cost(
         "aot_conv_2d_matmul",
-        0.024,
+        0.026,
         {
-            "16 wide": 16.6,
-            "16 wide run": 10.9,
-            "4 wide": 8.01,
-            "border tap": 62.8,
-            "bordered row": 58.7,
-            "bordered word": 8.34,
-            "chain": 51.2,
-            "clamped output": 9.38,
-            "column": 16.7,
-            "column pair": 1.76,
-            "copied row": 12.3,
-            "pair": 140,
+            "16 wide": 16.9,
+            "16 wide run": 11.4,
+            "4 wide": 8.52,
+            "border tap": 62.6,
+            "bordered row": 59.2,
+            "bordered word": 8.58,
+            "chain": 50.8,
+            "clamped output": 9.34,
+            "column": 15.2,
+            "column pair": 1.6,
+            "copied row": 0.71,
+            "pair": 124,
         },
     ),
     "aot_conv_2d_sparse": _cost(
@@ -103,31 +103,30 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
-        0.004,
+        0.003,
         {
-            "border row": 102,
-            "border tap": 29.3,
-            "border word": 3.1,
-            "chain": 39.1,
-            "copied word": 1.92,
-            "inside row": 37.2,
-            "inside word": 7.01,
-            "pair": 35.3,
-            "rest output": 15.3,
+            "border row": 99.1,
+            "border tap": 29.6,
+            "border word": 3.08,
+            "chain": 42.8,
+            "copied word": 1.95,
+            "inside row": 27.8,
+            "inside word": 6.99,
+            "pair": 39.3,
+            "rest output": 14.2,
         },
     ),
     "aot_conv_2d_winograd": _cost(
         "aot_conv_2d_winograd",
         0.002,
         {
-            "clamped output": 12.1,
-            "column": 31.9,
-            "column word": 17.6,
-            "layer": 504,
-            "pair": 113,
-            "shifted block": 419,
+            "clamped output": 11.1,
+            "column": 63.1,
+            "column word": 24.8,
+            "layer": 550,
+            "shifted block": 420,
             "signed block": 426,
-            "tile word": 120,
+            "tile word": 102,
         },
     ),
     "aot_depthwise_3x3": _cost(

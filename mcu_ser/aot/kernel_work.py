@@ -21,7 +21,7 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
 Parts = Mapping[str, int]
 
 # Steps of one pass of the chains in matmul_dsp.h, and inputs of one step.
-PAIR_STEPS, _PAIR_DEPTH = 36, 2
+PAIR_STEPS, _PAIR_DEPTH = 72, 2
 SINGLE_STEPS, _SINGLE_DEPTH = 8, 8
 # Outputs of a full tile in depthwise_3x3_dsp.h, and bytes of the plane from one to the next.
 _TILE, _TILE_BYTES = 6, 12

@@ -147,26 +147,35 @@ AOT_INLINE void aot_widen_border_windows(const struct aot_conv_2d_matmul *layer,
   }
 }
 
-/* The bytes under a window inside of a copy of the input. Whole words are copied: what is written too much is
- * overwritten by the next row, what is read too much is still in scratch. */
-AOT_INLINE void aot_gather_words(const struct aot_conv_2d_matmul *layer,
-                                 const struct aot_window_source *source,
-                                 const struct aot_window_place *place, int8_t *bytes) {
-  const int32_t depth = source->size.channels;
-  const int32_t run = layer->window.width * depth;
-  const int32_t row = source->size.width * depth;
-  const int8_t *pixels = source->pixels + (place->y * source->size.width + place->x) * depth;
-  for (int32_t y = 0; y < layer->window.height; ++y) {
-    if (run > 8 && run <= 12) {
-      /* Three pixels of three colours. */
-      memcpy(bytes, pixels, 12);
-    } else {
-      for (int32_t i = 0; i < run; i += 4) {
-        memcpy(bytes + i, pixels + i, 4);
-      }
+/* Windows that slide over a copy of the input, which needs no border. */
+struct aot_copy_walk {
+  const int8_t *next; /* the first tap of the next window */
+  int32_t column;     /* of its output pixel */
+  int32_t width;      /* of the output */
+  int32_t step;       /* bytes to the window to the right */
+  int32_t back;       /* and from the last of a row to the first of the next */
+};
+
+AOT_INLINE const int8_t *aot_take_window(struct aot_copy_walk *walk) {
+  const int8_t *const taken = walk->next;
+  walk->next += walk->step;
+  if (++walk->column == walk->width) {
+    walk->column = 0;
+    walk->next += walk->back;
+  }
+  return taken;
+}
+
+/* `run` bytes at any address; whole words are copied: what is written too much is overwritten by the next row
+ * of the window, what is read too much is still in scratch. */
+AOT_INLINE void aot_gather_run(int8_t *bytes, const int8_t *pixels, int32_t run) {
+  if (run > 8 && run <= 12) {
+    /* Three pixels of three colours. */
+    memcpy(bytes, pixels, 12);
+  } else {
+    for (int32_t i = 0; i < run; i += 4) {
+      memcpy(bytes + i, pixels + i, 4);
     }
-    bytes += run;
-    pixels += row;
   }
 }
 
@@ -186,18 +195,6 @@ AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, con
   }
 }
 
-AOT_INLINE struct aot_window_source aot_window_source(const struct aot_conv_2d_matmul *layer,
-                                                      const int8_t *input, int8_t *copy) {
-  struct aot_window_source source = {input, layer->input, -layer->window.pad_left, -layer->window.pad_top};
-  if (layer->copied) {
-    aot_copy_with_border(layer, input, copy);
-    source.pixels = copy;
-    source.size = layer->copied_size;
-    source.first_x = source.first_y = 0;
-  }
-  return source;
-}
-
 /* Widens the inputs of two windows, in the fastest way that suits where they lie. `gathered` is scratch for
  * both, or a pixel of the border where pixels are whole words. */
 AOT_INLINE void aot_widen_two_windows(const struct aot_conv_2d_matmul *layer,
@@ -207,21 +204,77 @@ AOT_INLINE void aot_widen_two_windows(const struct aot_conv_2d_matmul *layer,
                                       aot_word *wide) {
   const int32_t depth = layer->matmul.depth;
   int8_t *const other = gathered + depth + AOT_GATHER_SLACK;
-  const int32_t inside = layer->copied || (aot_window_is_inside(&layer->window, source, first) &&
-                                           aot_window_is_inside(&layer->window, source, second));
+  const int32_t inside = aot_window_is_inside(&layer->window, source, first) &&
+                         aot_window_is_inside(&layer->window, source, second);
   if (inside && source->size.channels * layer->window.width % 4 == 0) {
     aot_widen_windows(layer, source, first, second, wide);
   } else if (source->size.channels % 4 == 0) {
     aot_widen_border_windows(layer, source, first, second, gathered, wide);
   } else {
-    if (layer->copied) {
-      aot_gather_words(layer, source, first, gathered);
-      aot_gather_words(layer, source, second, other);
-    } else {
-      aot_gather_window(layer, source, first, gathered);
-      aot_gather_window(layer, source, second, other);
-    }
+    aot_gather_window(layer, source, first, gathered);
+    aot_gather_window(layer, source, second, other);
     (void)aot_widen_pair(wide, gathered, other, depth);
+  }
+}
+
+/* All outputs, from an input whose border the windows overlap. */
+AOT_INLINE void aot_convolve_bordered(const struct aot_conv_2d_matmul *layer, struct aot_matmul_run *run,
+                                      const int8_t *input, int8_t *output, int8_t *gathered, aot_word *wide) {
+  const struct aot_window_source source = {input, layer->input, -layer->window.pad_left,
+                                           -layer->window.pad_top};
+  const int32_t channels = layer->output.channels;
+  const int32_t pixels = layer->output.height * layer->output.width;
+  struct aot_window_place next = {source.first_y, source.first_x, 0};
+  aot_fill(gathered, 2 * (layer->matmul.depth + AOT_GATHER_SLACK), layer->zero_point);
+  for (int32_t i = 0; i < pixels; i += 2) {
+    const struct aot_window_place first = next;
+    aot_next_window(layer, &source, &next);
+    /* The last of an odd number of pixels is computed twice. */
+    const int32_t last = i + 1 == pixels;
+    const struct aot_window_place second = last ? first : next;
+    aot_widen_two_windows(layer, &source, &first, &second, gathered, wide);
+    int8_t *const pixel = output + i * channels;
+    aot_matmul_all(run, 2, pixel, last ? pixel : pixel + channels);
+    aot_next_window(layer, &source, &next);
+  }
+}
+
+/* All outputs, from a copy of the input with its border. */
+AOT_INLINE void aot_convolve_copy(const struct aot_conv_2d_matmul *layer, struct aot_matmul_run *run,
+                                  const int8_t *copy, int8_t *output, int8_t *gathered, aot_word *wide) {
+  const struct aot_window *window = &layer->window;
+  const int32_t depth = layer->matmul.depth, taps = window->height;
+  const int32_t pixel = layer->copied_size.channels, row = layer->copied_size.width * pixel;
+  const int32_t taken = window->width * pixel, step = window->stride_width * pixel;
+  const int32_t channels = layer->output.channels;
+  int8_t *const end = output + layer->output.height * layer->output.width * channels;
+  struct aot_copy_walk walk = {copy, 0, layer->output.width, step,
+                               window->stride_height * row - layer->output.width * step};
+  int8_t *const other = gathered + depth + AOT_GATHER_SLACK;
+  while (output != end) {
+    const int8_t *first = aot_take_window(&walk);
+    int8_t *const neighbour = output + channels;
+    /* The last of an odd number of pixels is computed twice. */
+    const int32_t last = neighbour == end;
+    const int8_t *second = last ? first : aot_take_window(&walk);
+    if (taken == 4) {
+      (void)aot_widen_columns(wide, first, second, row, taps);
+    } else if (taken % 4 == 0) {
+      aot_word *next = wide;
+      for (int32_t i = 0; i < taps; ++i) {
+        next = aot_widen_pair(next, first + i * row, second + i * row, taken);
+      }
+    } else {
+      for (int32_t at = 0; at < taps * taken; at += taken) {
+        aot_gather_run(gathered + at, first, taken);
+        aot_gather_run(other + at, second, taken);
+        first += row;
+        second += row;
+      }
+      (void)aot_widen_words(wide, gathered, other, depth);
+    }
+    aot_matmul_all(run, 2, output, last ? output : neighbour);
+    output = last ? end : neighbour + channels;
   }
 }
 
@@ -231,28 +284,18 @@ static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct
                                                                     const int8_t *input, int8_t *output,
                                                                     int8_t *scratch) {
   const int32_t depth = layer->matmul.depth;
-  const int32_t channels = layer->output.channels;
-  const int32_t pixels = layer->output.height * layer->output.width;
   aot_word *const wide = (aot_word *)(void *)scratch;
   int8_t *const gathered = scratch + 4 * depth;
-  const struct aot_window_source source =
-      aot_window_source(layer, input, gathered + 2 * (depth + AOT_GATHER_SLACK));
   struct aot_matmul_run run = aot_matmul_prepare(&layer->matmul, wide, 2);
-  struct aot_window_place next = {source.first_y, source.first_x, 0};
-
-  aot_fill(gathered, 2 * (depth + AOT_GATHER_SLACK), layer->zero_point);
-  for (int32_t i = 0; i < pixels; i += 2) {
-    const struct aot_window_place first = next;
-    aot_next_window(layer, &source, &next);
-    /* The last of an odd number of pixels is computed twice. */
-    const int32_t last = i + 1 == pixels;
-    const struct aot_window_place second = last ? first : next;
-    aot_widen_two_windows(layer, &source, &first, &second, gathered, wide);
-    int8_t *const pixel = output + i * channels;
-    aot_matmul_all(&run, 2, pixel, last ? pixel : pixel + channels);
-    aot_next_window(layer, &source, &next);
+  if (layer->copied) {
+    int8_t *const copy = gathered + 2 * (depth + AOT_GATHER_SLACK);
+    aot_copy_with_border(layer, input, copy);
+    aot_convolve_copy(layer, &run, copy, output, gathered, wide);
+  } else {
+    aot_convolve_bordered(layer, &run, input, output, gathered, wide);
   }
-  aot_clamp_all(output, pixels * channels, layer->min, layer->max);
+  aot_clamp_all(output, layer->output.height * layer->output.width * layer->output.channels, layer->min,
+                layer->max);
 }
 
 #endif

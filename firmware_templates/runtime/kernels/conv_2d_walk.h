@@ -49,46 +49,37 @@ static AOT_NOINLINE __attribute__((unused)) aot_word *aot_walk_border(const stru
   return wide;
 }
 
-/* Widens `rows` rows of the image from row `y`. */
-AOT_INLINE aot_word *aot_walk_rows(const struct aot_walk *walk, int32_t y, int32_t rows, aot_word *wide) {
-  const struct aot_conv_2d_walk *layer = walk->layer;
-  const int32_t depth = layer->input.channels;
-  const int32_t line = layer->input.width * depth;
-  const int8_t *row = walk->input + y * line + walk->x * depth;
-  for (int32_t i = y; i < y + rows; ++i) {
-    if (walk->inside && (uint32_t)i < (uint32_t)layer->input.height) {
-      /* The taps of a row are one run. */
-      wide = aot_widen_words(wide, row, row + layer->window.stride_width * depth, layer->window.width * depth);
-    } else {
-      wide = aot_walk_border(walk, i, wide);
-    }
-    row += line;
-  }
-  return wide;
-}
-
 /* All rows of two columns of outputs, the first at `output`. */
 AOT_INLINE void aot_walk_down(const struct aot_walk *walk, struct aot_matmul_run *run, aot_word *slots,
                               int8_t *output) {
   const struct aot_conv_2d_walk *layer = walk->layer;
   const int32_t channels = layer->output.channels;
-  const int32_t line = layer->output.width * channels;
-  const int32_t slot = layer->window.width * layer->input.channels;
+  const int32_t depth = layer->input.channels, line = layer->input.width * depth;
+  const int32_t taps = layer->window.width * depth, neighbour = layer->window.stride_width * depth;
   const int32_t step = layer->window.stride_height;
-  const int32_t kept = layer->window.height - step;
-  const aot_word *const last = slots + (layer->slots - step) * slot;
-  int32_t y = kept - layer->window.pad_top;
-  aot_word *wide = aot_walk_rows(walk, y - kept, kept, slots);
+  const int32_t kept = (layer->window.height - step) * taps;
+  const aot_word *const last = slots + (layer->slots - step) * taps;
+  const uint32_t rows_inside = walk->inside ? (uint32_t)layer->input.height : 0u;
+  const int8_t *row = walk->input - layer->window.pad_top * line + walk->x * depth;
+  int32_t y = -layer->window.pad_top;
+  int32_t missing = layer->window.height;
+  aot_word *wide = slots;
   for (int32_t out_y = 0; out_y < layer->output.height; ++out_y) {
     if (wide > last) {
-      wide = aot_copy_words(slots, wide - kept * slot, kept * slot);
+      wide = aot_copy_words(slots, wide - kept, kept);
     }
-    aot_word *const window = wide - kept * slot;
-    wide = aot_walk_rows(walk, y, step, wide);
+    aot_word *const window = out_y == 0 ? wide : wide - kept;
+    for (; missing != 0; --missing) {
+      /* The taps of a row inside are one run. */
+      wide = (uint32_t)y < rows_inside ? aot_widen_words(wide, row, row + neighbour, taps)
+                                       : aot_walk_border(walk, y, wide);
+      row += line;
+      ++y;
+    }
+    missing = step;
     aot_matmul_move(run, window, wide);
     aot_matmul_all(run, 2, output, output + channels);
-    y += step;
-    output += line;
+    output += layer->output.width * channels;
   }
 }
 

@@ -84,20 +84,31 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
   "smlad r8, r3, r4, r8\n\t"          \
   "smlad r12, r3, r5, r12\n\t"
 
-#define AOT_PAIR_STEPS 36
+/* The generator defines it as what the model's longest layer needs, at most this. */
+#ifndef AOT_PAIR_STEPS
+#define AOT_PAIR_STEPS 72
+#endif
 
 AOT_NAKED void aot_matmul_pair_chain(void) {
   __asm__ volatile(AOT_CHAIN_BEGIN AOT_PAIR_START AOT_CHAIN(AOT_PAIR_STEPS, AOT_PAIR_STEP) AOT_CHAIN_END);
 }
 
 #define AOT_PAIR_FINISH_BEGIN           \
-  "ldrd r4, r5, [sp, #12]\n\t"          \
   "sub r7, r7, r6\n\t"                  \
   "sub r11, r11, r10\n\t"                  \
   "sub r9, r9, r8\n\t"               \
   "sub lr, lr, r12\n\t"
 
 #define AOT_PAIR_FINISH_END             \
+  "ldrd r4, r5, [sp, #12]\n\t"          \
+  "strb r6, [r4], #1\n\t"               \
+  "strb r10, [r5], #1\n\t"              \
+  "strb r7, [r4], #1\n\t"               \
+  "strb r11, [r5], #1\n\t"              \
+  "strb r8, [r4], #1\n\t"               \
+  "strb r12, [r5], #1\n\t"              \
+  "strb r9, [r4], #1\n\t"               \
+  "strb lr, [r5], #1\n\t"               \
   "strd r4, r5, [sp, #12]\n\t"          \
   "ldr r2, [sp, #20]\n\t"               \
   "cmp r0, r2\n\t"                      \
@@ -114,9 +125,7 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
   "smmla " sum0 ", " sum0 ", r1, r2\n\t"                        \
   "smmla " sum1 ", " sum1 ", r1, r2\n\t"                        \
   "ssat " sum0 ", #8, " sum0 ", asr #" end_shift "\n\t"         \
-  "ssat " sum1 ", #8, " sum1 ", asr #" end_shift "\n\t"         \
-  "strb " sum0 ", [r4], #1\n\t"                                 \
-  "strb " sum1 ", [r5], #1\n\t"
+  "ssat " sum1 ", #8, " sum1 ", asr #" end_shift "\n\t"
 
 #define AOT_PAIR_SHIFTED_FUNCTION(end_shift)                                              \
   AOT_NAKED void aot_pair_shifted_##end_shift(void) {                                     \
@@ -131,20 +140,17 @@ AOT_NAKED void aot_matmul_pair_chain(void) {
 /* One channel at two positions; `twice` turns its sum into twice the sum, for the doubling product. The last
  * rounding is away from zero: one less where the sum is negative. */
 #define AOT_PAIR_SIGNED(twice, sum0, sum1)                      \
-  "ldrd r1, r2, [r0], #8\n\t"                                   \
+  "ldm r0!, {r1, r2, r4}\n\t"                                   \
   twice("r3", sum0)                                             \
   "smmlar " sum0 ", r3, r1, r2\n\t"                             \
   "add " sum0 ", " sum0 ", r3, asr #31\n\t"                     \
   twice("r3", sum1)                                             \
   "smmlar " sum1 ", r3, r1, r2\n\t"                             \
   "add " sum1 ", " sum1 ", r3, asr #31\n\t"                     \
-  "ldr r3, [r0], #4\n\t"                                        \
-  "asr " sum0 ", " sum0 ", r3\n\t"                              \
-  "asr " sum1 ", " sum1 ", r3\n\t"                              \
+  "asr " sum0 ", " sum0 ", r4\n\t"                              \
+  "asr " sum1 ", " sum1 ", r4\n\t"                              \
   "ssat " sum0 ", #8, " sum0 "\n\t"                             \
-  "ssat " sum1 ", #8, " sum1 "\n\t"                             \
-  "strb " sum0 ", [r4], #1\n\t"                                 \
-  "strb " sum1 ", [r5], #1\n\t"
+  "ssat " sum1 ", #8, " sum1 "\n\t"
 
 #define AOT_TWICE_LOW(to, sum) "lsl " to ", " sum ", #1\n\t"
 #define AOT_TWICE_HIGH(to, sum) "asr " to ", " sum ", #7\n\t"

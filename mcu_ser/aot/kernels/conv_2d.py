@@ -135,6 +135,7 @@ def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
         included=HEADERS,
         scratch_bytes=scratch,
         sparsity=layer.sparsity,
+        chain_steps=fast.pair_steps,
     )
 
 
@@ -178,6 +179,7 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         included=HEADERS,
         scratch_bytes=_window_scratch(fast) + copies * (copy_bytes + _GATHER_SLACK),
         sparsity=layer.sparsity,
+        chain_steps=fast.pair_steps,
     )
 
 

@@ -65,6 +65,7 @@ class KernelCall:
     it includes besides kernel.h; its description is a `struct <struct_name>`. `inputs` and `output` are
     tensor indices. `macs` counts every tap of the kernel, those in the padding included. `scratch_bytes` of
     the arena are the kernel's own while it runs. `sparsity` is the fraction of zeros among the weights.
+    `chain_steps` is the length of the assembly's chain of steps (matmul_dsp.h) that suits it, 0 without one.
     `more` are further calls of the layer, of the same header, for its other inputs or outputs.
     """
 
@@ -78,6 +79,7 @@ class KernelCall:
     included: tuple[str, ...] = ()
     scratch_bytes: int = 0
     sparsity: float | None = None
+    chain_steps: int = 0
     more: tuple[KernelCall, ...] = ()
 
     def steps(self) -> tuple[KernelCall, ...]:

@@ -20,6 +20,9 @@ BLOCK = 4
 PAIR_MULTIPLE = 4
 SINGLE_MULTIPLE = 8
 
+# As matmul_dsp.h has them without the generator: with 16 input channels a window of 3x3 takes one pass.
+MOST_PAIR_STEPS = 72
+
 HEADERS = ("dsp.h", "matmul.h", "matmul_dsp.h")
 
 # The kernel finds the sum of the second channel of a pair in the upper 24 bits of the sum of both.
@@ -46,6 +49,11 @@ class Matmul:
     depth: int
     channels: int
     end_shift: int
+
+    @property
+    def pair_steps(self) -> int:
+        """Steps of the chain for two positions; a longer depth takes several passes."""
+        return min(MOST_PAIR_STEPS, self.depth // 2)
 
     def description(self, kind: str) -> Struct:
         """`struct aot_matmul`; `kind` is PAIR or SINGLE, the number of positions at a time."""
@@ -107,6 +115,7 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
         included=HEADERS,
         scratch_bytes=4 * fast.depth,
         sparsity=layer.sparsity,
+        chain_steps=fast.pair_steps,
     )
 
 
