@@ -64,11 +64,17 @@ def _batches(models: Sequence[CompiledModel]) -> list[list[CompiledModel]]:
     return batches
 
 
-def _count(models: Sequence[CompiledModel], directory: Path, flags: Sequence[str]) -> list[list[int]]:
+def build_program(models: Sequence[CompiledModel], directory: Path, flags: Sequence[str] = FAST) -> Path:
+    """The program as an ELF; the functions of the first model begin with m0_, and so on."""
     source, elf = directory / "main.c", directory / "main.elf"
     source.write_text(_program(models, directory))
     compiler = ["arm-none-eabi-gcc", *flags, *CORE, *LINK, f"-I{RUNTIME}", "-o", elf, source]
     subprocess.run(compiler, check=True, timeout=600)
+    return elf
+
+
+def _count(models: Sequence[CompiledModel], directory: Path, flags: Sequence[str]) -> list[list[int]]:
+    elf = build_program(models, directory, flags)
     done = subprocess.run(
         ["qemu-system-arm", *MACHINE, *COUNTING, "-kernel", elf],
         capture_output=True,
