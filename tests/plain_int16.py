@@ -86,14 +86,14 @@ BROKEN = {
         conv(constants=[weights((2, 1, 1, 2))], options={"QuantizedBiasType": 2}),
         "a layer without bias must not ask for sums in INT32 (its bias type is INT32)",
     ),
-    "a wide depthwise window": (
+    "a large depthwise window": (
         conv(
             "DEPTHWISE_CONV_2D",
             x={"shape": (1, 1, 600, 2)},
             y={"shape": (1, 1, 600, 2)},
             constants=[weights((1, 1, 509, 2)), bias(2, dtype="INT64")],
         ),
-        "the window must be at most 508 wide (it is 509)",
+        "the window must have at most 508 taps (it has 509)",
     ),
     "a sum of 48 bits": (
         conv(

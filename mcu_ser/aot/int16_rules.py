@@ -58,10 +58,10 @@ def sums_are_int64(graph: Graph, operator: Operator) -> str | None:
     return None
 
 
-def window_row_fits_int32(graph: Graph, operator: Operator) -> str | None:
-    """The window must be at most 508 wide."""
-    width = graph.tensors[operator.inputs[1]].shape[2]
-    return None if width <= MOST_PRODUCTS else f"it is {width}"
+def products_fit_int32(graph: Graph, operator: Operator) -> str | None:
+    """The window must have at most 508 taps."""
+    height, width = rules.window_sizes(graph, operator)
+    return None if height * width <= MOST_PRODUCTS else f"it has {height * width}"
 
 
 def sums_can_be_rescaled(graph: Graph, operator: Operator) -> str | None:
@@ -173,7 +173,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.data_is_one_image,
         rules.depthwise_multiplies_channels,
         *_WINDOW,
-        window_row_fits_int32,
+        products_fit_int32,
         *_SUMS,
     ),
     "FULLY_CONNECTED": (*_WEIGHTS, rules.matrix_fits_data, rules.bias_scale_matches, *_SUMS),

@@ -8,7 +8,7 @@
 struct aot_int16_depthwise_conv_2d {
   struct aot_image input;
   struct aot_image output;
-  struct aot_window window; /* so narrow that the products of one row of it never leave int32_t */
+  struct aot_window window; /* so small that its products never leave int32_t */
   int32_t depth_multiplier;
   const int8_t *weights; /* [window height][window width][output channel] */
   const int64_t *bias;   /* [output channel] */
@@ -20,10 +20,7 @@ AOT_INLINE void aot_int16_depthwise_block(const struct aot_int16_depthwise_conv_
                                           const struct aot_pixel_taps *taps, const aot_int16 *input,
                                           aot_int16 *output, int32_t channel, int32_t channels) {
   const struct aot_window *window = &layer->window;
-  int64_t sums[AOT_BLOCK];
-  for (int32_t k = 0; k < channels; ++k) {
-    sums[k] = layer->bias[channel + k];
-  }
+  int32_t sums[AOT_BLOCK] = {0};
   for (int32_t row = taps->rows.first; row < taps->rows.end; ++row) {
     const int32_t y = taps->origin_y + row * window->dilation_height;
     const int32_t x = taps->origin_x + taps->columns.first * window->dilation_width;
@@ -31,22 +28,19 @@ AOT_INLINE void aot_int16_depthwise_block(const struct aot_int16_depthwise_conv_
         input + (y * layer->input.width + x) * layer->input.channels + channel / layer->depth_multiplier;
     const int8_t *weights = layer->weights +
                             (row * window->width + taps->columns.first) * layer->output.channels + channel;
-    int32_t parts[AOT_BLOCK] = {0};
     for (int32_t column = taps->columns.first; column < taps->columns.end; ++column) {
 #pragma GCC unroll 4
       for (int32_t k = 0; k < channels; ++k) {
         /* A block of several channels exists only where each has an input channel of its own. */
-        parts[k] += weights[k] * pixel[k];
+        sums[k] += weights[k] * pixel[k];
       }
       weights += layer->output.channels;
       pixel += window->dilation_width * layer->input.channels;
     }
-    for (int32_t k = 0; k < channels; ++k) {
-      sums[k] += parts[k];
-    }
   }
   for (int32_t k = 0; k < channels; ++k) {
-    output[channel + k] = aot_int16_output(&layer->rescale, sums[k], channel + k);
+    output[channel + k] =
+        aot_int16_output(&layer->rescale, layer->bias[channel + k] + sums[k], channel + k);
   }
 }
 
