@@ -90,7 +90,7 @@ def _depthwise(
     return _weighted("DEPTHWISE_CONV_2D", shapes, 3, **style, **options)
 
 
-def _dense(inputs: int, outputs: int, rows: int = 1, **style: bool) -> bytes:
+def _dense(inputs: int, outputs: int, rows: int = 1, **style: Any) -> bytes:
     shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
     return _weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True, **style)
 
@@ -246,6 +246,14 @@ def _sparse() -> Iterator[bytes]:
         ((8, 8, 32), (1, 1), 16, {"stride": 2}),
     ):
         yield _conv(image, window, outputs, **{"kept": 0.3, **options})  # type: ignore[arg-type]
+    for inputs, outputs, style in (
+        (96, 64, {}),
+        (272, 32, {"relu": False}),
+        (640, 40, {}),
+        (64, 12, {"clamp": True}),
+        (128, 20, {"relu": False}),
+    ):
+        yield _dense(inputs, outputs, **{"kept": 0.25, **style})  # type: ignore[arg-type]
 
 
 def _depthwise_shapes() -> Iterator[bytes]:

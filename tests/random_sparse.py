@@ -47,7 +47,15 @@ def _windows(d: Drawer) -> bytes:
     return d.weighted("CONV_2D", shapes, 0, Padding=padding, StrideH=stride[0], StrideW=stride[1])
 
 
+def _fully_connected(d: Drawer) -> bytes:
+    rows, outputs = d.draw(st.sampled_from([1, 1, 5])), d.integer(1, 20)
+    inputs = d.draw(st.sampled_from([4, 12, 64, 68, 132, 200, 400]))
+    shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
+    return d.weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True)
+
+
 SPARSE = {
     "CONV_2D, sparse windows": layer_strategy(_windows, SparseDrawer),
     "CONV_2D, sparse rows": layer_strategy(_pointwise, SparseDrawer),
+    "FULLY_CONNECTED, sparse": layer_strategy(_fully_connected, SparseDrawer),
 }

@@ -26,6 +26,13 @@ _SPARSE_CHAIN = {
     "channel of passes": 4,
     "pass": 4,
 }
+_SPARSE_SINGLE_CHAIN = {
+    "step": 8,
+    "shifted channel": 15,
+    "signed channel": 17,
+    "channel of passes": 4,
+    "pass": 4,
+}
 
 ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_matmul": _PAIR_CHAIN,
@@ -33,6 +40,7 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_winograd": {"step": 10, "line": 2},
     "aot_conv_2d_sparse": _SPARSE_CHAIN,
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
+    "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
     "aot_rows_sparse": _SPARSE_CHAIN,
 }
@@ -156,6 +164,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_fully_connected_matmul",
         0.009,
         {"4 wide": 12.6, "clamped output": 9.03, "layer": 107, "rest input": 33.5, "rest output": 29.1},
+    ),
+    "aot_fully_connected_sparse": _cost(
+        "aot_fully_connected_sparse", 0.001, {"clamped output": 11.4, "four wide": 11, "layer": 43}
     ),
     "aot_max_pool_2d": _cost(
         "aot_max_pool_2d",

@@ -248,6 +248,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
     "aot_fully_connected": plain_kernel_work.fully_connected,
     "aot_fully_connected_matmul": _fully_connected_matmul,
+    "aot_fully_connected_sparse": sparse_kernel_work.single,
     "aot_max_pool_2d": plain_kernel_work.pool_2d,
     "aot_mean": plain_kernel_work.mean,
     "aot_minimum_maximum": plain_kernel_work.pairs,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts for `kernel_work` the parts of the sparse kernels: rows_sparse.h and conv_2d_sparse.h."""
+"""Counts for `kernel_work` the parts of the kernels over sparse_matmul.h."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def windows(layer: Mapping[str, Any]) -> Counter[str]:
             "four wide": count * taps * layer["input"]["channels"] // 4,
         }
     )
+
+
+def single(layer: Mapping[str, Any]) -> Counter[str]:
+    """fully_connected_sparse.h."""
+    work = _channels(layer["matmul"], 1) + _clamped(layer, 1)
+    return work + Counter({"layer": 1, "four wide": layer["depth"] // 4})
 
 
 def _channels(matmul: Mapping[str, Any], quads: int) -> Counter[str]:

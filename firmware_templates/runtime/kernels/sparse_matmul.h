@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights times widened activations where most weights are zero: only blocks of four weights, of four
- * neighbouring inputs, that are not all zero are stored and multiplied. One output channel at a time, at four
- * positions; in portable C here, sparse_matmul_dsp.h has the same in assembly.
+ * neighbouring inputs, that are not all zero are stored and multiplied. One output channel at a time, at one
+ * position or four; in portable C here, sparse_matmul_dsp.h has the same in assembly.
  *
  * The constants of the layer are two streams in the order of their use. For each output channel
  *   stream  1 word           number of blocks, and in the upper half how far the assembly's chain is entered
@@ -14,24 +14,25 @@
 
 #include "dsp.h"
 
-/* Positions that are computed at once. */
+/* Positions that are computed at once, or one. Of four inputs, elements 0 and 2 of each position are widened
+ * side by side, then elements 1 and 3 of each: two words for each position. */
 #define AOT_SPARSE_POSITIONS 4
-
-/* Words of the widened activations of four inputs at four positions: elements 0 and 2 of each position, then
- * elements 1 and 3 of each. */
-#define AOT_SPARSE_GROUP_WORDS 8
 
 #if AOT_DSP
 #include "sparse_matmul_dsp.h"
 #else
 /* The right shift that ends all channels, or 0 for the signed way. */
 typedef int32_t aot_sparse_finish;
-#define AOT_FINISH_SPARSE_SHIFTED(shift) (shift)
-#define AOT_FINISH_SPARSE_SIGNED 0
-/* How the chain of the assembly ends. */
+#define AOT_FINISH_SPARSE_QUAD_SHIFTED(shift) (shift)
+#define AOT_FINISH_SPARSE_QUAD_SIGNED 0
+#define AOT_FINISH_SPARSE_SINGLE_SHIFTED(shift) (shift)
+#define AOT_FINISH_SPARSE_SINGLE_SIGNED 0
+/* Positions at once; whether the chain of the assembly is repeated does not matter here. */
 typedef int32_t aot_sparse_chain;
-#define AOT_CHAIN_SPARSE_ONCE 0
-#define AOT_CHAIN_SPARSE_REPEATED 0
+#define AOT_CHAIN_SPARSE_QUAD_ONCE AOT_SPARSE_POSITIONS
+#define AOT_CHAIN_SPARSE_QUAD_REPEATED AOT_SPARSE_POSITIONS
+#define AOT_CHAIN_SPARSE_SINGLE_ONCE 1
+#define AOT_CHAIN_SPARSE_SINGLE_REPEATED 1
 #endif
 
 struct aot_sparse_matmul {
@@ -66,14 +67,14 @@ AOT_INLINE aot_word *aot_widen_quad(aot_word *wide, const int8_t *const rows[AOT
     wide[5] = aot_widen_odd(word_b);
     wide[6] = aot_widen_odd(word_c);
     wide[7] = aot_widen_odd(word_d);
-    wide += AOT_SPARSE_GROUP_WORDS;
+    wide += 2 * AOT_SPARSE_POSITIONS;
   }
 #endif
   return wide;
 }
 
 #if AOT_DSP
-/* All channels at four positions whose outputs lie `channels` bytes apart. */
+/* All channels, at four positions whose outputs lie `channels` bytes apart or at one. */
 AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_word *wide, int8_t *output) {
   struct aot_sparse_job job;
   job.stream = layer->stream;
@@ -97,8 +98,9 @@ AOT_INLINE int8_t aot_sparse_output(uint32_t sum, const uint32_t *parameters, in
   return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
 }
 
-/* All channels at four positions whose outputs lie `channels` bytes apart. */
+/* All channels, at four positions whose outputs lie `channels` bytes apart or at one. */
 AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_word *wide, int8_t *output) {
+  const int32_t positions = layer->chain;
   const uint32_t *stream = layer->stream;
   const uint8_t *place = layer->places;
   for (int32_t channel = 0; channel < layer->channels; ++channel) {
@@ -106,13 +108,13 @@ AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_
     const uint32_t *const parameters = weights + (stream[0] & 0xffffu);
     uint32_t sums[AOT_SPARSE_POSITIONS] = {stream[1], stream[1], stream[1], stream[1]};
     for (const uint32_t *block = weights; block != parameters; ++block) {
-      const aot_word *const x = wide + *place++ * AOT_SPARSE_GROUP_WORDS;
+      const aot_word *const x = wide + *place++ * 2 * positions;
       const uint32_t even = aot_widen_even(*block), odd = aot_widen_odd(*block);
-      for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
-        sums[i] = aot_dual_mac(odd, x[AOT_SPARSE_POSITIONS + i], aot_dual_mac(even, x[i], sums[i]));
+      for (int32_t i = 0; i < positions; ++i) {
+        sums[i] = aot_dual_mac(odd, x[positions + i], aot_dual_mac(even, x[i], sums[i]));
       }
     }
-    for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
+    for (int32_t i = 0; i < positions; ++i) {
       output[i * layer->channels + channel] = aot_sparse_output(sums[i], parameters, layer->finish);
     }
     stream = parameters + 3;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The channels of sparse_matmul.h on a core with DSP instructions.
  *
- * The sums of a channel at four positions stay in registers while a chain of equal steps consumes its blocks;
+ * The sums of a channel stay in registers while a chain of equal steps consumes its blocks;
  * the chain is entered so far before its end that its last step is the last block. A `finish` turns the sums
  * into int8, stores them, and starts the next channel. The functions below are naked and jump to each other;
  * only the chains are called. Saved on the stack while they run:
  *   [sp] output, +4 bytes from one position's output to the next, +8 three times that, +12 finish,
  *   +16 end of the stream, +20 where a channel starts, +24 passes left of the chain;
  *   then r4 - r11 and lr.
- * r0 walks the stream, r1 the places, r2 has the activations, r8 - r11 the sums. */
+ * r0 walks the stream, r1 the places, r2 has the activations, r8 - r11 the sums (of one position: r8). */
 #ifndef AOT_SPARSE_MATMUL_DSP_H
 #define AOT_SPARSE_MATMUL_DSP_H
 
@@ -62,30 +62,29 @@ AOT_NAKED void aot_widen_quad_loop(void) {
       "pop {r4-r11, pc}\n\t");
 }
 
-/* The next instruction but one is where the chain begins: that is what the program counter reads here. */
-#define AOT_SPARSE_ENTER \
-  "mov r9, r8\n\t"       \
-  "mov r10, r8\n\t"      \
-  "mov r11, r8\n\t"      \
+#define AOT_SPARSE_QUAD_START  \
+  "ldm.w r0!, {r3, r8}\n\t"    \
+  "mov r9, r8\n\t"             \
+  "mov r10, r8\n\t"            \
+  "mov r11, r8\n\t"
+
+#define AOT_SPARSE_SINGLE_START "ldm.w r0!, {r3, r8}\n\t"
+
+/* The passes of the chain, which are the blocks in units of 16, rounded up. */
+#define AOT_SPARSE_PASSES  \
+  "uxth r4, r3\n\t"       \
+  "add r4, r4, #15\n\t"   \
+  "lsr r4, r4, #4\n\t"    \
+  "str r4, [sp, #24]\n\t"
+
+/* The instruction after the next is where the chain begins: that is what the program counter reads here. */
+#define AOT_SPARSE_ENTER  \
   "lsr r3, r3, #16\n\t"  \
   "add pc, r3\n\t"       \
   "nop.n\n\t"
 
-#define AOT_SPARSE_START       \
-  "ldm.w r0!, {r3, r8}\n\t"    \
-  AOT_SPARSE_ENTER
-
-/* With the passes, which are the blocks in units of 16, rounded up. */
-#define AOT_SPARSE_START_REPEATED \
-  "ldm.w r0!, {r3, r8}\n\t"       \
-  "uxth r4, r3\n\t"               \
-  "add r4, r4, #15\n\t"           \
-  "lsr r4, r4, #4\n\t"            \
-  "str r4, [sp, #24]\n\t"         \
-  AOT_SPARSE_ENTER
-
 /* Four weights at four positions: 16 products in 15 instructions of 4 bytes each. */
-#define AOT_SPARSE_STEP                    \
+#define AOT_SPARSE_QUAD_STEP               \
   "ldrb r3, [r1], #1\n\t"                  \
   "ldr r12, [r0], #4\n\t"                  \
   "add.w r3, r2, r3, lsl #5\n\t"           \
@@ -102,7 +101,27 @@ AOT_NAKED void aot_widen_quad_loop(void) {
   "smlad r10, r12, r6, r10\n\t"            \
   "smlad r11, r12, r7, r11\n\t"
 
-#define AOT_SPARSE_STEPS ".rept 16\n\t" AOT_SPARSE_STEP ".endr\n\t"
+/* Four weights at one position: 4 products in 8 instructions of 4 bytes each. */
+#define AOT_SPARSE_SINGLE_STEP       \
+  "ldrb r3, [r1], #1\n\t"           \
+  "ldr r12, [r0], #4\n\t"           \
+  "add.w r3, r2, r3, lsl #3\n\t"    \
+  "sxtb16 lr, r12\n\t"              \
+  "sxtb16 r12, r12, ror #8\n\t"     \
+  "ldrd r4, r5, [r3]\n\t"           \
+  "smlad r8, lr, r4, r8\n\t"        \
+  "smlad r8, r12, r5, r8\n\t"
+
+#define AOT_SPARSE_CHAIN(step) ".rept 16\n\t" step ".endr\n\t"
+
+/* Ends the chain, or goes through it once more. */
+#define AOT_SPARSE_ONCE_END "ldr.w pc, [sp, #12]\n\t"
+#define AOT_SPARSE_REPEATED_END \
+  "ldr r4, [sp, #24]\n\t"       \
+  "subs r4, r4, #1\n\t"         \
+  "str r4, [sp, #24]\n\t"       \
+  "bgt.w 2b\n\t"                \
+  AOT_SPARSE_ONCE_END
 
 #define AOT_SPARSE_BEGIN          \
   "push {r4-r11, lr}\n\t"         \
@@ -111,28 +130,42 @@ AOT_NAKED void aot_widen_quad_loop(void) {
   "orr r8, r8, #1\n\t"            \
   "push {r3-r9}\n\t"
 
-AOT_NAKED void aot_sparse_chain_once(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_START AOT_SPARSE_STEPS "ldr.w pc, [sp, #12]\n\t");
+AOT_NAKED void aot_sparse_quad_once(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_QUAD_START AOT_SPARSE_ENTER
+                   AOT_SPARSE_CHAIN(AOT_SPARSE_QUAD_STEP) AOT_SPARSE_ONCE_END);
 }
 
-AOT_NAKED void aot_sparse_chain_repeated(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_START_REPEATED "2: " AOT_SPARSE_STEPS
-                   "ldr r4, [sp, #24]\n\t"
-                   "subs r4, r4, #1\n\t"
-                   "str r4, [sp, #24]\n\t"
-                   "bgt.w 2b\n\t"
-                   "ldr.w pc, [sp, #12]\n\t");
+AOT_NAKED void aot_sparse_quad_repeated(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_QUAD_START AOT_SPARSE_PASSES AOT_SPARSE_ENTER
+                   "2: " AOT_SPARSE_CHAIN(AOT_SPARSE_QUAD_STEP) AOT_SPARSE_REPEATED_END);
+}
+
+AOT_NAKED void aot_sparse_single_once(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_SINGLE_START AOT_SPARSE_ENTER
+                   AOT_SPARSE_CHAIN(AOT_SPARSE_SINGLE_STEP) AOT_SPARSE_ONCE_END);
+}
+
+AOT_NAKED void aot_sparse_single_repeated(void) {
+  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_SINGLE_START AOT_SPARSE_PASSES AOT_SPARSE_ENTER
+                   "2: " AOT_SPARSE_CHAIN(AOT_SPARSE_SINGLE_STEP) AOT_SPARSE_REPEATED_END);
 }
 
 #define AOT_SPARSE_FINISH_BEGIN "ldm.w r0!, {r3, r12, lr}\n\t"
 
-#define AOT_SPARSE_FINISH_END       \
+#define AOT_SPARSE_QUAD_STORE       \
   "ldm.w sp, {r4, r5, r6}\n\t"      \
   "strb r9, [r4, r5]\n\t"           \
   "strb r10, [r4, r5, lsl #1]\n\t"  \
   "strb r11, [r4, r6]\n\t"          \
   "strb r8, [r4], #1\n\t"           \
-  "str r4, [sp]\n\t"                \
+  "str r4, [sp]\n\t"
+
+#define AOT_SPARSE_SINGLE_STORE  \
+  "ldr r4, [sp]\n\t"            \
+  "strb r8, [r4], #1\n\t"       \
+  "str r4, [sp]\n\t"
+
+#define AOT_SPARSE_FINISH_END       \
   "ldr r3, [sp, #16]\n\t"           \
   "cmp r0, r3\n\t"                  \
   "beq 3f\n\t"                      \
@@ -145,14 +178,18 @@ AOT_NAKED void aot_sparse_chain_repeated(void) {
   "smmla " sum ", " sum ", r3, r12\n\t"                  \
   "ssat " sum ", #8, " sum ", asr #" end_shift "\n\t"
 
-#define AOT_SPARSE_SHIFTED_FUNCTION(end_shift)                            \
-  AOT_NAKED void aot_sparse_shifted_##end_shift(void) {                   \
-    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN                              \
-                     AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))        \
-                     AOT_SPARSE_SHIFTED("r9", AOT_TEXT(end_shift))        \
-                     AOT_SPARSE_SHIFTED("r10", AOT_TEXT(end_shift))       \
-                     AOT_SPARSE_SHIFTED("r11", AOT_TEXT(end_shift))       \
-                     AOT_SPARSE_FINISH_END);                              \
+#define AOT_SPARSE_SHIFTED_FUNCTIONS(end_shift)                                               \
+  AOT_NAKED void aot_sparse_quad_shifted_##end_shift(void) {                                  \
+    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN                                                  \
+                     AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))                            \
+                     AOT_SPARSE_SHIFTED("r9", AOT_TEXT(end_shift))                            \
+                     AOT_SPARSE_SHIFTED("r10", AOT_TEXT(end_shift))                           \
+                     AOT_SPARSE_SHIFTED("r11", AOT_TEXT(end_shift))                           \
+                     AOT_SPARSE_QUAD_STORE AOT_SPARSE_FINISH_END);                            \
+  }                                                                                           \
+  AOT_NAKED void aot_sparse_single_shifted_##end_shift(void) {                                \
+    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))    \
+                     AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);                          \
   }
 
 /* The last rounding is away from zero: one less where the sum is negative. */
@@ -163,35 +200,44 @@ AOT_NAKED void aot_sparse_chain_repeated(void) {
   "asr " sum ", " sum ", lr\n\t"                  \
   "ssat " sum ", #8, " sum "\n\t"
 
-AOT_NAKED void aot_sparse_signed(void) {
+AOT_NAKED void aot_sparse_quad_signed(void) {
   __asm__ volatile(AOT_SPARSE_FINISH_BEGIN       /**/
                    AOT_SPARSE_SIGNED("r8")       /**/
                    AOT_SPARSE_SIGNED("r9")       /**/
                    AOT_SPARSE_SIGNED("r10")      /**/
                    AOT_SPARSE_SIGNED("r11")      /**/
-                   AOT_SPARSE_FINISH_END);
+                   AOT_SPARSE_QUAD_STORE AOT_SPARSE_FINISH_END);
 }
 
-/* One function per common right shift; those that no layer names are not compiled. */
-AOT_SPARSE_SHIFTED_FUNCTION(4)
-AOT_SPARSE_SHIFTED_FUNCTION(5)
-AOT_SPARSE_SHIFTED_FUNCTION(6)
-AOT_SPARSE_SHIFTED_FUNCTION(7)
-AOT_SPARSE_SHIFTED_FUNCTION(8)
-AOT_SPARSE_SHIFTED_FUNCTION(9)
-AOT_SPARSE_SHIFTED_FUNCTION(10)
-AOT_SPARSE_SHIFTED_FUNCTION(11)
-AOT_SPARSE_SHIFTED_FUNCTION(12)
-AOT_SPARSE_SHIFTED_FUNCTION(13)
-AOT_SPARSE_SHIFTED_FUNCTION(14)
-AOT_SPARSE_SHIFTED_FUNCTION(15)
-AOT_SPARSE_SHIFTED_FUNCTION(16)
-AOT_SPARSE_SHIFTED_FUNCTION(17)
-AOT_SPARSE_SHIFTED_FUNCTION(18)
+AOT_NAKED void aot_sparse_single_signed(void) {
+  __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_SIGNED("r8")
+                   AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);
+}
 
-#define AOT_FINISH_SPARSE_SHIFTED(shift) aot_sparse_shifted_##shift
-#define AOT_FINISH_SPARSE_SIGNED aot_sparse_signed
-#define AOT_CHAIN_SPARSE_ONCE aot_sparse_chain_once
-#define AOT_CHAIN_SPARSE_REPEATED aot_sparse_chain_repeated
+/* Two functions per common right shift; those that no layer names are not compiled. */
+AOT_SPARSE_SHIFTED_FUNCTIONS(4)
+AOT_SPARSE_SHIFTED_FUNCTIONS(5)
+AOT_SPARSE_SHIFTED_FUNCTIONS(6)
+AOT_SPARSE_SHIFTED_FUNCTIONS(7)
+AOT_SPARSE_SHIFTED_FUNCTIONS(8)
+AOT_SPARSE_SHIFTED_FUNCTIONS(9)
+AOT_SPARSE_SHIFTED_FUNCTIONS(10)
+AOT_SPARSE_SHIFTED_FUNCTIONS(11)
+AOT_SPARSE_SHIFTED_FUNCTIONS(12)
+AOT_SPARSE_SHIFTED_FUNCTIONS(13)
+AOT_SPARSE_SHIFTED_FUNCTIONS(14)
+AOT_SPARSE_SHIFTED_FUNCTIONS(15)
+AOT_SPARSE_SHIFTED_FUNCTIONS(16)
+AOT_SPARSE_SHIFTED_FUNCTIONS(17)
+AOT_SPARSE_SHIFTED_FUNCTIONS(18)
+
+#define AOT_FINISH_SPARSE_QUAD_SHIFTED(shift) aot_sparse_quad_shifted_##shift
+#define AOT_FINISH_SPARSE_QUAD_SIGNED aot_sparse_quad_signed
+#define AOT_FINISH_SPARSE_SINGLE_SHIFTED(shift) aot_sparse_single_shifted_##shift
+#define AOT_FINISH_SPARSE_SINGLE_SIGNED aot_sparse_single_signed
+#define AOT_CHAIN_SPARSE_QUAD_ONCE aot_sparse_quad_once
+#define AOT_CHAIN_SPARSE_QUAD_REPEATED aot_sparse_quad_repeated
+#define AOT_CHAIN_SPARSE_SINGLE_ONCE aot_sparse_single_once
+#define AOT_CHAIN_SPARSE_SINGLE_REPEATED aot_sparse_single_repeated
 
 #endif

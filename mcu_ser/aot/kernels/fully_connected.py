@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
+from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
@@ -17,7 +18,9 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
     layer = weighted(graph, operator)
     low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
     output = Output(layer.output.zero_point, low, high)
-    return _fast(layer, output) or _plain(layer, output)
+    rows = _rows(layer)
+    found = sparse.rows_call(layer, output, rows) if rows > 1 else sparse.single_call(layer, output)
+    return sparse.better(_fast(layer, output) or _plain(layer, output), found)
 
 
 def _fast(layer: Weighted, output: Output) -> KernelCall | None:

@@ -25,7 +25,7 @@ C_TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A constant array of the layer, of a type of `C_TYPES`; `name` is its name in the layer's description."""
+    """A constant array of the layer, of a type of `C_TYPES`; `name` is that of the description's member."""
 
     name: str
     values: npt.NDArray[Any]

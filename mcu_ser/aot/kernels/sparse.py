@@ -25,8 +25,8 @@ HEADERS = ("dsp.h", "sparse_matmul.h", "sparse_matmul_dsp.h")
 POSITIONS = 4
 # The place of a block is a byte.
 _MOST_PLACES = 256
-# Bytes of code of a step of the chain in sparse_matmul_dsp.h.
-_STEP_BYTES = 60
+# Bytes of code of a step of the chains in sparse_matmul_dsp.h.
+_STEP_BYTES = {"QUAD": 60, "SINGLE": 32}
 
 UInt32Array = npt.NDArray[np.uint32]
 
@@ -35,9 +35,11 @@ UInt32Array = npt.NDArray[np.uint32]
 class Sparse:
     """A layer in the form of sparse_matmul.h.
 
-    `most_blocks` is that of any channel; `end_shift` the common right shift, or `finish.SIGNED`.
+    `kind` is QUAD or SINGLE, the number of positions at a time; `most_blocks` is that of any channel;
+    `end_shift` the common right shift, or `finish.SIGNED`.
     """
 
+    kind: str
     stream: UInt32Array
     places: npt.NDArray[np.uint8]
     channels: int
@@ -53,17 +55,18 @@ class Sparse:
             places=Table("places", self.places),
             words=self.stream.size,
             channels=self.channels,
-            chain=Name(f"AOT_CHAIN_SPARSE_{chain}"),
-            finish=Name(f"AOT_FINISH_SPARSE_{form}"),
+            chain=Name(f"AOT_CHAIN_SPARSE_{self.kind}_{chain}"),
+            finish=Name(f"AOT_FINISH_SPARSE_{self.kind}_{form}"),
         )
 
 
-def sparse(layer: Weighted, output: Output) -> Sparse | None:
+def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None:
     """The layer in the form of sparse_matmul.h, or None where its places would not fit or it is not exact.
 
     Args:
         layer: The layer; its weights by channel are in the order of its inputs.
         output: What it does with its scaled sums.
+        kind: See `Sparse`.
     """
     weights = layer.weights_by_channel
     if weights.shape[1] % BLOCK or weights.shape[1] // BLOCK > _MOST_PLACES:
@@ -76,10 +79,11 @@ def sparse(layer: Weighted, output: Output) -> Sparse | None:
     kept = np.any(blocks != 0, axis=2, keepdims=False)
     biases = layer.biases - layer.input.zero_point * weights.sum(axis=1, dtype=np.int64)
     channels = [
-        _channel_words(blocks[number][kept[number]], int(biases[number]), one)
+        _channel_words(blocks[number][kept[number]], int(biases[number]), one, _STEP_BYTES[kind])
         for number, one in enumerate(finishes)
     ]
     return Sparse(
+        kind,
         np.concatenate(channels),
         # C has no empty arrays.
         (np.nonzero(kept)[1] if kept.any() else np.zeros(1)).astype(np.uint8),
@@ -111,6 +115,26 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
         macs=rows * layer.weights_by_channel.size,
         included=HEADERS,
         scratch_bytes=8 * depth,
+        sparsity=layer.sparsity,
+    )
+
+
+def single_call(layer: Weighted, output: Output) -> KernelCall | None:
+    """The call of a sparse matrix product of one row; None where it cannot be."""
+    form = sparse(layer, output, "SINGLE")
+    depth = layer.weights_by_channel.shape[1]
+    if form is None or not scratch_is_worth(2 * depth, layer):
+        return None
+    return KernelCall(
+        header="fully_connected_sparse.h",
+        kernel="aot_fully_connected_sparse",
+        struct_name="aot_fully_connected_sparse",
+        description=struct(depth=depth, matmul=form.description(), min=output.min, max=output.max),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=layer.weights_by_channel.size,
+        included=HEADERS,
+        scratch_bytes=2 * depth,
         sparsity=layer.sparsity,
     )
 
@@ -176,11 +200,11 @@ def _choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, 
     return None if found is None else (SIGNED, found)
 
 
-def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish) -> UInt32Array:
+def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish, step_bytes: int) -> UInt32Array:
     count = len(blocks)
     # The chain ends with the last block; passes before the last are whole.
     steps = (count - 1) % STEPS + 1 if count else 0
-    head = count | (STEPS - steps) * _STEP_BYTES << 16
+    head = count | (STEPS - steps) * step_bytes << 16
     ends = np.array([constants.multiplier, constants.constant, constants.shift], np.int64)
     weights = np.ascontiguousarray(blocks, np.int8).view("<u4").ravel()
     start = np.array([head, bias], np.int64)

@@ -91,7 +91,11 @@ def test_the_parts_in_assembly_have_the_instructions_of_their_source(kind, kerne
     assert ASSEMBLY[kernel]["step"] == count("STEP") + halves
 
 
-def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source() -> None:
+@pytest.mark.parametrize(
+    ("kind", "kernel", "positions"),
+    [("QUAD", "aot_rows_sparse", 4), ("SINGLE", "aot_fully_connected_sparse", 1)],
+)
+def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source(kind, kernel, positions):
     text = (KERNEL_DIR / "sparse_matmul_dsp.h").read_text()
 
     def count(part):
@@ -99,18 +103,22 @@ def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source()
 
     # Without the instruction that is jumped over, but with the jump at the end of the chain; the return is
     # not of the channel.
-    start = count("START") + count("ENTER") - 1
-    around = start + 1 + count("FINISH_BEGIN") + count("FINISH_END") - 2
-    prices = ASSEMBLY["aot_rows_sparse"]
+    start = count(f"{kind}_START") + count("ENTER") - 1 + 1
+    finish = 1 + count(f"{kind}_STORE") + count("FINISH_END") - 2
+    assert macro(text, "AOT_SPARSE_FINISH_BEGIN").count("ldm") == 1
+    prices = ASSEMBLY[kernel]
     for way in ("SHIFTED", "SIGNED"):
-        assert prices[f"{way.lower()} channel"] == around + 4 * count(way)
-    assert prices["step"] == count("STEP")
-    loop = re.search(r'"1: (.*?bgt 1b)', text, re.DOTALL)[1]
-    assert prices["four wide"] == instructions(loop) + 1
-    assert prices["channel of passes"] == count("START_REPEATED") - count("START")
-    assert text.count("bgt.w 2b") == 1
-    assert prices["pass"] == 4
+        assert prices[f"{way.lower()} channel"] == start + finish + positions * count(way)
+    assert prices["step"] == count(f"{kind}_STEP")
+    assert prices["channel of passes"] == count("PASSES")
+    assert prices["pass"] == count("REPEATED_END")
     assert re.findall(r"\.rept (\d+)", text) == [str(sparse_kernel_work.STEPS)]
+
+
+def test_the_loop_that_widens_four_rows_has_the_instructions_of_its_source():
+    text = (KERNEL_DIR / "sparse_matmul_dsp.h").read_text()
+    loop = re.search(r'"1: (.*?bgt 1b)', text, re.DOTALL)[1]
+    assert ASSEMBLY["aot_rows_sparse"]["four wide"] == instructions(loop) + 1
 
 
 def test_the_chains_are_as_long_as_their_source_says():
