@@ -24,7 +24,7 @@ _MORE_SLOTS = 4
 
 # An input is copied with its border, which spares the kernel all borders, if the copy is at most this
 # fraction of input and output.
-_COPY_FRACTION = 1 / 5
+_COPY_FRACTION = 1 / 4
 
 # With fewer columns, computing one of an odd number twice costs more than a walk saves.
 _LEAST_ODD_WIDTH = 33
