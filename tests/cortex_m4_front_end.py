@@ -17,6 +17,7 @@ from mcu_ser.features.front_end import FrontEnd
 from tests.native_front_end import FRONT_END_DIR, write_sources
 
 PROBE = Path(__file__).parent / "emulator" / "front_end_probe.c"
+PARTS = PROBE.with_name("front_end_parts.c")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow")
 CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-ffreestanding")
 LINK = (
@@ -92,6 +93,21 @@ def run_on_cortex_m4(
     maps = np.frombuffer(done.stdout[: 2 * size], np.int8).reshape(2, *shape)
     least, most, per_map = struct.unpack_from("<III", done.stdout, 2 * size)
     return CortexM4Run(maps[0], maps[1], least, most, per_map, products)
+
+
+def build_parts(front_end: FrontEnd, directory: Path, flags: Sequence[str] = ("-O2",)) -> Path:
+    """A program of the functions of `front_end_parts.c`, on noise, which costs what any other signal does."""
+    spec, noise = front_end.spec, np.random.default_rng(1).normal(0, 3000, 1024)
+    values = ", ".join(map(str, noise.astype(np.int16)[: spec.window_samples + spec.hop_samples].tolist()))
+    (directory / "probe_samples.h").write_text(f"static const int16_t probe_samples[] = {{{values}}};\n")
+    elf = directory / "parts.elf"
+    sources = [PARTS, *write_sources(front_end, directory)]
+    includes = [f"-I{FRONT_END_DIR}", f"-I{directory}"]
+    # The program is executed by function: it needs no table of vectors.
+    link = [flag for flag in LINK if ".vectors" not in flag]
+    compiler = ["arm-none-eabi-gcc", *STRICT, *CORE, *flags, *link, *includes, "-o", elf, *sources]
+    subprocess.run([*map(str, compiler)], check=True, timeout=120)
+    return elf
 
 
 def footprint(front_end: FrontEnd, directory: Path, flags: Sequence[str] = ("-O2",)) -> Footprint:

@@ -221,6 +221,10 @@ def _print_front_end(output: Output, size: FrontEndSize, cost: FrontEndCost) -> 
         f"        {cost.per_clip:,} for a clip as long as the map "
         f"({cost.per_clip_portable:,} without DSP instructions)"
     )
+    output.say(
+        f"        estimated cycles, without wait states: {cost.cycles_per_frame:,} per frame "
+        f"({cost.cycles_per_frame_portable:,} without DSP instructions), {cost.cycles_per_map:,} per map"
+    )
 
 
 def _most(layer: str | None) -> str:

@@ -35,6 +35,8 @@ def front_end_facts(document: Document) -> list[tuple[str, str]]:
         (f"instructions per frame of {needs['frame_ms']:g} ms", f"{needs['instructions_per_frame']:,}"),
         ("instructions per map", f"{needs['instructions_per_map']:,}"),
         (f"instructions per clip of {needs['frames']:,} frames", f"{needs['instructions_per_clip']:,}"),
+        ("estimated cycles per frame", f"{needs['cycles_per_frame']:,}"),
+        ("estimated cycles per map", f"{needs['cycles_per_map']:,}"),
         ("flash, at most", f"{needs['flash_bytes']:,} B"),
         ("RAM", f"{needs['ram_bytes']:,} B"),
     ]
@@ -47,7 +49,8 @@ def front_end_text(document: Document) -> str | None:
         return None
     core = f"a Cortex-M4 {'with' if needs['dsp'] else 'without'} DSP instructions"
     return (
-        f"What the front end takes apart from the model, as its sizes tell; instructions are those of {core}."
+        "What the front end takes apart from the model, as its sizes tell; "
+        f"instructions are those of {core}, cycles are estimated from its manual, without wait states."
     )
 
 

@@ -239,7 +239,8 @@ class FrontEndNeedsPart(_Part):
     """What the front end takes apart from the model, told from its sizes before it runs.
 
     Instructions are those of a Cortex-M4, with DSP instructions if the board has them (`dsp`); a clip is one
-    as long as the map, of `frames` frames, a frame every `frame_ms`. Flash is at most what is told.
+    as long as the map, of `frames` frames, a frame every `frame_ms`. Cycles are estimated from the
+    core's manual, without wait states. Flash is at most what is told.
     """
 
     frames: Annotated[int, Field(ge=1)]
@@ -248,6 +249,8 @@ class FrontEndNeedsPart(_Part):
     instructions_per_frame: Count
     instructions_per_map: Count
     instructions_per_clip: Count
+    cycles_per_frame: Count
+    cycles_per_map: Count
     flash_bytes: Count
     ram_bytes: Count
 

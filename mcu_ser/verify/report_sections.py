@@ -92,6 +92,8 @@ def _front_end(project: Project, path: Path) -> dict[str, Any]:
         "instructions_per_frame": cost.per_frame if dsp else cost.per_frame_portable,
         "instructions_per_map": cost.per_map,
         "instructions_per_clip": cost.per_clip if dsp else cost.per_clip_portable,
+        "cycles_per_frame": cost.cycles_per_frame if dsp else cost.cycles_per_frame_portable,
+        "cycles_per_map": cost.cycles_per_map,
         "flash_bytes": size.flash_bytes,
         "ram_bytes": size.ram_bytes,
     }

@@ -215,6 +215,8 @@ def test_inspect_counts_it(hearing, capsys) -> None:
     assert f"{cost['per_frame']:,} instructions of a Cortex-M4 every 16 ms" in printed
     assert cost["per_clip"] == front_end_of().spec.frames * cost["per_frame"] + cost["per_map"]
     assert f"{cost['per_clip']:,} for a clip as long as the map" in printed
+    assert cost["per_frame"] < cost["cycles_per_frame"] < 2 * cost["per_frame"]
+    assert f"estimated cycles, without wait states: {cost['cycles_per_frame']:,} per frame" in printed
 
 
 def test_inspect_refuses_that_of_another_model(hearing, tmp_path, capsys) -> None:
