@@ -26,7 +26,7 @@ from tests.random_layers import LAYERS, LayerModel
 from tests.random_moves import MOVES
 from tests.random_products import PRODUCTS
 
-KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS | INT16
+KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS | {f"{kind}, INT16": INT16[kind] for kind in INT16}
 
 # Numbers at which lengths, offsets, shapes, enumerations and quantisation change their meaning.
 _WORDS = (0, 1, 2, 3, 4, 127, 128, 255, 256, 65535, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)

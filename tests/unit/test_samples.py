@@ -8,7 +8,7 @@ import pytest
 from mcu_ser.errors import SamplesError
 from mcu_ser.verify.samples import load_samples, random_samples
 
-SPEC = SimpleNamespace(shape=(1, 4, 3, 1), scale=0.5, zero_point=-1)
+SPEC = SimpleNamespace(shape=(1, 4, 3, 1), scale=0.5, zero_point=-1, dtype="INT8")
 
 
 @pytest.fixture
@@ -127,3 +127,16 @@ def test_random_samples_depend_on_the_seed_alone():
     assert not np.array_equal(first.x, other.x)
     with pytest.raises(SamplesError, match="0 samples, limit at least 1"):
         random_samples(0, 1, SPEC)
+
+
+def test_samples_of_16_bits_are_their_bytes(saved):
+    spec = SimpleNamespace(shape=(1, 2), scale=2.0**-13, zero_point=0, dtype="INT16")
+    x = np.array([[1.0, -9.0]], np.float32)
+    rows = load_samples(saved(x=x), spec, classes=2).x
+    assert (rows.dtype, rows.tolist()) == (np.int8, [[0, 32, 0, -128]])
+    assert load_samples(saved(x=rows.view("<i2")), spec, classes=2).x.tolist() == rows.tolist()
+    with pytest.raises(
+        SamplesError, match="x has dtype int8, the model takes int16 tensors or float features"
+    ):
+        load_samples(saved(x=np.zeros((1, 2), np.int8)), spec, classes=2)
+    assert np.abs(random_samples(50, 1, spec).x.view("<i2")).max() > 30_000

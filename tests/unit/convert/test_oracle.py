@@ -170,7 +170,7 @@ def test_the_tensors_inside_are_those_of_the_sample():
 
 def test_a_tensor_that_is_not_int8_is_refused():
     # Tensor 2 is the bias.
-    with pytest.raises(ModelError, match=r"^m: tensor 2 is int32, not int8$"):
+    with pytest.raises(ModelError, match=r"^m: tensor 2 is int32, not int8 or int16$"):
         layer_outputs(dense_model(), "m", np.zeros(6, np.int8), [2])
 
 
