@@ -126,15 +126,15 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_winograd": _cost(
         "aot_conv_2d_winograd",
-        0.002,
+        0.004,
         {
             "clamped output": 11.1,
-            "column": 63.1,
-            "column word": 24.8,
-            "layer": 550,
-            "shifted block": 420,
-            "signed block": 426,
-            "tile word": 102,
+            "column": 63,
+            "column word": 24.9,
+            "layer": 552,
+            "shifted block": 343,
+            "signed block": 365,
+            "tile word": 101,
         },
     ),
     "aot_depthwise_3x3": _cost(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public models take no more instructions than they did: -icount is exact, so that limits may be sharp."""
+"""The public models take no more instructions than they did: -icount is exact, so limits may be sharp."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ KWS, RESNET, AUTOENCODER = 7_698_000, 29_864_000, 583_000
         ("ad01_int8", 0, 0.43 * AUTOENCODER),
         ("ic_resnet_int8", 0, 0.36 * RESNET),
         # Only its two layers of 16 channels: the 64 to 64 channels take most of the flash.
-        ("ic_resnet_int8", 12_000, 0.32 * RESNET),
-        ("ic_resnet_int8", 130_000, 0.26 * RESNET),
+        ("ic_resnet_int8", 12_000, 0.31 * RESNET),
+        ("ic_resnet_int8", 130_000, 0.243 * RESNET),
     ],
 )
 def test_a_model_stays_below_its_limit(name, winograd_bytes, limit, tmp_path):

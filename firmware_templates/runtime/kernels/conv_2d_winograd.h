@@ -77,20 +77,22 @@ AOT_INLINE void aot_winograd_tile(const struct aot_conv_2d_winograd *layer, cons
   }
 }
 
-/* Sums of one channel of one tile from its 16 products, the last of which comes first, 4 words apart. */
+/* Sums of one channel of one tile from its 16 products, the last of which comes first, 4 words apart. Column by
+ * column, so that few of them are in registers at a time. */
 AOT_INLINE void aot_winograd_sums(const uint32_t *products, uint32_t bias, uint32_t sums[4]) {
-  uint32_t upper[4], lower[4];
 #pragma GCC unroll 4
   for (int32_t j = 0; j < 4; ++j) {
     const uint32_t first = products[4 * (15 - j)], last = products[4 * (3 - j)];
     const uint32_t second = products[4 * (11 - j)] + (j == 1 ? bias : 0u), third = products[4 * (7 - j)];
-    upper[j] = first + second + third;
-    lower[j] = second - third - last;
+    const uint32_t upper = first + second + third;
+    const uint32_t lower = second - third - last;
+    sums[0] = j == 0 ? upper : j < 3 ? sums[0] + upper : sums[0];
+    sums[2] = j == 0 ? lower : j < 3 ? sums[2] + lower : sums[2];
+    sums[1] = j == 1 ? upper : j > 1 ? sums[1] - upper : 0;
+    sums[3] = j == 1 ? lower : j > 1 ? sums[3] - lower : 0;
+    /* The compiler would load the next column first. */
+    __asm__ volatile("" : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3]) : : "memory");
   }
-  sums[0] = upper[0] + upper[1] + upper[2];
-  sums[1] = upper[1] - upper[2] - upper[3];
-  sums[2] = lower[0] + lower[1] + lower[2];
-  sums[3] = lower[1] - lower[2] - lower[3];
 }
 
 /* What turns sums of a channel into outputs, kept in registers: stores to outputs may change memory. */
@@ -120,6 +122,7 @@ AOT_INLINE void aot_winograd_pair(const uint32_t *products, const uint32_t *para
     const struct aot_winograd_finish finish = {(int32_t)parameters[1], (int32_t)parameters[2], parameters[3],
                                                end_shift};
     const uint32_t bias = parameters[0];
+#pragma GCC unroll 2
     for (int32_t tile = 0; tile < 2; ++tile) {
       uint32_t sums[4];
       aot_winograd_sums(products, bias, sums);
