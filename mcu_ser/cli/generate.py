@@ -45,6 +45,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="JSON",
         help="firmware that computes its input of audio: the front_end.json that convert wrote",
     )
+    _add_winograd(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
+    parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
+    add_json_option(parser)
+    return parser
+
+
+def _add_winograd(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--winograd-bytes",
         type=int,
@@ -53,10 +61,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="engine aot: spend up to N bytes more flash on 3x3 convolutions by Winograd's algorithm, which "
         "takes about half of the instructions for equal bytes (default: 0)",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
-    parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
-    add_json_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

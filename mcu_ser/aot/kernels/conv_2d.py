@@ -104,17 +104,9 @@ def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
         return None
     if width % 2 and width < _LEAST_ODD_WIDTH:
         return None
-    most = window.size[0] + min(_MORE_SLOTS, height - 1) * window.stride[0]
-    slot_bytes = 4 * window.size[1] * channels
-    fitting = [
-        slots
-        for slots in range(window.size[0], most + 1, window.stride[0])
-        if scratch_is_worth(slots * slot_bytes + channels, layer)
-    ]
-    if not fitting:
+    slots = _walk_slots(convolution)
+    if slots is None:
         return None
-    slots = fitting[-1]
-    scratch = slots * slot_bytes + channels
     return KernelCall(
         header="conv_2d_walk.h",
         kernel="aot_conv_2d_walk",
@@ -133,10 +125,28 @@ def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
         output=layer.output.index,
         macs=convolution.macs,
         included=HEADERS,
-        scratch_bytes=scratch,
+        scratch_bytes=_walk_scratch(convolution, slots),
         sparsity=layer.sparsity,
         chain_steps=fast.pair_steps,
     )
+
+
+def _walk_slots(convolution: _Convolution) -> int | None:
+    """The most widened rows of windows whose scratch is worth it; None if not even one window is."""
+    height, step = convolution.window.size[0], convolution.window.stride[0]
+    most = height + min(_MORE_SLOTS, convolution.layer.output.shape[1] - 1) * step
+    fitting = [
+        slots
+        for slots in range(height, most + 1, step)
+        if scratch_is_worth(_walk_scratch(convolution, slots), convolution.layer)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def _walk_scratch(convolution: _Convolution, slots: int) -> int:
+    """The slots widened, and one pixel of the border."""
+    channels = convolution.layer.input.shape[3]
+    return 4 * slots * convolution.window.size[1] * channels + channels
 
 
 def _window_scratch(fast: Matmul) -> int:
