@@ -15,10 +15,11 @@ from mcu_ser.aot.compile import compile_model
 from tests.int16_model import ds_cnn
 from tests.native_models import NativeModels, any_samples
 from tests.random_int16 import INT16
+from tests.tflite_builder import TfliteBuilder
 
 # As in test_layers.py.
 MODELS_PER_PROGRAM = 14
-PROGRAMS = int(os.environ.get("MCU_SER_PROGRAMS", "2"))
+PROGRAMS = int(os.environ.get("MCU_SER_PROGRAMS", "1"))
 
 
 def _samples(spec, rng):
@@ -86,8 +87,6 @@ def test_a_softmax_that_visits_its_whole_tables_gives_the_bytes_of_the_oracle():
 
 
 def _softmax(depth, scale):
-    from tests.tflite_builder import TfliteBuilder
-
     model = TfliteBuilder()
     x = model.tensor((1, depth), "INT16", scale=scale)
     y = model.tensor((1, depth), "INT16", scale=1 / 32768)
