@@ -166,7 +166,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         {"4 wide": 12.6, "clamped output": 9.03, "layer": 107, "rest input": 33.5, "rest output": 29.1},
     ),
     "aot_fully_connected_sparse": _cost(
-        "aot_fully_connected_sparse", 0.001, {"clamped output": 11.4, "four wide": 11, "layer": 43}
+        "aot_fully_connected_sparse",
+        0.004,
+        {"chain": 11.4, "clamped output": 12.5, "four wide": 11.4, "layer": 11.4},
     ),
     "aot_max_pool_2d": _cost(
         "aot_max_pool_2d",
