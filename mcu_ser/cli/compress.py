@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from mcu_ser.cli.recipe_options import add_cache_option
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
-    import argparse
+    from mcu_ser.recipe import Recipe
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -23,6 +24,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "The graph loss stays on.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory, after mcu-ser train")
+    parser.add_argument(
+        "--sparsity",
+        type=_sparsity,
+        metavar="S",
+        help="share of weights that become zero, 0 <= S < 1, in place of pruning.sparsity_fraction in "
+        "RUN/recipe.toml",
+    )
+    parser.add_argument(
+        "--structure",
+        choices=("unstructured", "block4"),
+        help="single weights, or fours along the input channels, which the firmware neither stores nor "
+        "multiplies, in place of pruning.structure in RUN/recipe.toml",
+    )
     add_cache_option(parser)
     add_json_option(parser)
     return parser
@@ -35,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     output = Output(as_json=args.json)
     run_dir = RunDir(args.run_dir)
-    recipe = load_recipe(run_dir.require(run_dir.recipe, "train"))
+    recipe = _with_options(load_recipe(run_dir.require(run_dir.recipe, "train")), args)
     run_dir.require(run_dir.float_model, "train")
     # TensorFlow takes seconds to import: only once the run directory is known to be good.
     from mcu_ser.compress import stage
@@ -51,6 +65,22 @@ def run(args: argparse.Namespace) -> int:
         next_command=shell_command("mcu-ser", "convert", args.run_dir),
     )
     return 0
+
+
+def _with_options(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    given = {"sparsity_fraction": args.sparsity, "structure": args.structure}
+    changes = {key: value for key, value in given.items() if value is not None}
+    return recipe.model_copy(update={"pruning": recipe.pruning.model_copy(update=changes)})
+
+
+def _sparsity(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1")
+    return value
 
 
 def show_compression(output: Output, document: dict[str, Any]) -> None:

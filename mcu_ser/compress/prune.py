@@ -2,7 +2,8 @@
 """Turns a trained model into a sparse one: magnitude pruning with TFMOT while training goes on.
 
 Zhu and Gupta, "To prune, or not to prune" (arXiv 1710.01878): sparsity grows along a cubic polynomial. TFMOT
-prunes the kernels of convolutions and dense layers and leaves depthwise kernels, which are few, alone.
+prunes the kernels of convolutions and dense layers and leaves depthwise kernels, which are few, alone; by
+single weights, or by blocks that a device gains from (`blocks`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from mcu_ser.compress.blocks import prune_in_blocks
 from mcu_ser.progress import silent
 from mcu_ser.train.fit import Clips, Descent, Fitted, steps_per_epoch
 from mcu_ser.train.nsl_import import keras, tfmot
@@ -37,7 +39,7 @@ def prune(
     Args:
         model: The trained model; it is left as it was.
         training: The clips it was trained on.
-        recipe: Sparsity, its schedule, and the descent.
+        recipe: Sparsity, its structure and schedule, and the descent.
         seed: Of order and augmentation.
         validation: Chooses among the epochs of full sparsity; without it the last epoch stays.
         graph: The graph loss, still on.
@@ -46,6 +48,8 @@ def prune(
     """
     steps = recipe.fit.epochs * steps_per_epoch(training, recipe.fit)
     wrapped = _wrapped(model, _schedule(recipe, steps), head_only=head_only)
+    if recipe.structure == "block4":
+        prune_in_blocks(wrapped)
     steering = tfmot.sparsity.keras.UpdatePruningStep()
     steering.set_model(wrapped)
     steering.on_train_begin()

@@ -13,6 +13,7 @@ from mcu_ser.compress.prune import prune
 from mcu_ser.compress.qat import quantization_aware, save_weights
 from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.progress import silent
+from mcu_ser.recipe import load_recipe, save_recipe
 from mcu_ser.train.cache import Cache, trained_once
 from mcu_ser.train.fit import Descent, make_reproducible
 from mcu_ser.train.keras_file import load_model, save_model
@@ -39,7 +40,7 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent, cache: Cache | N
 
     Args:
         run_dir: After the train stage.
-        recipe: What that stage left in recipe.toml.
+        recipe: What that stage left in recipe.toml, or that with another [pruning], which recipe.toml gets.
         track: Progress.
         cache: Where the trunk that was pruned on the source corpus is kept for other runs, or found; the run
             directory gets a copy.
@@ -54,7 +55,10 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent, cache: Cache | N
     document["pruned"] = _prune(run_dir, recipe, target, graph, track)
     document["qat"] = _train_quantized(run_dir, recipe, target, graph, track)
     write_text(run_dir.metrics(STAGE), canonical_json(document))
-    _record(run_dir, recipe)
+    is_another = load_recipe(run_dir.recipe) != recipe
+    if is_another:
+        save_recipe(recipe, run_dir.recipe)
+    _record(run_dir, recipe, wrote_recipe=is_another)
     return document
 
 
@@ -62,13 +66,13 @@ def _is_frozen(recipe: Recipe) -> bool:
     return recipe.transfer.method == "frozen_features"
 
 
-def _record(run_dir: RunDir, recipe: Recipe) -> None:
+def _record(run_dir: RunDir, recipe: Recipe, *, wrote_recipe: bool) -> None:
     from_source = [run_dir.source_features, run_dir.pretrained_model] if _is_frozen(recipe) else []
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,
         read=[
-            run_dir.recipe,
+            *([] if wrote_recipe else [run_dir.recipe]),
             run_dir.target_features,
             run_dir.normalization,
             *([run_dir.graph] if recipe.graph.multiplier else []),
@@ -76,6 +80,7 @@ def _record(run_dir: RunDir, recipe: Recipe) -> None:
             run_dir.float_model,
         ],
         wrote=[
+            *([run_dir.recipe] if wrote_recipe else []),
             *([run_dir.pruned_pretrained_model] if _is_frozen(recipe) else []),
             run_dir.pruned_model,
             run_dir.qat_weights,

@@ -22,7 +22,10 @@ from mcu_ser.errors import BudgetError, CheckFailedError
 
 if TYPE_CHECKING:
     from mcu_ser.aot.ir import Constant, Graph, Operator
-    from mcu_ser.recipe import BudgetRecipe
+    from mcu_ser.recipe import BudgetRecipe, PruningRecipe
+
+# Weights that pruning by blocks removes together.
+BLOCK = 4
 
 # The kernels that pruning makes sparse; depthwise kernels it leaves dense.
 PRUNED_OPERATORS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
@@ -37,6 +40,8 @@ class Layer:
         name: Of its output tensor.
         weights: Number of its int8 weights; 0 for an operator without.
         zeros: How many of them are 0.
+        blocks: Fours of weights along the input channels, if these are a multiple of four, else 0.
+        zero_blocks: How many of them are 0 altogether.
         activation_bytes: Of all activations alive while it runs, its input and output among them.
     """
 
@@ -45,6 +50,8 @@ class Layer:
     weights: int
     zeros: int
     activation_bytes: int
+    blocks: int = 0
+    zero_blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class ModelFile:
                     "name": layer.name,
                     "weights": layer.weights,
                     "zeros": layer.zeros,
+                    "zero_blocks": layer.zero_blocks,
                     "activation_bytes": layer.activation_bytes,
                 }
                 for layer in self.layers
@@ -104,6 +112,8 @@ def read_model_file(model: bytes, name: str) -> ModelFile:
     layers = []
     for operator in graph.operators:
         weights = _int8_constants(graph, operator)
+        # The innermost dimension of convolution and fully connected weights counts input channels.
+        fours = [data.reshape(-1, BLOCK) for data in weights if data.ndim and data.shape[-1] % BLOCK == 0]
         layers.append(
             Layer(
                 operator=operator.opcode,
@@ -111,6 +121,8 @@ def read_model_file(model: bytes, name: str) -> ModelFile:
                 weights=sum(data.size for data in weights),
                 zeros=sum(int(np.count_nonzero(data == 0)) for data in weights),
                 activation_bytes=live_bytes(buffers, operator.index),
+                blocks=sum(len(blocks) for blocks in fours),
+                zero_blocks=sum(int(np.count_nonzero(~blocks.any(axis=1))) for blocks in fours),
             )
         )
     constants = [tensor.data for tensor in graph.tensors if tensor.data is not None]
@@ -122,7 +134,7 @@ def _int8_constants(graph: Graph, operator: Operator) -> list[Constant]:
     return [tensor.data for tensor in tensors if tensor.data is not None and tensor.dtype == "INT8"]
 
 
-def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: BudgetRecipe) -> None:
+def check_model_file(file: ModelFile, *, pruning: PruningRecipe, budget: BudgetRecipe) -> None:
     """Refuse a model that is not as sparse or as small as the recipe asks.
 
     Raises:
@@ -130,14 +142,8 @@ def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: Budge
         BudgetError: Too many bytes of weights or activations.
     """
     for layer in file.layers:
-        # TFMOT keeps round(n * (1 - sparsity)) weights of a kernel.
-        least = layer.weights - round(layer.weights * (1 - sparsity_fraction))
-        if layer.operator in PRUNED_OPERATORS and layer.zeros < least:
-            raise CheckFailedError(
-                f"model.tflite layer {layer.name}",
-                f"{layer.zeros} of {layer.weights} weights are zero",
-                limit=f"at least {least} (sparsity_fraction {sparsity_fraction})",
-            )
+        if layer.operator in PRUNED_OPERATORS:
+            _check_zeros(layer, pruning)
     largest = max(file.layers, key=lambda layer: layer.weights)
     if file.weight_bytes > budget.weight_bytes:
         raise BudgetError(
@@ -153,4 +159,17 @@ def check_model_file(file: ModelFile, *, sparsity_fraction: float, budget: Budge
             f"activations take {file.peak_activation_bytes} B (at {busiest.operator} {busiest.name})",
             limit=f"{budget.activation_bytes} B",
             hint="a smaller model.width or fewer features.frames",
+        )
+
+
+def _check_zeros(layer: Layer, pruning: PruningRecipe) -> None:
+    in_blocks = pruning.structure == "block4"
+    count, zeros = (layer.blocks, layer.zero_blocks) if in_blocks else (layer.weights, layer.zeros)
+    # TFMOT keeps round(n * (1 - sparsity)) of a kernel, and one at least.
+    least = min(count - round(count * (1 - pruning.sparsity_fraction)), max(count - 1, 0))
+    if zeros < least:
+        raise CheckFailedError(
+            f"model.tflite layer {layer.name}",
+            f"{zeros} of {count} {'blocks of four weights' if in_blocks else 'weights'} are zero",
+            limit=f"at least {least} (sparsity_fraction {pruning.sparsity_fraction})",
         )

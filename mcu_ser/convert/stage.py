@@ -68,7 +68,7 @@ def run(
     models = _load_models(run_dir)
     model = to_tflite(models["qat"])
     file = read_model_file(model, "model.tflite")
-    check_model_file(file, sparsity_fraction=recipe.pruning.sparsity_fraction, budget=recipe.budget)
+    check_model_file(file, pruning=recipe.pruning, budget=recipe.budget)
 
     probabilities = {name: predict(one, target.test.clips.x) for name, one in models.items()}
     deployed = _deployed(run_dir, recipe, model, target.test, track)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveInt, model_validator
 
 from mcu_ser.recipe.fit import FitRecipe
@@ -13,6 +15,12 @@ class PruningRecipe(Stage):
     """Magnitude pruning on a polynomial schedule, from the trained weights."""
 
     sparsity_fraction: Fraction = 0.5
+    structure: Literal["unstructured", "block4"] = Field(
+        default="unstructured",
+        description="which weights become zero: single ones, or fours along the input channels, which the "
+        "firmware neither stores nor multiplies; kernels whose input channels are no multiple of four stay "
+        "dense",
+    )
     begin_fraction: Fraction = Field(default=0.0, description="of the steps; no pruning before")
     end_fraction: float = Field(default=0.6, gt=0, le=1, description="of the steps; full sparsity from here")
     fit: FitRecipe = FitRecipe(epochs=15, learning_rate=1e-3)

@@ -14,7 +14,7 @@ from mcu_ser.artifacts import RunDir, sha256_file, sha256_hex
 from mcu_ser.cli.main import main
 from mcu_ser.errors import BudgetError, CheckFailedError, ModelError
 from mcu_ser.programs import PACKAGES
-from mcu_ser.recipe import BudgetRecipe, load_recipe
+from mcu_ser.recipe import BudgetRecipe, PruningRecipe, load_recipe
 
 if find_spec("tensorflow") is None:
     pytest.skip("needs the [train] extra", allow_module_level=True)
@@ -264,11 +264,11 @@ def test_training_again_gives_the_same_bytes(run_dir, recipe_file, tmp_path) -> 
 
 def test_a_model_that_is_not_sparse_enough_is_refused(model) -> None:
     file = read_model_file(model, "model")
-    check_model_file(file, sparsity_fraction=0.6, budget=BudgetRecipe())
+    check_model_file(file, pruning=PruningRecipe(sparsity_fraction=0.6), budget=BudgetRecipe())
     with pytest.raises(
         CheckFailedError, match=r"model\.tflite layer .*: \d+ of 200 weights are zero, limit at least 180"
     ):
-        check_model_file(file, sparsity_fraction=0.9, budget=BudgetRecipe())
+        check_model_file(file, pruning=PruningRecipe(sparsity_fraction=0.9), budget=BudgetRecipe())
 
 
 def test_a_model_that_is_too_big_is_refused(model) -> None:
@@ -276,14 +276,20 @@ def test_a_model_that_is_too_big_is_refused(model) -> None:
     with pytest.raises(
         BudgetError, match=r"weights take 3472 B \(largest: .*, 2048 B\), limit 800 B; try: a smaller"
     ):
-        check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(weight_bytes=800))
+        check_model_file(
+            file, pruning=PruningRecipe(sparsity_fraction=0.0), budget=BudgetRecipe(weight_bytes=800)
+        )
     with pytest.raises(BudgetError, match=r"activations take 1792 B \(at CONV_2D .*\), limit 1000 B"):
-        check_model_file(file, sparsity_fraction=0.0, budget=BudgetRecipe(activation_bytes=1000))
+        check_model_file(
+            file, pruning=PruningRecipe(sparsity_fraction=0.0), budget=BudgetRecipe(activation_bytes=1000)
+        )
 
 
 def test_depthwise_kernels_need_no_zeros() -> None:
     layer = Layer("DEPTHWISE_CONV_2D", "d", weights=72, zeros=0, activation_bytes=8)
-    check_model_file(ModelFile((layer,), 72, 100), sparsity_fraction=0.9, budget=BudgetRecipe())
+    check_model_file(
+        ModelFile((layer,), 72, 100), pruning=PruningRecipe(sparsity_fraction=0.9), budget=BudgetRecipe()
+    )
 
 
 def test_a_float_model_is_refused() -> None:

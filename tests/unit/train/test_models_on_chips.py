@@ -72,7 +72,8 @@ def file(aware):
 
 
 def test_every_layer_keeps_its_zeros(file) -> None:
-    check_model_file(read_model_file(file, "m.tflite"), sparsity_fraction=SPARSITY, budget=BudgetRecipe())
+    pruning = PruningRecipe(sparsity_fraction=SPARSITY)
+    check_model_file(read_model_file(file, "m.tflite"), pruning=pruning, budget=BudgetRecipe())
 
 
 def test_dense_weights_are_those_of_the_training(file) -> None:
