@@ -61,7 +61,7 @@ class Sparse:
 
 
 def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None:
-    """The layer in the form of sparse_matmul.h, or None where its places would not fit or it is not exact.
+    """The layer in the form of sparse_matmul.h; None where no block is zero, or it does not fit or is not exact.
 
     Args:
         layer: The layer; its weights by channel are in the order of its inputs.
@@ -71,12 +71,14 @@ def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None
     weights = layer.weights_by_channel
     if weights.shape[1] % BLOCK or weights.shape[1] // BLOCK > _MOST_PLACES:
         return None
+    blocks = weights.reshape(len(weights), -1, BLOCK)
+    kept = np.any(blocks != 0, axis=2, keepdims=False)
+    if kept.all():
+        return None
     found = _choose_finish(finish.channels_of(layer), output)
     if found is None:
         return None
     end_shift, finishes = found
-    blocks = weights.reshape(len(weights), -1, BLOCK)
-    kept = np.any(blocks != 0, axis=2, keepdims=False)
     biases = layer.biases - layer.input.zero_point * weights.sum(axis=1, dtype=np.int64)
     channels = [
         _channel_words(blocks[number][kept[number]], int(biases[number]), one, _STEP_BYTES[kind])

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from mcu_ser.aot import cost
 from mcu_ser.aot.compile import compile_model
+from mcu_ser.aot.kernels import sparse
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.tflite_builder import TfliteBuilder
@@ -134,7 +136,8 @@ def test_factors_of_one_and_more_make_the_layer_plain():
     assert _matrix(weights, scale=0.25) == PLAIN
 
 
-def test_a_channel_with_one_possible_output_needs_no_condition():
+def test_a_channel_with_one_possible_output_needs_no_condition(monkeypatch):
+    monkeypatch.setattr(sparse, "better", lambda dense, found: dense)
     # A channel that pruning has left dead, with a bias out of all proportion.
     weights = np.stack([np.ones(8), np.zeros(8)])
     assert _matrix(weights, bias=[0, 1 << 30], weight_scale=[1.0, 1e-9]) == SHIFTED
@@ -143,3 +146,33 @@ def test_a_channel_with_one_possible_output_needs_no_condition():
 def test_a_matrix_that_would_waste_flash_is_plain():
     assert _matrix(np.ones((1, 300)), scale=2.0**9) == SHIFTED
     assert _matrix(np.ones((1, 400)), scale=2.0**9) == PLAIN
+
+
+def _blocks(outputs, inputs, kept):
+    """Weights of which the first `kept` of every block row are not zero."""
+    weights = np.full((outputs, inputs), 3)
+    weights[:, 4 * kept :] = 0
+    return weights
+
+
+def test_zero_blocks_are_left_out_where_that_takes_less():
+    assert _matrix(_blocks(16, 64, 4)).startswith("aot_fully_connected_sparse")
+    assert _matrix(_blocks(16, 64, 16)) == SHIFTED
+    # So many blocks that storing places costs more than the zeros.
+    assert _matrix(_blocks(16, 64, 15)) == SHIFTED
+    # Zeros that are spread over the blocks gain nothing.
+    spread = np.tile([3, 0, 0, 0], (16, 16))
+    assert _matrix(spread) == SHIFTED
+    # A place is a byte.
+    assert _matrix(_blocks(16, 1024, 4), scale=2.0**9).startswith("aot_fully_connected_sparse")
+    assert _matrix(_blocks(16, 1032, 4), scale=2.0**9) == SHIFTED
+
+
+def test_a_sparse_layer_that_would_be_slower_stays_dense(monkeypatch):
+    assert _matrix(_blocks(16, 64, 4)).startswith("aot_fully_connected_sparse")
+    monkeypatch.setattr(
+        cost, "predicted_instructions", lambda call: 2 if call.kernel.endswith("sparse") else 1
+    )
+    assert _matrix(_blocks(16, 64, 4)) == SHIFTED
+    monkeypatch.setattr(cost, "predicted_instructions", lambda call: None)
+    assert _matrix(_blocks(16, 64, 4)) == SHIFTED

@@ -47,7 +47,8 @@ def test_a_float_interface_of_an_int8_model_is_told_what_to_do(kind):
     y = model.tensor((1, 4), "INT8" if kind == "input" else "FLOAT32", scale=1.0, name="t")
     model.operator("QUANTIZE", [x], [y])
     assert _refusal(model.build([x], [y])) == (
-        f"m.tflite: {kind} t is FLOAT32, not INT8; try: inference_{kind}_type int8 when converting to .tflite"
+        f"m.tflite: {kind} t is FLOAT32, not INT8 or INT16; "
+        f"try: inference_{kind}_type int8 when converting to .tflite"
     )
 
 
