@@ -61,7 +61,7 @@ class Sparse:
 
 
 def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None:
-    """The layer in the form of sparse_matmul.h; None where no block is zero, or it does not fit or is not exact.
+    """The layer in the form of sparse_matmul.h; None where no block is zero, or where it is not exact.
 
     Args:
         layer: The layer; its weights by channel are in the order of its inputs.
