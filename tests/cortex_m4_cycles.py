@@ -180,7 +180,7 @@ def _memory_cost(instruction: Instruction, before: Instruction | None) -> Cycles
         cost = exactly(3)
     elif instruction.is_load:
         follows = before is not None and before.is_load
-        pipelined = follows and before.registers[0] not in instruction.address_registers  # type: ignore[union-attr]
+        pipelined = follows and before.registers[0] not in instruction.address_registers
         cost = exactly(1 if pipelined else 2)
         if "[pc" in instruction.operands:
             cost += _CODE_LOAD

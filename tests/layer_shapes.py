@@ -200,13 +200,13 @@ def _windows() -> Iterator[bytes]:
         ((10, 8, 3), (5, 5), 16, {"least": True, "stride": 2}),
         ((8, 8, 16), (3, 3), 4, {"least": True, "padding": VALID}),
     ):
-        yield _conv(image, window, outputs, **options)  # type: ignore[arg-type]
+        yield _conv(image, window, outputs, **options)
 
 
 def winograd_shapes() -> tuple[bytes, ...]:
     """Convolutions that Winograd's algorithm may take."""
     return tuple(
-        _conv(image, (3, 3), outputs, **options)  # type: ignore[arg-type]
+        _conv(image, (3, 3), outputs, **options)
         for image, outputs, options in (
             ((32, 32, 16), 16, {}),
             ((32, 32, 16), 16, {"relu": False}),
@@ -232,7 +232,7 @@ def _sparse() -> Iterator[bytes]:
         ((4, 5, 200), 20, {"kept": 0.5}),
         ((8, 8, 20), 12, {"clamp": True}),
     ):
-        yield _conv(image, (1, 1), outputs, **{"kept": 0.25, **options})  # type: ignore[arg-type]
+        yield _conv(image, (1, 1), outputs, **{"kept": 0.25, **options})
     for image, window, outputs, options in (
         ((8, 8, 16), (3, 3), 16, {}),
         ((12, 9, 8), (3, 3), 8, {"relu": False}),
@@ -245,7 +245,7 @@ def _sparse() -> Iterator[bytes]:
         ((16, 10, 24), (3, 3), 20, {"stride": 2}),
         ((8, 8, 32), (1, 1), 16, {"stride": 2}),
     ):
-        yield _conv(image, window, outputs, **{"kept": 0.3, **options})  # type: ignore[arg-type]
+        yield _conv(image, window, outputs, **{"kept": 0.3, **options})
     for inputs, outputs, style in (
         (96, 64, {}),
         (272, 32, {"relu": False}),
@@ -253,7 +253,7 @@ def _sparse() -> Iterator[bytes]:
         (64, 12, {"clamp": True}),
         (128, 20, {"relu": False}),
     ):
-        yield _dense(inputs, outputs, **{"kept": 0.25, **style})  # type: ignore[arg-type]
+        yield _dense(inputs, outputs, **{"kept": 0.25, **style})
 
 
 def _depthwise_shapes() -> Iterator[bytes]:
@@ -272,7 +272,7 @@ def _depthwise_shapes() -> Iterator[bytes]:
         ((7, 20, 8), {}),
         ((30, 30, 4), {}),
     ):
-        yield _depthwise(image, **options)  # type: ignore[arg-type]
+        yield _depthwise(image, **options)
     for image, window, options in (
         ((12, 12, 8), (3, 3), {"stride": 2}),
         ((9, 9, 16), (3, 3), {"stride": 2, "relu": False}),
@@ -285,7 +285,7 @@ def _depthwise_shapes() -> Iterator[bytes]:
         ((8, 1, 16), (8, 1), {"padding": VALID}),
         ((20, 20, 2), (3, 3), {"padding": VALID}),
     ):
-        yield _depthwise(image, window, **options)  # type: ignore[arg-type]
+        yield _depthwise(image, window, **options)
 
 
 def _dense_shapes() -> Iterator[bytes]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from mcu_ser.aot.kernels.sparse import BLOCK
 from mcu_ser.train.nsl_import import tf
 
-BLOCK = 4
 # Kernels are (height, width, input channels, output channels) or (inputs, outputs).
 _INPUT_AXIS = -2
 

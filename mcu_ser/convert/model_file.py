@@ -14,6 +14,7 @@ import numpy as np
 
 from mcu_ser.aot.arena import live_bytes
 from mcu_ser.aot.ir import ABSENT
+from mcu_ser.aot.kernels.sparse import BLOCK
 from mcu_ser.aot.lifetimes import find_buffers
 from mcu_ser.aot.passes import find_aliases
 from mcu_ser.aot.supported import check_supported
@@ -23,9 +24,6 @@ from mcu_ser.errors import BudgetError, CheckFailedError
 if TYPE_CHECKING:
     from mcu_ser.aot.ir import Constant, Graph, Operator
     from mcu_ser.recipe import BudgetRecipe, PruningRecipe
-
-# Weights that pruning by blocks removes together.
-BLOCK = 4
 
 # The kernels that pruning makes sparse; depthwise kernels it leaves dense.
 PRUNED_OPERATORS = frozenset({"CONV_2D", "FULLY_CONNECTED"})

@@ -39,7 +39,8 @@ def test_cycles_can_be_told_from_the_sizes(changes, portable, tmp_path) -> None:
         return estimate(execute(elf, function, lambda _: None), program)[""]
 
     start, frame, with_map = (taken(name) for name in ("one_frame", "two_frames", "one_frame_and_map"))
-    # QEMU counts these instructions too: both executed the same.
+    # QEMU counts these instructions too: both executed the same. What is told is a formula of the sizes;
+    # the module that has it states these errors.
     instructions = told.per_frame_portable if portable else told.per_frame
     assert frame.instructions - start.instructions == pytest.approx(instructions, rel=0.02)
     per_frame = told.cycles_per_frame_portable if portable else told.cycles_per_frame

@@ -133,12 +133,17 @@ def _sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> boo
     )
 
 
-def choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, tuple[Finish, ...]] | None:
-    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants."""
+def choose_finish(
+    channels: tuple[Channel, ...], output: Output, *, in_pairs: bool = True
+) -> tuple[int, tuple[Finish, ...]] | None:
+    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants.
+
+    With `in_pairs` the sum of every second channel is found in the upper bits of the sum of both.
+    """
     for end_shift in END_SHIFTS:
         # The sum of a second channel is 8 bits too far left already.
         found = finish.all_channels(
-            finish.shifted(channel, output, end_shift, _UPPER_BITS if number % 2 else None)
+            finish.shifted(channel, output, end_shift, _UPPER_BITS if in_pairs and number % 2 else None)
             for number, channel in enumerate(channels)
         )
         if found is not None:
@@ -179,7 +184,7 @@ def _stream(
     words = lane_order(pairs).reshape(-1, 2, depth // 2).transpose(0, 2, 1).reshape(-1, depth)
     both = first_biases[::2] + (first_biases[1::2] << _UPPER_BITS)
     starts = np.stack([first_biases[::2], both], axis=1).reshape(-1, BLOCK)
-    blocks = np.concatenate([_words(starts), words, _words(parameters)], axis=1)
+    blocks = np.concatenate([as_words(starts), words, as_words(parameters)], axis=1)
     return np.ascontiguousarray(blocks.ravel())
 
 
@@ -189,6 +194,6 @@ def _shift(number: int, constants: Finish, end_shift: int) -> int:
     return _UPPER_BITS - constants.shift if number % 2 else constants.shift
 
 
-def _words(values: Int64Array) -> UInt32Array:
+def as_words(values: Int64Array) -> UInt32Array:
     """Integers modulo 2^32; the kernel's sums wrap around too."""
     return (values & 0xFFFFFFFF).astype(np.uint32)

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot import finish
-from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
+from mcu_ser.aot.finish import SIGNED, Finish, Output
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
-from mcu_ser.aot.kernels.matmul import scratch_is_worth
+from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
 from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
+# Weights that are stored, or left out, together; pruning by blocks makes them zero together.
 BLOCK = 4
 HEADERS = ("dsp.h", "sparse_matmul.h", "sparse_matmul_dsp.h")
 
@@ -75,7 +76,7 @@ def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None
     kept = np.any(blocks != 0, axis=2, keepdims=False)
     if kept.all():
         return None
-    found = _choose_finish(finish.channels_of(layer), output)
+    found = choose_finish(finish.channels_of(layer), output, in_pairs=False)
     if found is None:
         return None
     end_shift, finishes = found
@@ -192,16 +193,6 @@ def _stored_bytes(call: KernelCall) -> int:
     return sum(table.values.nbytes for table in call.tables())
 
 
-def _choose_finish(channels: tuple[Channel, ...], output: Output) -> tuple[int, tuple[Finish, ...]] | None:
-    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants."""
-    for end_shift in END_SHIFTS:
-        found = finish.all_channels(finish.shifted(channel, output, end_shift) for channel in channels)
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
-
-
 def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish, step_bytes: int) -> UInt32Array:
     count = len(blocks)
     # The chain ends with the last block; passes before the last are whole.
@@ -210,9 +201,4 @@ def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish, step_
     ends = np.array([constants.multiplier, constants.constant, constants.shift], np.int64)
     weights = np.ascontiguousarray(blocks, np.int8).view("<u4").ravel()
     start = np.array([head, bias], np.int64)
-    return np.concatenate([_words(start), weights.astype(np.uint32), _words(ends)])
-
-
-def _words(values: npt.NDArray[np.int64]) -> UInt32Array:
-    """Integers modulo 2^32; the kernel's sums wrap around too."""
-    return (values & 0xFFFFFFFF).astype(np.uint32)
+    return np.concatenate([as_words(start), weights.astype(np.uint32), as_words(ends)])
