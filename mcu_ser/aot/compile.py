@@ -15,6 +15,7 @@ import numpy as np
 
 from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
+from mcu_ser.aot.channel_folding import fold_channels
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
@@ -141,8 +142,10 @@ def compile_model(
     Raises:
         ModelError: The file is damaged or the engine does not support the model.
     """
-    graph = read_model(model, name)
-    supported.check_supported(graph)
+    read = read_model(model, name)
+    supported.check_supported(read)
+    folding = fold_channels(read)
+    graph = folding.graph
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
