@@ -26,7 +26,13 @@ BACKGROUND = Background(
         "versions": {"numpy": "2.4.6", "python": "3.10.1", "tflite-micro": "1"},
         "hashes": {"model.tflite": "ab" * 32, "firmware.elf": "ef" * 32},
     },
-)
+    sparse_layers=(
+        {"index": 2, "operator": "CONV_2D", "name": "block_2/conv_2d", "weights": 4096, "zeros": 3072,
+         "dense": {"kernel": "aot_rows_matmul", "bytes": 5120, "predicted_instructions": 7_000_123},
+         "sparse": {"kernel": "aot_rows_sparse", "bytes": 2560, "predicted_instructions": 3_500_456},
+         "chosen": "sparse"},
+    ),
+)  # fmt: skip
 FOOTPRINT = Footprint(
     79_904,
     39_732,

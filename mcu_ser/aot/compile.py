@@ -19,7 +19,7 @@ from mcu_ser.aot.channel_folding import fold_channels
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
-from mcu_ser.aot.kernels.kernel_call import KernelCall, Table
+from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
@@ -64,7 +64,8 @@ class Layer:
     those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel
     was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
     in the arena from layer `first` to layer `last`, which counts those tensors too that share them; the
-    model's input is written at layer -1, its output read at the number of layers.
+    model's input is written at layer -1, its output read at the number of layers. `sparse_choice` says what
+    the layer takes with and without its zeros, None where it has no sparse form.
     """
 
     index: int
@@ -84,6 +85,17 @@ class Layer:
     output_bytes: int
     first: int
     last: int
+    sparse_choice: SparseChoice | None
+
+    @property
+    def weights(self) -> int:
+        """Weights of the file, 0 without."""
+        return math.prod(self.weight_shape) if self.weight_shape is not None else 0
+
+    @property
+    def zeros(self) -> int:
+        """Those of them that are zero."""
+        return round((self.sparsity or 0.0) * self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,6 +296,7 @@ def _layer(
         output_bytes=output.bytes,
         first=kept.first,
         last=kept.last,
+        sparse_choice=call.sparse_choice if call else None,
     )
 
 

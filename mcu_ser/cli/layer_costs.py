@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `inspect` prints of the layers: one table of what they compute, one of what they take of the chip."""
+"""What `inspect` prints of the layers: what they compute, what they take of the chip, what zeros save."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ def _image_text(shape: tuple[int, ...]) -> str:
 
 
 def show_layer_costs(output: Output, compiled: CompiledModel) -> None:
-    """Print both tables; names only where the terminal is wide."""
+    """Print the tables; names only where the terminal is wide, zeros only where some may be left out."""
     output.table(_work(compiled, min(_MAX_NAME, output.console.width - _TABLE_COLUMNS - 2)))
     output.table(_storage(compiled))
+    if any(layer.sparse_choice is not None for layer in compiled.layers):
+        output.table(_zeros(compiled))
 
 
 def predicted_total(compiled: CompiledModel) -> int | None:
@@ -86,7 +88,7 @@ def _work(compiled: CompiledModel, name_columns: int) -> Table:
 def _instructions(layer: Layer) -> str:
     if layer.kernel is None:
         return ""
-    return "unknown" if layer.predicted_instructions is None else f"{layer.predicted_instructions:,}"
+    return _predicted(layer.predicted_instructions)
 
 
 def _storage(compiled: CompiledModel) -> Table:
@@ -104,3 +106,27 @@ def _storage(compiled: CompiledModel) -> Table:
             f"{layer.live_bytes:,}",
         )
     return table
+
+
+def _zeros(compiled: CompiledModel) -> Table:
+    columns = ("weights", "zeros", "dense B", "sparse B", "dense*", "sparse*")
+    table = _table("layers that may leave out zeros: bytes, and instructions*", ("#", "chosen"), columns)
+    for layer in compiled.layers:
+        choice = layer.sparse_choice
+        if choice is None:
+            continue
+        table.add_row(
+            str(layer.index),
+            "sparse" if choice.taken else "dense",
+            f"{layer.weights:,}",
+            f"{layer.zeros:,}",
+            f"{choice.dense.bytes:,}",
+            f"{choice.sparse.bytes:,}",
+            _predicted(choice.dense.predicted_instructions),
+            _predicted(choice.sparse.predicted_instructions),
+        )
+    return table
+
+
+def _predicted(instructions: int | None) -> str:
+    return "unknown" if instructions is None else f"{instructions:,}"

@@ -71,6 +71,7 @@ def render_page(document: dict[str, Any]) -> str:
         "layers": layers,
         "layer_chart": sections.layer_chart(document),
         "layer_rows": sections.layer_rows(document),
+        "sparse_rows": sections.sparse_rows(document),
         "memory": sections.memory_chart(document),
         "link": sections.link_facts(document),
         "boards": sections.board_rows(document),

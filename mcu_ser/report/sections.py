@@ -207,6 +207,25 @@ def layer_rows(document: Document) -> list[dict[str, str]]:
     return [] if section is None else [_layer_row(layer) for layer in section["layers"]]
 
 
+def sparse_rows(document: Document) -> list[dict[str, str]]:
+    """Every layer that may leave out zeros, without and with."""
+    return [
+        {
+            "layer": f"{layer['index']} {layer['operator']}",
+            "weights": f"{layer['weights']:,}",
+            "zeros": f"{100 * layer['zeros'] / layer['weights']:.1f} %" if layer["weights"] else NONE,
+            "chosen": layer["chosen"],
+            "name": cut(layer["name"]),
+            **{
+                f"{form}_{key}": _count(layer[form][value], NONE)
+                for form in ("dense", "sparse")
+                for key, value in (("bytes", "bytes"), ("instructions", "predicted_instructions"))
+            },
+        }
+        for layer in document["sparse_layers"]
+    ]
+
+
 _LINK_WORDS = {
     "payload_bytes": "bytes of inputs and outputs",
     "payload_bytes_per_s": "of them per second",

@@ -258,6 +258,7 @@ def _head(facts: Facts, samples: Samples) -> dict[str, Any]:
         "arena": None if background is None else background.arena,
         "stack_budget_bytes": None if background is None else background.stack_budget_bytes,
         "provenance": None if background is None else background.provenance,
+        "sparse_layers": [] if background is None else list(background.sparse_layers),
         "limits": [],
         "schema": SCHEMA,
         "mcu_ser": __version__,

@@ -270,6 +270,34 @@ class AudioPart(_Part):
     front_end_needs: FrontEndNeedsPart | None = None
 
 
+class FormPart(_Part):
+    """What a layer takes with a kernel: bytes of constants, and instructions as the cost model predicts them.
+
+    `predicted_instructions` is null for a core without DSP instructions.
+    """
+
+    kernel: str
+    bytes: Count
+    predicted_instructions: Count | None
+
+
+class SparseLayerPart(_Part):
+    """A layer of engine aot that may leave out zeros: how many there are, and what that saves.
+
+    `dense` is its best kernel that multiplies every weight, `sparse` the best that does not, `chosen` which
+    of the two the firmware has: the sparse one if it takes less of both.
+    """
+
+    index: Count
+    operator: str
+    name: str
+    weights: Count
+    zeros: Count
+    dense: FormPart
+    sparse: FormPart
+    chosen: Literal["dense", "sparse"]
+
+
 class ProvenancePart(_Part):
     """Where the figures come from.
 
@@ -328,6 +356,7 @@ class ReportDocument(_Part):
     link: LinkPart
     repeats: RepeatsPart | None
     boards: tuple[BoardPart, ...]
+    sparse_layers: tuple[SparseLayerPart, ...]
     provenance: ProvenancePart | None
 
 

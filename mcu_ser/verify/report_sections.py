@@ -18,8 +18,10 @@ from mcu_ser.generate.front_end_cost import front_end_cost
 from mcu_ser.generate.manifest import MANIFEST_NAME
 from mcu_ser.generate.project_files import BOARD_NAME, MODEL_NAME
 from mcu_ser.programs import package_versions
+from mcu_ser.verify.predicted_cost import sparse_layers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -41,12 +43,14 @@ class Background:
         stack_budget_bytes: What the board reserves for the stack, None without limit.
         provenance: Command, board, compiler, versions and hashes.
         front_end: What the front end takes apart from the model, told from its sizes; None without one.
+        sparse_layers: The layers that may leave out zeros (`predicted_cost.sparse_layers`).
     """
 
     arena: dict[str, Any]
     stack_budget_bytes: int | None
     provenance: dict[str, Any]
     front_end: dict[str, Any] | None = None
+    sparse_layers: Sequence[dict[str, Any]] = ()
 
 
 def background_of(project: Project, command: str | None) -> Background:
@@ -78,6 +82,7 @@ def background_of(project: Project, command: str | None) -> Background:
             },
         },
         front_end=None if project.front_end_path is None else _front_end(project, project.front_end_path),
+        sparse_layers=sparse_layers(project),
     )
 
 

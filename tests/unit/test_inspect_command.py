@@ -54,6 +54,38 @@ def test_layers_and_totals_are_shown(tmp_path, capsys):
         assert part in text
 
 
+def test_zeros_that_may_be_left_out_have_a_table(tmp_path, capsys):
+    model = TfliteBuilder()
+    weights = np.full((16, 64), 3)
+    weights[:, 16:] = 0
+    x = model.tensor((1, 64), scale=1.0)
+    w = model.tensor(weights.shape, scale=1.0, data=weights)
+    y = model.tensor((1, 16), scale=64.0, zero_point=-128)
+    model.operator("FULLY_CONNECTED", [x, w], [y])
+    file = model.build([x], [y])
+    assert _inspect(tmp_path, "--board", "netduinoplus2", file=file) == 0
+    text = capsys.readouterr().out
+    table = text.partition("layers that may leave out zeros")[2].splitlines()
+    headings, _, row = table[2:5]
+    assert headings.split("chosen")[1].split() == "weights zeros dense B sparse B dense* sparse*".split()
+    _, chosen, *figures = row.split()
+    assert chosen == "sparse"
+    assert _inspect(tmp_path, "--board", "netduinoplus2", "--json", file=file) == 0
+    (layer,) = json.loads(capsys.readouterr().out)["layers"]
+    dense, sparse = (layer["sparse_choice"][form] for form in ("dense", "sparse"))
+    assert [int(figure.replace(",", "")) for figure in figures] == [
+        *(1024, 768, dense["bytes"], sparse["bytes"]),
+        *(dense["predicted_instructions"], sparse["predicted_instructions"]),
+    ]
+    assert layer["sparse_choice"]["taken"] is True
+    assert (layer["weight_bytes"], layer["kernel"]) == (sparse["bytes"], sparse["kernel"])
+
+
+def test_a_model_without_sparse_forms_has_no_table_of_zeros(tmp_path, capsys):
+    assert _inspect(tmp_path, "--board", "netduinoplus2") == 0
+    assert "leave out zeros" not in capsys.readouterr().out
+
+
 def _rows(text):
     """Board and engine -> the other cells of the verdict table."""
     rows, board = {}, ""

@@ -186,3 +186,25 @@ def test_what_the_link_counted_is_said_in_words():
     assert "bytes of inputs and outputs64,070" in text
     assert "share of the time in which the line to the board was in use0.875" in text
     assert "of the future3" in text
+
+
+def cells(first, *others):
+    return f'<th scope="row">{first}</th>' + "".join(f"<td>{other}</td>" for other in others)
+
+
+def test_zeros_that_are_left_out_are_told_as_predicted():
+    text = Page(PAGES["passing"]).text
+    assert "Instructions are predicted for a Cortex-M4 with DSP instructions, not measured." in text
+    assert (
+        cells("2 CONV_2D", "4,096", "75.0 %", "5,120", "2,560", "7,000,123", "3,500,456", "sparse")
+        in PAGES["passing"]
+    )
+    assert "Weights that are zero" not in PAGES["without background"]
+
+
+def test_a_core_without_dsp_instructions_has_no_predictions():
+    document = copy.deepcopy(REPORTS["passing"].document)
+    for form in ("dense", "sparse"):
+        document["sparse_layers"][0][form]["predicted_instructions"] = None
+    figures = ("2 CONV_2D", "4,096", "75.0 %", "5,120", "2,560", "–", "–", "sparse")
+    assert cells(*figures) in render_page(document)

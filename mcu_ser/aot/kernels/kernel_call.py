@@ -57,6 +57,27 @@ def struct(**members: Value) -> Struct:
     return Struct(tuple(members.items()))
 
 
+@dataclass(frozen=True)
+class Form:
+    """What a layer takes with a kernel: bytes of constants, and instructions as `cost` predicts them."""
+
+    kernel: str
+    bytes: int
+    predicted_instructions: int | None
+
+
+@dataclass(frozen=True)
+class SparseChoice:
+    """A layer that may leave out zeros: without, with, and whether it does.
+
+    `sparse` is the best of its sparse forms.
+    """
+
+    dense: Form
+    sparse: Form
+    taken: bool
+
+
 @dataclass(frozen=True, eq=False)
 class KernelCall:
     """`kernel`(&description, inputs..., output), with the address of its scratch last if it has any.
@@ -67,6 +88,7 @@ class KernelCall:
     the arena are the kernel's own while it runs. `sparsity` is the fraction of zeros among the weights.
     `chain_steps` is the length of the assembly's chain of steps (matmul_dsp.h) that suits it, 0 without one.
     `more` are further calls of the layer, of the same header, for its other inputs or outputs.
+    `sparse_choice` says what the layer takes with and without its zeros, None where it has no sparse form.
     """
 
     header: str
@@ -81,6 +103,7 @@ class KernelCall:
     sparsity: float | None = None
     chain_steps: int = 0
     more: tuple[KernelCall, ...] = ()
+    sparse_choice: SparseChoice | None = None
 
     def steps(self) -> tuple[KernelCall, ...]:
         """All calls of the layer, in order."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mcu_ser.aot import finish
 from mcu_ser.aot.finish import SIGNED, Finish, Output
 from mcu_ser.aot.kernels.images import image, window_struct
-from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
+from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, Name, SparseChoice, Struct, Table, struct
 from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
 from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
@@ -178,19 +178,39 @@ def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall 
     )
 
 
-def better(dense: KernelCall, sparse: KernelCall | None) -> KernelCall:
-    """The sparse call where it takes fewer bytes and, as predicted, fewer instructions."""
+def better(dense: KernelCall, *found: KernelCall | None) -> KernelCall:
+    """The best of the sparse calls where it takes fewer bytes and, as predicted, fewer instructions.
+
+    Args:
+        dense: The call that multiplies the zeros too.
+        found: Sparse calls of the layer; None for a form that it does not have.
+    """
+    forms = [(call, _form(call)) for call in found if call is not None]
+    if not forms:
+        return dense
+    against = _form(dense)
+    # Those that lose are told too; where nothing is predicted, bytes decide which.
+    call, form = min(forms, key=lambda each: (not _wins(each[1], against), *_rank(each[1])))
+    taken = _wins(form, against)
+    return replace(call if taken else dense, sparse_choice=SparseChoice(against, form, taken))
+
+
+def _form(call: KernelCall) -> Form:
     # The prices are of all kernels, and import them.
     from mcu_ser.aot.cost import predicted_instructions
 
-    if sparse is None or _stored_bytes(sparse) >= _stored_bytes(dense):
-        return dense
-    slow, fast = predicted_instructions(dense), predicted_instructions(sparse)
-    return sparse if slow is not None and fast is not None and fast < slow else dense
+    stored = sum(table.values.nbytes for table in call.tables())
+    return Form(call.kernel, stored, predicted_instructions(call))
 
 
-def _stored_bytes(call: KernelCall) -> int:
-    return sum(table.values.nbytes for table in call.tables())
+def _wins(form: Form, dense: Form) -> bool:
+    slow, fast = dense.predicted_instructions, form.predicted_instructions
+    return form.bytes < dense.bytes and slow is not None and fast is not None and fast < slow
+
+
+def _rank(form: Form) -> tuple[float, int]:
+    instructions = form.predicted_instructions
+    return float("inf") if instructions is None else instructions, form.bytes
 
 
 def _channel_words(blocks: npt.NDArray[Any], bias: int, constants: Finish, step_bytes: int) -> UInt32Array:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from mcu_ser.aot import cost
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.kernels import sparse
+from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, SparseChoice, Table, struct
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.tflite_builder import TfliteBuilder
@@ -176,3 +177,41 @@ def test_a_sparse_layer_that_would_be_slower_stays_dense(monkeypatch):
     assert _matrix(_blocks(16, 64, 4)) == SHIFTED
     monkeypatch.setattr(cost, "predicted_instructions", lambda call: None)
     assert _matrix(_blocks(16, 64, 4)) == SHIFTED
+
+
+def _call(kernel, constant_bytes):
+    table = Table("weights", np.zeros(constant_bytes, np.int8))
+    return KernelCall(f"{kernel}.h", kernel, kernel, struct(weights=table), (0,), 1)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "best", "taken"),
+    [
+        ({"dense": 100, "a": 90, "b": 80}, "b", True),
+        # Fewer bytes than another sparse form are not worth more instructions.
+        ({"dense": 100, "a": 70, "b": 80}, "a", True),
+        ({"dense": 100, "a": 80, "b": 80}, "b", True),
+        ({"dense": 100, "a": None, "b": 99}, "b", True),
+        # Fewer instructions for as many bytes is no gain, nor as many for fewer.
+        ({"dense": 100, "large": 1}, "large", False),
+        ({"dense": 100, "large": 1, "a": 99}, "a", True),
+        ({"dense": 100, "large": 1, "a": 100}, "large", False),
+        ({"dense": None, "a": 1}, "a", False),
+        ({"dense": 100, "a": None}, "a", False),
+    ],
+)
+def test_a_sparse_form_is_taken_only_where_it_loses_nothing(predicted, best, taken, monkeypatch):
+    monkeypatch.setattr(cost, "predicted_instructions", lambda call: predicted[call.kernel])
+    sizes = {"dense": 1000, "large": 1000, "a": 600, "b": 500}
+    dense, *found = (_call(kernel, sizes[kernel]) for kernel in predicted)
+    call = sparse.better(dense, *found, None)
+    assert call.kernel == (best if taken else "dense")
+    assert call.sparse_choice == SparseChoice(
+        Form("dense", 1000, predicted["dense"]), Form(best, sizes[best], predicted[best]), taken
+    )
+
+
+def test_a_layer_without_a_sparse_form_says_so():
+    dense = _call("dense", 10)
+    assert sparse.better(dense, None) is dense
+    assert dense.sparse_choice is None

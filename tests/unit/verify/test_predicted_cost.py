@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.board import load_board
 from mcu_ser.generate.project import generate
-from mcu_ser.verify.predicted_cost import predicted_instructions
+from mcu_ser.verify.predicted_cost import predicted_instructions, sparse_layers
 from tests.layered_model import OPERATORS, layered_model
+from tests.tflite_builder import TfliteBuilder
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,53 @@ def test_a_layer_that_was_not_measured_is_left_out(model_path, tmp_path, monkeyp
 @pytest.mark.parametrize(("board", "engine"), [("host", "aot"), ("netduinoplus2", "tflm")])
 def test_nothing_is_predicted_of_what_was_not_measured(model_path, tmp_path, board, engine):
     assert predicted_instructions(project_of(model_path, tmp_path, board, engine)) == {}
+
+
+@pytest.fixture(scope="module")
+def pruned_path(tmp_path_factory):
+    """Two layers: of one, three blocks of four are zero; of the other, one block of sixteen."""
+    model = TfliteBuilder()
+    weights = np.full((16, 64), 3)
+    most, few = weights.copy(), weights.copy()
+    most[:, 16:] = 0
+    few[:1, :4] = 0
+    x = model.tensor((1, 64), scale=1.0)
+    y = model.tensor((1, 16), scale=64.0, zero_point=-128, name="most")
+    z = model.tensor((1, 16), scale=4096.0, zero_point=-128, name="few")
+    model.operator("FULLY_CONNECTED", [x, model.tensor(most.shape, scale=1.0, data=most)], [y])
+    w = model.tensor((16, 16), scale=1.0, data=few[:, :16])
+    model.operator("FULLY_CONNECTED", [y, w], [z])
+    path = tmp_path_factory.mktemp("pruned") / "model.tflite"
+    path.write_bytes(model.build([x], [z]))
+    return path
+
+
+def test_layers_that_may_leave_out_zeros_are_told_with_what_that_takes(pruned_path, tmp_path):
+    project = project_of(pruned_path, tmp_path, "netduinoplus2")
+    first, second = sparse_layers(project)
+    layers = compile_model(pruned_path.read_bytes()).layers
+    assert (first["name"], first["weights"], first["zeros"], first["chosen"]) == ("most", 1024, 768, "sparse")
+    assert first["sparse"] == {
+        "kernel": layers[0].kernel,
+        "bytes": layers[0].weight_bytes,
+        "predicted_instructions": layers[0].predicted_instructions,
+    }
+    assert first["dense"]["bytes"] > first["sparse"]["bytes"]
+    assert first["dense"]["predicted_instructions"] > first["sparse"]["predicted_instructions"]
+    # What would lose is told too.
+    assert (second["name"], second["weights"], second["zeros"], second["chosen"]) == ("few", 256, 4, "dense")
+    assert second["dense"]["bytes"] == layers[1].weight_bytes < second["sparse"]["bytes"]
+
+
+def test_without_dsp_instructions_no_sparse_layer_has_predictions(pruned_path, tmp_path):
+    told = sparse_layers(project_of(pruned_path, tmp_path, "host"))
+    assert len(told) == 2
+    assert {layer[form]["predicted_instructions"] for layer in told for form in ("dense", "sparse")} == {None}
+
+
+def test_another_engine_leaves_out_no_zeros(pruned_path, tmp_path):
+    assert sparse_layers(project_of(pruned_path, tmp_path, "netduinoplus2", "tflm")) == []
+
+
+def test_a_model_without_zeros_has_no_sparse_layers(model_path, tmp_path):
+    assert sparse_layers(project_of(model_path, tmp_path, "netduinoplus2")) == []
