@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,20 +33,10 @@ CHANNEL_MULTIPLE = 4
 _MIXING = ("CONV_2D", "FULLY_CONNECTED")
 
 
-@dataclass(frozen=True, eq=False)
-class Folding:
-    """A graph without the channels that nothing depends on.
-
-    `kept`: tensor index -> indices along the last dimension that are still computed, in order, for every
-    tensor that has lost some. Tensors keep their indices; constants that were cut are new tensors.
-    """
-
-    graph: Graph
-    kept: Mapping[int, tuple[int, ...]]
-
-
-def fold_channels(graph: Graph, multiple: int = CHANNEL_MULTIPLE) -> Folding:
+def fold_channels(graph: Graph, multiple: int = CHANNEL_MULTIPLE) -> Graph:
     """Leave out what need not be computed; the graph itself if that is nothing.
+
+    Activations and operators keep their indices; constants that were cut are new tensors.
 
     Args:
         graph: A supported graph.
@@ -57,14 +47,10 @@ def fold_channels(graph: Graph, multiple: int = CHANNEL_MULTIPLE) -> Folding:
     left_out = _find_left_out(graph, ranges, chains, multiple)
     kept = {tensor: ~left_out[root] for tensor, root in chains.root.items() if left_out[root].any()}
     if not kept:
-        return Folding(graph, {})
+        return graph
     folded = _Rewriter(graph, ranges, kept).graph()
     verify_graph(folded)
-    indices = {
-        tensor: tuple(np.flatnonzero(_along(mask, last_dimension(graph.tensors[tensor]))).tolist())
-        for tensor, mask in kept.items()
-    }
-    return Folding(folded, indices)
+    return folded
 
 
 def _along(mask: BoolArray, depth: int) -> BoolArray:
@@ -146,8 +132,9 @@ class _Rewriter:
         """The rewritten graph."""
         for index, mask in self._kept.items():
             tensor = self._tensors[index]
-            depth = int(np.count_nonzero(_along(mask, last_dimension(tensor))))
-            self._tensors[index] = replace(tensor, shape=(*tensor.shape[:-1], depth))
+            left_out = np.flatnonzero(~_along(mask, last_dimension(tensor)))
+            shape = (*tensor.shape[:-1], last_dimension(tensor) - left_out.size)
+            self._tensors[index] = replace(tensor, shape=shape, left_out=tuple(left_out.tolist()))
         operators = tuple(self._operator(operator) for operator in self._source.operators)
         return replace(self._source, tensors=tuple(self._tensors), operators=operators)
 

@@ -65,7 +65,8 @@ class Layer:
     was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
     in the arena from layer `first` to layer `last`, which counts those tensors too that share them; the
     model's input is written at layer -1, its output read at the number of layers. `sparse_choice` says what
-    the layer takes with and without its zeros, None where it has no sparse form.
+    the layer takes with and without its zeros, None where it has no sparse form. `left_out` channels of its
+    output are not needed and not computed (`channel_folding`): shapes and figures are of what is left.
     """
 
     index: int
@@ -86,6 +87,7 @@ class Layer:
     first: int
     last: int
     sparse_choice: SparseChoice | None
+    left_out: int = 0
 
     @property
     def weights(self) -> int:
@@ -156,8 +158,7 @@ def compile_model(
     """
     read = read_model(model, name)
     supported.check_supported(read)
-    folding = fold_channels(read)
-    graph = folding.graph
+    graph = fold_channels(read)
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
@@ -224,12 +225,15 @@ def _emitted_layer(
     output = graph.results(operator)[0]
     steps = call.steps() if call else ()
     shapes = ", ".join(graph.tensors[i].shape_text for i in _read(operator, call))
+    gone = len(output.left_out)
+    less = f" ({gone} of {gone + output.shape[-1]} channels are not needed)" if gone else ""
     macs = f", {call.macs} MACs" if call and call.macs else ""
     name = c_emitter.comment_text(short_name(output.name))
     return EmittedLayer(
         index=operator.index,
         operator=operator.opcode,
-        title=f"Layer {operator.index}: {operator.opcode} {name}: {shapes} to {output.shape_text}{macs}",
+        title=f"Layer {operator.index}: {operator.opcode} {name}: {shapes} to "
+        f"{output.shape_text}{less}{macs}",
         steps=tuple(
             _emitted_step(graph, operator, step, number, offsets) for number, step in enumerate(steps)
         ),
@@ -297,6 +301,7 @@ def _layer(
         first=kept.first,
         last=kept.last,
         sparse_choice=call.sparse_choice if call else None,
+        left_out=len(output.left_out),
     )
 
 

@@ -60,7 +60,8 @@ class Quantization:
 class Tensor:
     """One tensor; `data` holds the value of a constant and is None for one that is computed.
 
-    `dtype` is the type's name in the .tflite schema, e.g. INT8.
+    `dtype` is the type's name in the .tflite schema, e.g. INT8. `left_out` are the indices along
+    the last dimension of the file's tensor that are not computed (`channel_folding`); `shape` is of the rest.
     """
 
     index: int
@@ -69,6 +70,14 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: Constant | None = None
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Indices along the last dimension of the file's tensor that are computed."""
+        gone = frozenset(self.left_out)
+        depth = (self.shape[-1] if self.shape else 1) + len(gone)
+        return tuple(i for i in range(depth) if i not in gone)
 
     @property
     def elements(self) -> int:
