@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +30,11 @@ OPERATORS = (
 )
 
 
-def layered_model(seed: int = 3) -> bytes:
-    """CONV_2D 3x3, DEPTHWISE_CONV_2D 3x3, CONV_2D 1x1, AVERAGE_POOL_2D, RESHAPE, FULLY_CONNECTED, SOFTMAX."""
+def layered_model(seed: int = 3, dead: Sequence[int] = ()) -> bytes:
+    """CONV_2D 3x3, DEPTHWISE_CONV_2D 3x3, CONV_2D 1x1, AVERAGE_POOL_2D, RESHAPE, FULLY_CONNECTED, SOFTMAX.
+
+    The `dead` channels of the first layer are zero for every input; so the second's are constant, too.
+    """
     rng = np.random.default_rng(seed)
     model = TfliteBuilder()
 
@@ -53,8 +56,12 @@ def layered_model(seed: int = 3) -> bytes:
     flat = model.tensor((1, CHANNELS), scale=0.15, zero_point=-10, name="flat")
     logits = model.tensor((1, CLASSES), scale=0.1, zero_point=7, name="logits")
     scores = model.tensor((1, CLASSES), scale=1 / 256, zero_point=-128, name="scores")
-    kernel = weights(CHANNELS, 3, 3, depth, scale=0.004)
-    model.operator("CONV_2D", [x, kernel, biases(CHANNELS, 0.05 * 0.004)], [first], **window)
+    values = rng.integers(-127, 128, (CHANNELS, 3, 3, depth), np.int8)
+    offsets = rng.integers(-500, 500, CHANNELS, np.int32)
+    values[list(dead)], offsets[list(dead)] = 0, -9
+    kernel = model.tensor(values.shape, scale=0.004, data=values)
+    bias = model.tensor(offsets.shape, "INT32", scale=0.05 * 0.004, data=offsets)
+    model.operator("CONV_2D", [x, kernel, bias], [first], **window)
     kernel = weights(1, 3, 3, CHANNELS, scale=0.005)
     bias = biases(CHANNELS, 0.1 * 0.005)
     model.operator("DEPTHWISE_CONV_2D", [first, kernel, bias], [second], DepthMultiplier=1, **window)

@@ -59,7 +59,7 @@ def _row(layer: dict[str, Any], *, predicted: bool) -> list[str]:
     return [
         str(layer["index"]),
         layer["operator"],
-        "x".join(map(str, layer["shape"])),
+        "x".join(map(str, layer["shape"])) + _of_all(layer),
         _number(layer["macs"] or None),
         _number(layer["ticks"]),
         "" if layer["share"] is None else f"{100 * layer['share']:.1f} %",
@@ -67,6 +67,12 @@ def _row(layer: dict[str, Any], *, predicted: bool) -> list[str]:
         *([_number(layer["predicted_ticks"])] if predicted else []),
         "equal" if layer["identical"] else "differ",
     ]
+
+
+def _of_all(layer: dict[str, Any]) -> str:
+    """How many channels the file has, where the board does not compute all of them."""
+    left_out = layer.get("left_out", 0)
+    return f" of {layer['shape'][-1] + left_out}" if left_out else ""
 
 
 def _number(value: int | None) -> str:

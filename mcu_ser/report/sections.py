@@ -355,12 +355,18 @@ def _memory_bar(label: str, used: int, limit: int | None) -> Bar:
     return Bar(label, figure, share, marked=over, limited=limit is not None)
 
 
+def _of_all(layer: Mapping[str, Any]) -> str:
+    """How many channels the file has, where the board does not compute all of them."""
+    left_out = layer.get("left_out", 0)
+    return f" of {layer['shape'][-1] + left_out}" if left_out else ""
+
+
 def _layer_row(layer: Mapping[str, Any]) -> dict[str, str]:
     ticks, per_mac, share = layer.get("ticks"), layer.get("ticks_per_mac"), layer.get("share")
     return {
         "layer": f"{layer['index']} {layer['operator']}",
         "name": cut(layer["name"]),
-        "shape": " × ".join(map(str, layer["shape"])),
+        "shape": " × ".join(map(str, layer["shape"])) + _of_all(layer),
         "macs": f"{layer['macs']:,}",
         "ticks": _count(ticks, NONE),
         "predicted": _count(layer.get("predicted_ticks"), NONE),

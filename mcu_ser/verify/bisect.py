@@ -28,12 +28,13 @@ class WrongLayer:
         index: Of the operator in the .tflite.
         operator: Its name in the schema, e.g. CONV_2D.
         name: Of its tensor.
-        shape: Of its tensor.
+        shape: Of its tensor, as far as the board computes it.
         differing: How many of the `values` differ.
         largest_difference: The largest, as a positive number.
-        first: Coordinates of the first value that differs.
+        first: Coordinates of the first value that differs, in the tensor of the file.
         expected: That value as the oracle has it; `device` as the board has it.
-        wrong_channels: How many of the `channels` have a value that differs; `channel_indices` are the first.
+        wrong_channels: How many of the `channels` have a value that differs; `channel_indices` are the first,
+            counted as in the file.
         cause: Short name of what is likely; `cause_text` says it in words.
     """
 
@@ -77,6 +78,8 @@ def first_wrong_layer(trace: LayerTrace) -> WrongLayer | None:
     cause = likely_cause(evidence)
     flat = int(np.flatnonzero(evidence.wrong)[0])
     channels = evidence.wrong_channels
+    in_file = trace.graph.tensors[layer.tensor].kept
+    place = [int(i) for i in np.unravel_index(flat, layer.shape)]
     return WrongLayer(
         index=layer.index,
         operator=layer.operator,
@@ -85,12 +88,12 @@ def first_wrong_layer(trace: LayerTrace) -> WrongLayer | None:
         differing=int(np.count_nonzero(evidence.wrong)),
         values=expected.size,
         largest_difference=int(np.abs(evidence.difference).max()),
-        first=tuple(int(i) for i in np.unravel_index(flat, layer.shape)),
+        first=(*place[:-1], *(in_file[i] for i in place[-1:])),
         expected=int(expected.reshape(-1)[flat]),
         device=int(device.reshape(-1)[flat]),
         wrong_channels=len(channels),
         channels=evidence.wrong.shape[1],
-        channel_indices=tuple(int(i) for i in channels[:_NAMED_CHANNELS]),
+        channel_indices=tuple(in_file[i] for i in channels[:_NAMED_CHANNELS]),
         cause=cause.name,
         cause_text=cause.text,
     )

@@ -2,7 +2,9 @@
 """What a board says of every layer of one sample, beside what the oracle says: for `bisect` and `profile`.
 
 A layer is an operator of the .tflite, in its order; its tensor is the operator's output. Board, oracle and
-both engines count them alike. The firmware must have been generated with --layers.
+both engines count them alike. Engine aot does not compute channels that no output depends on
+(`aot.channel_folding`): of such a tensor the others are compared. The firmware must have been generated with
+--layers.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mcu_ser.aot.channel_folding import fold_channels
 from mcu_ser.aot.ir import short_name
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.convert.oracle import layer_outputs
@@ -62,9 +65,10 @@ class LayerRequest:
 
 @dataclass(frozen=True)
 class ModelLayer:
-    """One layer as the .tflite has it.
+    """One layer as the board computes it.
 
-    `name` and `dtype` are those of its tensor, `macs` are counted as `aot` does.
+    `name` and `dtype` are those of its tensor, `macs` are counted as `aot` does. `left_out` are the indices
+    along the last dimension of the file's tensor that the board does not compute; `shape` is of the rest.
     """
 
     index: int
@@ -74,16 +78,24 @@ class ModelLayer:
     macs: int
     tensor: int
     dtype: str = "INT8"
+    left_out: tuple[int, ...] = ()
 
     @property
     def bytes(self) -> int:
-        """Length of its tensor."""
+        """Length of its tensor on the board."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.numpy_type.itemsize
 
     @property
     def numpy_type(self) -> np.dtype[Any]:
         """What an element is to NumPy."""
         return np.dtype(NUMPY_TYPES[self.dtype])
+
+    def computed(self, tensor: Stored) -> Stored:
+        """What the board computes of the file's tensor, of the layer's shape."""
+        if self.left_out:
+            rows = tensor.reshape(-1, self.shape[-1] + len(self.left_out))
+            tensor = np.delete(rows, self.left_out, axis=1)
+        return tensor.reshape(self.shape)
 
     def __str__(self) -> str:
         return f"layer {self.index}, {self.operator} ({self.name})"
@@ -95,7 +107,7 @@ class TracedLayer:
 
     Attributes:
         layer: What the .tflite says.
-        expected: The oracle's tensor, of the layer's shape and type.
+        expected: The oracle's tensor, of the layer's shape and type: without what the board leaves out.
         identical: Whether the board's tensor has the oracle's CRC-32.
         ticks: The median of the runs; None where nothing was measured.
     """
@@ -111,7 +123,7 @@ class LayerTrace:
     """All layers of one sample on one board.
 
     Attributes:
-        graph: The model.
+        graph: The model as the board computes it.
         sample: Index of the sample; `sample_id` is its name.
         layers: In the order of the .tflite.
         first_wrong: Tensor of the first layer that is not identical, as the board has it; None if all are.
@@ -152,8 +164,16 @@ def generate_with_layers(project: Project) -> str:
         options += ["--front-end", str(project.front_end_path)]
     if project.manifest.winograd_bytes:
         options += ["--winograd-bytes", str(project.manifest.winograd_bytes)]
+    if project.manifest.optimization != "speed":
+        options += ["--optimize", project.manifest.optimization]
     out = f"{project.root}-layers"
     return shell_command("mcu-ser", "generate", project.model_path, *options, "--out", out)
+
+
+def graph_on_board(project: Project) -> Graph:
+    """The model of a project as its engine computes it."""
+    graph = read_model(project.model_path.read_bytes(), project.model_path.name)
+    return fold_channels(graph) if project.engine == "aot" else graph
 
 
 def model_layers(graph: Graph) -> tuple[ModelLayer, ...]:
@@ -171,6 +191,7 @@ def _model_layer(graph: Graph, operator: Operator) -> ModelLayer:
         macs=operator_macs(graph, operator),
         tensor=output.index,
         dtype=output.dtype,
+        left_out=output.left_out,
     )
 
 
@@ -201,8 +222,7 @@ def trace_on_device(
         client = Client(stack.enter_context(Link(device)))
         hello = client.hello()
         require_match(client.url, Expectation.of(project), hello)
-        model = project.model_path.read_bytes()
-        graph = read_model(model, project.model_path.name)
+        model, graph = project.model_path.read_bytes(), graph_on_board(project)
         return trace(client, hello, model, graph, samples, sample, runs=request.runs, track=track)
 
 
@@ -225,7 +245,8 @@ def trace(
         LinkError: The run could not be completed.
     """
     layers, data = model_layers(graph), samples.x[sample]
-    expected = layer_outputs(model, graph.name, data, [layer.tensor for layer in layers])
+    whole = layer_outputs(model, graph.name, data, [layer.tensor for layer in layers])
+    expected = [layer.computed(tensor) for layer, tensor in zip(layers, whole, strict=True)]
     with track("layers", runs * len(layers)) as advance:
         records, ticks = [], []
         for _ in range(runs):
@@ -238,7 +259,7 @@ def trace(
     traced = tuple(
         TracedLayer(
             layer=layer,
-            expected=tensor.reshape(layer.shape),
+            expected=tensor,
             identical=crc == crc32(tensor.tobytes()),
             ticks=_median_ticks(layer, hello, [run[layer.index] for run in ticks]),
         )

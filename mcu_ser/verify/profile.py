@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mcu_ser.verify.layers import LayerTrace, ModelLayer
 
 # What is known of a layer whose time was not asked for.
-_UNTIMED_KEYS = ("index", "operator", "name", "shape", "bytes", "macs", "identical")
+_UNTIMED_KEYS = ("index", "operator", "name", "shape", "bytes", "left_out", "macs", "identical")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class LayerTime:
             "name": layer.name,
             "shape": list(layer.shape),
             "bytes": layer.bytes,
+            "left_out": len(layer.left_out),
             "macs": layer.macs,
             "identical": self.identical,
             "ticks": self.ticks,

@@ -161,13 +161,18 @@ class LimitPart(_Part):
 
 
 class LayerPart(_Part):
-    """A layer of the traced sample; times only if they were asked for."""
+    """A layer of the traced sample; times only if they were asked for.
+
+    `left_out` channels of the file's tensor are not computed, because no output depends on them; `shape`,
+    `bytes` and `macs` are of the rest.
+    """
 
     index: Count
     operator: str
     name: str
     shape: tuple[Count, ...]
     bytes: Count
+    left_out: Count = 0
     macs: Count
     identical: bool
     ticks: Count | None = None
