@@ -176,6 +176,10 @@ def _print_totals(output: Output, compiled: CompiledModel) -> None:
     output.say(f"input   {_spec_text(compiled.input)}")
     output.say(f"output  {_spec_text(compiled.output)}")
     output.say(f"MACs    {compiled.macs}{_per_mac(compiled)}")
+    folded = [layer.left_out for layer in compiled.layers if layer.left_out]
+    if folded:
+        what = f"{sum(folded)} channels of {len(folded)} layers, on which no output depends"
+        output.say(f"folded  {what}: engine aot does not compute them, and they are not counted above")
     output.say(f"arena   {compiled.arena_bytes} B as planned by engine aot, {over}")
 
 

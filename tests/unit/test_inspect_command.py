@@ -10,6 +10,7 @@ from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli import inspect
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
 from mcu_ser.generate.fit import INTERPRETER_BYTES, OPERATOR_KIND_BYTES
+from tests.layered_model import layered_model
 from tests.tflite_builder import TfliteBuilder
 
 # What the interpreter takes for a model of one kind of operator.
@@ -288,3 +289,16 @@ def test_tables_fit_the_terminal(columns, named, capsys):
     rows = [line.split() for line in text.splitlines() if re.match(r" *\d+ ", line)]
     assert [row[1] for row in rows[: len(OPERATORS)]] == list(OPERATORS)
     assert ("first" in text) == named
+
+
+def test_channels_that_are_not_computed_are_told(tmp_path, capsys):
+    def inspected(*options, **model):
+        assert _inspect(tmp_path, "--engine", "aot", *options, file=layered_model(**model)) == 0
+        return capsys.readouterr().out
+
+    said = " ".join(inspected(dead=(1, 2, 4, 6)).split())
+    told = "folded 8 channels of 2 layers, on which no output depends: engine aot does not compute them"
+    assert told in said
+    layers = json.loads(inspected("--json", dead=(1, 2, 4, 6)))["layers"]
+    assert [layer["left_out"] for layer in layers] == [4, 4, 0, 0, 0, 0, 0]
+    assert "folded" not in inspected()
