@@ -119,6 +119,8 @@ class NativeModels:
         return done.stdout
 
 
+_DEFINITIONS = r"#define AOT_(?:FOR_SIZE|DIMENSION int16_t)\n"
+
 _LAYER_HOOK = """
 #include <stdio.h>
 #define AOT_AFTER_LAYER(index, data, bytes) do { \\
@@ -136,4 +138,7 @@ def write_model(model: CompiledModel, prefix: str, directory: Path, *, layers: b
     # The longest chain suits all models of a program.
     text = re.sub(r'#include "aot_(model|weights)\.h"\n|#define AOT_PAIR_STEPS \d+\n', "", text)
     text = re.sub(r"\b(aot_model_\w+|AOT_MODEL_\w+|AOT_WEIGHTS_H|layer_\d\w+|arena)\b", rf"{prefix}_\1", text)
+    # What the kernels' headers want to know comes before all of them.
+    definitions = "".join(re.findall(_DEFINITIONS, text))
+    text = definitions + re.sub(_DEFINITIONS, "", text)
     (directory / f"{prefix}.c").write_text((_LAYER_HOOK if layers else "") + text)

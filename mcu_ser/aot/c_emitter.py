@@ -15,8 +15,15 @@ import numpy as np
 from mcu_ser import __version__
 from mcu_ser.aot.arena import ARENA_ALIGNMENT
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, Value
+from mcu_ser.aot.optimization import Optimization
 
 _LINE_WIDTH = 108
+# Members of type aot_dimension in kernels/kernel.h, and of kernels that have one of their own.
+_DIMENSIONS = frozenset(
+    {"height", "width", "channels", "tap_words", "step", "gathered"}
+    | {f"{what}_{axis}" for what in ("stride", "dilation") for axis in ("height", "width")}
+    | {"pad_top", "pad_left"}
+)
 _MAX_NAME = 60
 
 
@@ -60,6 +67,7 @@ class EmittedModel:
     """What the generated files need to know of the model as a whole; offsets and sizes in bytes.
 
     `traced`: the code tells the server of each layer (firmware_templates/runtime/layer_trace.h).
+    `optimization`: what the kernels are compiled for (firmware_templates/runtime/kernels/kernel.h).
     """
 
     sha256: str
@@ -70,6 +78,7 @@ class EmittedModel:
     output_offset: int
     output_bytes: int
     traced: bool = False
+    optimization: Optimization = Optimization.SPEED
 
 
 def comment_text(text: str) -> str:
@@ -132,11 +141,12 @@ void aot_model_invoke(void);
 def _source(model: EmittedModel) -> str:
     kernels = sorted({step.call.header for layer in model.layers for step in layer.steps})
     includes = "".join(f'#include "kernels/{header}"\n' for header in kernels)
-    layers = "".join(_layer(layer) for layer in model.layers if layer.steps)
+    linkage = "static AOT_NOINLINE" if model.optimization is Optimization.SPEED else "static"
+    layers = "".join(_layer(layer, linkage) for layer in model.layers if layer.steps)
     calls = "".join(_invocation(layer) for layer in model.layers)
     trace = '#include "layer_trace.h"\n' if model.traced else ""
     return f"""{_banner(model, "The model as C: one description and one function per layer.")}\
-{_chain(model)}#include "aot_model.h"
+{_definitions(model)}#include "aot_model.h"
 
 #include "aot_weights.h"
 {includes}\
@@ -161,20 +171,39 @@ void aot_model_invoke(void) {{
 """
 
 
+def _definitions(model: EmittedModel) -> str:
+    """What the kernels' headers want to know."""
+    if model.optimization is Optimization.SPEED:
+        return _chain(model)
+    steps = (step for layer in model.layers for step in layer.steps)
+    short = all(_is_short(step.call.description) for step in steps)
+    return "#define AOT_FOR_SIZE\n" + "#define AOT_DIMENSION int16_t\n" * short + _chain(model)
+
+
+def _is_short(value: Struct) -> bool:
+    """Whether all sizes of images and windows are int16."""
+    return all(
+        _is_short(v)
+        if isinstance(v, Struct)
+        else name not in _DIMENSIONS or not isinstance(v, int) or v <= 0x7FFF
+        for name, v in value.members
+    )
+
+
 def _chain(model: EmittedModel) -> str:
     """How long the chain of kernels/matmul_dsp.h is made, for the layer that needs most of it."""
     steps = max((step.call.chain_steps for layer in model.layers for step in layer.steps), default=0)
     return f"#define AOT_PAIR_STEPS {steps}\n" if steps else ""
 
 
-def _layer(layer: EmittedLayer) -> str:
+def _layer(layer: EmittedLayer, linkage: str) -> str:
     descriptions = [f"{layer.identifier}_description"]
     descriptions += [f"{descriptions[0]}_{place}" for place in range(1, len(layer.steps))]
     named = list(zip(layer.steps, descriptions, strict=True))
     return f"""
 /* {layer.title} */
 {"".join(_description(layer, step, name) for step, name in named)}
-static AOT_NOINLINE void {layer.identifier}(void) {{
+{linkage} void {layer.identifier}(void) {{
 {"".join(_call(layer, step, name) for step, name in named)}}}
 """
 

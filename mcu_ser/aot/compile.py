@@ -21,6 +21,7 @@ from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
 from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
 from mcu_ser.artifacts import sha256_hex
@@ -143,7 +144,12 @@ class CompiledModel:
 
 
 def compile_model(
-    model: bytes, name: str = "model", *, traced: bool = False, winograd_bytes: int = 0
+    model: bytes,
+    name: str = "model",
+    *,
+    traced: bool = False,
+    winograd_bytes: int = 0,
+    optimization: Optimization = Optimization.SPEED,
 ) -> CompiledModel:
     """Compile a .tflite.
 
@@ -152,6 +158,7 @@ def compile_model(
         name: What to call the model in errors, e.g. its path.
         traced: The C tells the firmware's server of each layer.
         winograd_bytes: By how much the constants may grow for convolutions by Winograd's algorithm.
+        optimization: What kernels are chosen for.
 
     Raises:
         ModelError: The file is damaged or the engine does not support the model.
@@ -160,7 +167,7 @@ def compile_model(
     supported.check_supported(read)
     graph = fold_channels(read)
     aliases = passes.find_aliases(graph)
-    found = ((operator.index, kernel_call(graph, operator)) for operator in graph.operators)
+    found = ((operator.index, kernel_call(graph, operator, optimization)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
     calls = with_winograd(graph, aliases, calls, winograd_bytes)
     scratch = {index: call.scratch_bytes for index, call in calls.items()}
@@ -169,6 +176,7 @@ def compile_model(
     arena.verify_plan(buffers, plan)
     offsets = _Offsets(plan, aliases)
     emitted = replace(_emitted_model(graph, calls, offsets, sha256_hex(model)), traced=traced)
+    emitted = replace(emitted, optimization=optimization)
     return CompiledModel(
         name=name,
         sha256=emitted.sha256,

@@ -46,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="firmware that computes its input of audio: the front_end.json that convert wrote",
     )
     _add_winograd(parser)
+    add_optimize_option(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="PROJECT", help="directory to write")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     add_json_option(parser)
@@ -63,8 +64,19 @@ def _add_winograd(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_optimize_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--optimize`, which generate and run have."""
+    parser.add_argument(
+        "--optimize",
+        choices=("speed", "size"),
+        default="speed",
+        help="engine aot: fewest instructions (default), or least code and the smallest arena; equal bytes",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0."""
+    from mcu_ser.aot.optimization import Optimization
     from mcu_ser.board import load_board
     from mcu_ser.generate.engine_model import Arena
     from mcu_ser.generate.project import generate
@@ -82,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         layers=args.layers,
         front_end=args.front_end,
         winograd_bytes=args.winograd_bytes,
+        optimization=Optimization(args.optimize),
     )
     manifest = project.manifest
     output.say(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mcu_ser.aot.compile import TensorSpec, compile_model
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.supported import check_interface
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.errors import ConfigError
@@ -56,6 +57,7 @@ class EngineModel:
         sources: File name -> C text (engine aot).
         kernels: Headers of firmware_templates/runtime/kernels/ that the C includes (engine aot).
         winograd: What was spent on Winograd's algorithm (engine aot).
+        optimization: What the firmware is built for.
     """
 
     input: TensorSpec
@@ -68,6 +70,7 @@ class EngineModel:
     sources: Mapping[str, str] = field(default_factory=dict)
     kernels: tuple[str, ...] = ()
     winograd: Winograd | None = None
+    optimization: Optimization = Optimization.SPEED
 
     @property
     def arena_bytes(self) -> int:
@@ -83,6 +86,7 @@ def engine_model(
     *,
     layers: bool = False,
     winograd_bytes: int = 0,
+    optimization: Optimization = Optimization.SPEED,
 ) -> EngineModel:
     """A model for an engine on a board.
 
@@ -94,17 +98,21 @@ def engine_model(
         arena: Of engine tflm, instead of the estimate.
         layers: The firmware traces layers.
         winograd_bytes: Of engine aot: flash that convolutions by Winograd's algorithm may take more.
+        optimization: Of engine aot: what the firmware is built for.
 
     Raises:
         ModelError: The file is damaged, or the engine does not support the model.
         ConfigError: The platform has no such engine, or the engine no such option, or a size is none.
     """
     _require_winograd(engine, winograd_bytes)
+    _require_optimization(engine, winograd_bytes, optimization)
     if engine == "tflm":
         return _tflm_model(model, name, board, arena)
     if arena is not None:
         raise ConfigError("engine 'aot'", "plans its arena; the size cannot be given", hint="--engine tflm")
-    compiled = compile_model(model, name, traced=layers, winograd_bytes=winograd_bytes)
+    compiled = compile_model(
+        model, name, traced=layers, winograd_bytes=winograd_bytes, optimization=optimization
+    )
     return EngineModel(
         input=compiled.input,
         output=compiled.output,
@@ -116,6 +124,7 @@ def engine_model(
         sources=compiled.sources,
         kernels=compiled.kernels,
         winograd=Winograd(winograd_bytes, compiled.winograd_layers) if winograd_bytes else None,
+        optimization=optimization,
     )
 
 
@@ -125,6 +134,17 @@ def _require_winograd(engine: str, winograd_bytes: int) -> None:
     if winograd_bytes and engine != "aot":
         problem = "chooses its kernels itself; flash for Winograd's algorithm cannot be given"
         raise ConfigError(f"engine {engine!r}", problem, hint="--engine aot")
+
+
+def _require_optimization(engine: str, winograd_bytes: int, optimization: Optimization) -> None:
+    if optimization is Optimization.SPEED:
+        return
+    if engine != "aot":
+        problem = "is a library that was built before; its firmware cannot be optimised for size"
+        raise ConfigError(f"engine {engine!r}", problem, hint="--engine aot")
+    if winograd_bytes:
+        problem = f"cannot spend {winograd_bytes} B of flash on Winograd's algorithm"
+        raise ConfigError("a build for size", problem, hint="--optimize speed, or no --winograd-bytes")
 
 
 def _tflm_model(model: bytes, name: str, board: Board, arena: Arena | None) -> EngineModel:

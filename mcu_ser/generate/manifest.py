@@ -73,7 +73,7 @@ class Manifest(_Part):
     `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`), `layers` whether the firmware traces
     layers, `front_end` whether it computes its input of audio; a project that does not say so does not.
     `winograd_bytes` is the flash that convolutions by Winograd's algorithm may take more, `winograd_layers`
-    which layers are computed so.
+    which layers are computed so. `optimization` is what kernels and compiler flags were chosen for.
     """
 
     format: Literal[2]
@@ -93,6 +93,7 @@ class Manifest(_Part):
     front_end: bool = False
     winograd_bytes: Annotated[int, Field(ge=0)] = 0
     winograd_layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    optimization: Literal["speed", "size"] = "speed"
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]
@@ -103,6 +104,8 @@ class Manifest(_Part):
         absent: dict[str, Any] = {} if self.front_end else {"front_end": True}
         if not self.winograd_bytes:
             absent |= {"winograd_bytes": True, "winograd_layers": True}
+        if self.optimization == "speed":
+            absent |= {"optimization": True}
         ends = {"input": self.input, "output": self.output}
         absent |= {name: {"dtype"} for name, entry in ends.items() if entry.dtype == "INT8"}
         return canonical_json(self.model_dump(mode="json", exclude=absent))
@@ -154,6 +157,7 @@ def generate_beside(root: Path, manifest: Manifest | None = None) -> str:
         options += ["--layers"] if manifest.layers else []
         options += ["--front-end", "FRONT_END.json"] if manifest.front_end else []
         options += ["--winograd-bytes", manifest.winograd_bytes] if manifest.winograd_bytes else []
+        options += ["--optimize", manifest.optimization] if manifest.optimization != "speed" else []
     # "." has no name to put another beside.
     named = root if root.name not in ("", "..") else root.resolve()
     return shell_command("mcu-ser", "generate", "MODEL.tflite", *options, "--out", f"{named}-anew")

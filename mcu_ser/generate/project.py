@@ -13,12 +13,13 @@ from pathlib import Path
 
 from mcu_ser import __version__
 from mcu_ser.aot.compile import TensorSpec
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
 from mcu_ser.board.baud import require_baud
 from mcu_ser.errors import ConfigError, ModelError
 from mcu_ser.features.front_end import FrontEnd
-from mcu_ser.generate.engine_model import Arena, engine_model
+from mcu_ser.generate.engine_model import Arena, EngineModel, engine_model
 from mcu_ser.generate.fit import check_fit
 from mcu_ser.generate.front_end import front_end_size, require_fitting_front_end
 from mcu_ser.generate.manifest import (
@@ -163,6 +164,7 @@ def generate(
     layers: bool = False,
     front_end: Path | None = None,
     winograd_bytes: int = 0,
+    optimization: Optimization = Optimization.SPEED,
 ) -> Project:
     """Write the firmware project of a model, board and engine to `out`.
 
@@ -176,6 +178,7 @@ def generate(
         layers: Whether the firmware traces layers, for `verify --bisect` and `--profile`.
         front_end: The front_end.json of the model, for firmware that computes its input of audio.
         winograd_bytes: Of engine aot: flash that convolutions by Winograd's algorithm may take more.
+        optimization: Of engine aot: what the firmware is built for.
 
     Raises:
         ModelError: The model cannot be read, the engine does not support it, or it has no layers to trace.
@@ -188,26 +191,42 @@ def generate(
         require_baud(board, baud)
     template = load_template(firmware_templates_dir() / board.platform)
     require_replaceable(out)
-    try:
-        model = model_path.read_bytes()
-    except OSError as error:
-        raise ModelError(model_path, f"cannot be read ({error.strerror})") from error
+    model = _read_model(model_path)
     compiled = engine_model(
-        model, str(model_path), board, engine, arena, layers=layers, winograd_bytes=winograd_bytes
+        model,
+        str(model_path),
+        board,
+        engine,
+        arena,
+        layers=layers,
+        winograd_bytes=winograd_bytes,
+        optimization=optimization,
     )
     if layers and not compiled.layers:
         raise ModelError(model_path, "has no layers to trace", hint="generate without --layers")
-    hearing = None if front_end is None else FrontEnd.load(front_end)
-    if hearing is not None:
-        require_fitting_front_end(hearing, compiled.input, front_end)
-        size = front_end_size(hearing).on(board)
-        compiled = replace(compiled, needs=compiled.needs.with_front_end(size))
+    hearing = None
+    if front_end is not None:
+        hearing, compiled = _with_front_end(front_end, compiled, board)
     check_fit(compiled.needs, board)
     firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers, hearing)
     files, build_id = project_files(firmware)
     manifest = _manifest(firmware, files, build_id)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
     return Project(out, board, manifest)
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(path, f"cannot be read ({error.strerror})") from error
+
+
+def _with_front_end(path: Path, compiled: EngineModel, board: Board) -> tuple[FrontEnd, EngineModel]:
+    hearing = FrontEnd.load(path)
+    require_fitting_front_end(hearing, compiled.input, path)
+    size = front_end_size(hearing).on(board)
+    return hearing, replace(compiled, needs=compiled.needs.with_front_end(size))
 
 
 def _write(out: Path, files: Mapping[str, bytes]) -> None:
@@ -311,6 +330,7 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         front_end=firmware.front_end is not None,
         winograd_bytes=compiled.winograd.bytes if compiled.winograd else 0,
         winograd_layers=compiled.winograd.layers if compiled.winograd else (),
+        optimization=compiled.optimization.value,
         input=_tensor_entry(compiled.input),
         output=_tensor_entry(compiled.output),
         files={name: sha256_hex(content) for name, content in files.items()},

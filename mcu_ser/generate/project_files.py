@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mcu_ser import __version__
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import canonical_json, sha256_hex
 from mcu_ser.board.stm32 import Stm32Build
@@ -177,6 +178,7 @@ def _context(firmware: Firmware) -> Context:
         layers=compiled.layers if firmware.layers else None,
         front_end=firmware.front_end is not None,
         microphone=firmware.microphone,
+        for_size=compiled.optimization is Optimization.SIZE,
     )
 
 

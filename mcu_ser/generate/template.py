@@ -28,7 +28,8 @@ README.md.
 Values for templates (`Context`): `tool_version`, `board` (the Board), `engine`, `baud`, `model_sha256`,
 `sources` (every C file to compile, project-relative, sorted), `include_dirs` (likewise), `info` (the
 model's tensors as text), `layers` (how many of them the firmware traces; None without --layers), `front_end`
-(whether the firmware has one), `microphone` (whether it hears with one of the board), `cortex_m`
+(whether the firmware has one), `microphone` (whether it hears with one of the board), `for_size` (whether it
+is built for size, not for speed), `cortex_m`
 (compiler flags, linker regions and placement; None where CMake builds for no Cortex-M), `stm32` and `mps`
 (finished register values; None on other platforms).
 
@@ -78,6 +79,7 @@ class Context:
     layers: int | None = None
     front_end: bool = False
     microphone: bool = False
+    for_size: bool = False
 
     def names(self) -> Mapping[str, Any]:
         """Name -> value, as Jinja takes them."""

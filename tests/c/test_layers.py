@@ -40,11 +40,11 @@ whole_programs = settings(
 )
 
 
-def check_a_program(data, strategy):
-    """A program of models that are drawn gives the bytes of the oracle for every sample."""
+def check_a_program(data, strategy, **options):
+    """A program of models that are drawn, compiled with options, gives the bytes of the oracle."""
     drawn = data.draw(st.lists(strategy, min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
     files = [model.file for model in drawn]
-    models = [compile_model(file, f"model {number}") for number, file in enumerate(files)]
+    models = [compile_model(file, f"model {number}", **options) for number, file in enumerate(files)]
     rng = np.random.default_rng(0)
     requests = [(i, sample) for i, model in enumerate(models) for sample in _samples(model.input.shape, rng)]
     with tempfile.TemporaryDirectory() as directory:

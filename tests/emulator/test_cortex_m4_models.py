@@ -80,9 +80,9 @@ needs_qemu = pytest.mark.skipif(
 )
 
 
-def check_a_program(files, build, directory):
-    """A program of models of one layer gives the bytes of the oracle."""
-    models = [compile_model(file) for file in files]
+def check_a_program(files, build, directory, **options):
+    """A program of models of one layer, compiled with options, gives the bytes of the oracle."""
+    models = [compile_model(file, **options) for file in files]
     rng = np.random.default_rng(0)
     samples = [any_samples(4, model.input, rng) for model in models]
     output = _run_on_cortex_m4(models, samples, directory, BUILDS[build])

@@ -32,7 +32,7 @@ AOT_INLINE void aot_add_affine(const struct aot_add_affine *layer, const int8_t 
                            (uint32_t)layer->constant};
   /* Constants that the compiler cannot see stay in their registers. */
   __asm__("" : "+r"(constants[0]), "+r"(constants[1]), "+r"(constants[2]));
-#pragma GCC unroll 8
+  AOT_UNROLL(8)
   for (int32_t i = 0; i < layer->elements; ++i) {
     output[i] = aot_add_affine_element(layer, constants, first[i], second[i]);
   }

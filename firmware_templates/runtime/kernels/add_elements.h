@@ -57,7 +57,7 @@ AOT_INLINE void aot_add_elements(const struct aot_add_elements *layer, const int
   const int8_t *const coarse = layer->coarse_is_second ? second : first;
   struct aot_add_offsets offsets = {layer->fine_offset, layer->coarse_offset};
   __asm__("" : "+r"(offsets.fine), "+r"(offsets.coarse));
-#pragma GCC unroll 4
+  AOT_UNROLL(4)
   for (int32_t i = 0; i < layer->elements; ++i) {
     output[i] = (int8_t)aot_add_element(layer, &offsets, fine[i], coarse[i]);
   }

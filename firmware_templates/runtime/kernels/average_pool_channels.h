@@ -25,7 +25,7 @@ AOT_INLINE struct aot_channel_sums aot_sum_channels(const struct aot_pool_2d *la
   int32_t pixel = (taps->origin_y + taps->rows.first) * layer->input.width + taps->origin_x + taps->columns.first;
   for (int32_t row = 0; row < (joined ? 1 : rows); ++row) {
     const int8_t *bytes = channel + pixel * channels;
-#pragma GCC unroll 4
+    AOT_UNROLL(4)
     for (int32_t i = 0; i < run; ++i) {
       const uint32_t word = aot_load4(bytes);
       sums.even = aot_add_even(sums.even, word);

@@ -112,9 +112,9 @@ AOT_INLINE uint32_t aot_add_odd(uint32_t sums, uint32_t word) {
 #endif
 }
 
-/* The int8 nearest to x / 2^shift, rounded down; shift is a constant. */
+/* The int8 nearest to x / 2^shift, rounded down; shift is a constant but in code for size. */
 AOT_INLINE int32_t aot_saturate_shifted(int32_t x, int32_t shift) {
-#if AOT_DSP && defined(__OPTIMIZE__)
+#if AOT_DSP && !defined(AOT_FOR_SIZE)
   int32_t result;
   __asm__("ssat %0, #8, %1, asr %2" : "=r"(result) : "r"(x), "I"(shift));
   return result;

@@ -3,7 +3,8 @@
  * specification.
  *
  * Each layer calls its kernel with the address of its own `static const` description. The kernels are inlined
- * into that one call, so that every size, stride and offset is a constant to the compiler.
+ * into that one call, so that every size, stride and offset is a constant to the compiler. With AOT_FOR_SIZE
+ * the compiler decides: most kernels become one function for all layers of their kind.
  * The code generator proves before it emits a layer that no accumulator of that layer can leave int32_t.
  * Tensors are dense, batch 1, channels last; weights are in the order of the .tflite file. */
 #ifndef AOT_KERNEL_H
@@ -13,29 +14,46 @@
 #include <string.h>
 
 #if defined(__GNUC__)
-#define AOT_INLINE static inline __attribute__((always_inline))
+#define AOT_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define AOT_NOINLINE __attribute__((noinline))
 #define AOT_ALIGN(bytes) __attribute__((aligned(bytes)))
 #else
 #error "the kernels rely on GCC's attributes and on its arithmetic right shift of negative numbers"
 #endif
 
+#ifdef AOT_FOR_SIZE
+#define AOT_INLINE static inline
+#define AOT_SHARED static AOT_NOINLINE __attribute__((unused))
+#define AOT_UNROLL(times)
+#else
+#define AOT_INLINE AOT_ALWAYS_INLINE
+#define AOT_SHARED AOT_INLINE /* arithmetic that is long beside the call of a function */
+#define AOT_PRAGMA(text) _Pragma(#text)
+#define AOT_UNROLL(times) AOT_PRAGMA(GCC unroll times)
+#endif
+
+/* The generator defines a shorter type for sizes in descriptions where all of them fit. */
+#ifndef AOT_DIMENSION
+#define AOT_DIMENSION int32_t
+#endif
+typedef AOT_DIMENSION aot_dimension;
+
 struct aot_image {
-  int32_t height;
-  int32_t width;
-  int32_t channels;
+  aot_dimension height;
+  aot_dimension width;
+  aot_dimension channels;
 };
 
 /* A window that slides over height and width. Taps outside of the image are skipped. */
 struct aot_window {
-  int32_t height;
-  int32_t width;
-  int32_t stride_height;
-  int32_t stride_width;
-  int32_t dilation_height;
-  int32_t dilation_width;
-  int32_t pad_top;
-  int32_t pad_left;
+  aot_dimension height;
+  aot_dimension width;
+  aot_dimension stride_height;
+  aot_dimension stride_width;
+  aot_dimension dilation_height;
+  aot_dimension dilation_width;
+  aot_dimension pad_top;
+  aot_dimension pad_left;
 };
 
 /* From accumulators to int8:
@@ -53,12 +71,12 @@ struct aot_rescale {
 /* round(a * b / 2^31), ties upwards; a and b not both INT32_MIN.
  * gemmlowp's SaturatingRoundingDoublingHighMul, which rounds its ties the same way once its sign-dependent
  * nudge and its truncating division are taken together. */
-AOT_INLINE int32_t aot_doubling_high_mul(int32_t a, int32_t b) {
+AOT_SHARED int32_t aot_doubling_high_mul(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }
 
 /* round(x / 2^exponent), ties away from zero; 0 <= exponent <= 31. gemmlowp's RoundingDivideByPOT. */
-AOT_INLINE int32_t aot_rounding_shift_right(int32_t x, int32_t exponent) {
+AOT_SHARED int32_t aot_rounding_shift_right(int32_t x, int32_t exponent) {
   const int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1u);
   const int32_t remainder = x & mask;
   const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
@@ -71,7 +89,7 @@ AOT_INLINE int32_t aot_shift_left(int32_t x, int32_t exponent) {
 }
 
 /* x * 2^exponent, limited to int32_t; exponent > 0. */
-AOT_INLINE int32_t aot_saturating_shift_left(int32_t x, int32_t exponent) {
+AOT_SHARED int32_t aot_saturating_shift_left(int32_t x, int32_t exponent) {
   const int32_t limit = INT32_MAX >> exponent;
   return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : aot_shift_left(x, exponent);
 }
@@ -107,7 +125,7 @@ struct aot_taps {
   int32_t end;
 };
 
-AOT_INLINE struct aot_taps aot_taps_inside(int32_t origin, int32_t taps, int32_t dilation, int32_t size) {
+AOT_SHARED struct aot_taps aot_taps_inside(int32_t origin, int32_t taps, int32_t dilation, int32_t size) {
   struct aot_taps inside;
   inside.first = origin < 0 ? (dilation - 1 - origin) / dilation : 0;
   inside.end = aot_min(taps, (size - origin + dilation - 1) / dilation);
@@ -122,7 +140,7 @@ struct aot_pixel_taps {
   struct aot_taps columns;
 };
 
-AOT_INLINE struct aot_pixel_taps aot_taps_of_pixel(const struct aot_window *window,
+AOT_SHARED struct aot_pixel_taps aot_taps_of_pixel(const struct aot_window *window,
                                                    const struct aot_image *input, int32_t out_y,
                                                    int32_t out_x) {
   struct aot_pixel_taps taps;

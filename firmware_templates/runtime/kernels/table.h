@@ -13,7 +13,7 @@ struct aot_table {
 AOT_INLINE void aot_table(const struct aot_table *layer, const int8_t *restrict input,
                           int8_t *restrict output) {
   const int8_t *const values = layer->values - INT8_MIN;
-#pragma GCC unroll 4
+  AOT_UNROLL(4)
   for (int32_t i = 0; i < layer->elements; ++i) {
     output[i] = values[input[i]];
   }

@@ -28,6 +28,7 @@ from mcu_ser.aot.kernels import (
     transpose_conv,
 )
 from mcu_ser.aot.kernels.kernel_call import KernelCall
+from mcu_ser.aot.optimization import Optimization
 
 # Operators of `passes.ALIASING` are not here: their output is an alias of their input.
 KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
@@ -69,6 +70,14 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "TANH": table.call,
 }
 
+# As `KERNELS`, in a build for size; what is not here has one kernel for both.
+SIZE_KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
+    **KERNELS,
+    "CONV_2D": conv_2d.call_compact,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d.call_compact,
+    "FULLY_CONNECTED": fully_connected.call_compact,
+}
+
 # As `KERNELS`, for layers of 16-bit activations.
 INT16_KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "ADD": int16_elements.add,
@@ -82,8 +91,10 @@ INT16_KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
 }
 
 
-def kernel_call(graph: Graph, operator: Operator) -> KernelCall | None:
+def kernel_call(
+    graph: Graph, operator: Operator, optimization: Optimization = Optimization.SPEED
+) -> KernelCall | None:
     """The kernel call of a supported operator; None where the output is an alias of the input."""
-    kernels = INT16_KERNELS if graph.is_int16(operator) else KERNELS
-    call = kernels.get(operator.opcode)
+    kernels = SIZE_KERNELS if optimization is Optimization.SIZE else KERNELS
+    call = (INT16_KERNELS if graph.is_int16(operator) else kernels).get(operator.opcode)
     return None if call is None else call(graph, operator)

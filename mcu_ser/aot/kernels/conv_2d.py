@@ -9,7 +9,7 @@ import numpy as np
 
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
-from mcu_ser.aot.kernels import sparse
+from mcu_ser.aot.kernels import compact, sparse
 from mcu_ser.aot.kernels.conv_2d_winograd import winograd_call
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
@@ -55,6 +55,13 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported CONV_2D."""
     convolution = _convolution(graph, operator)
     return sparse.better(_fast(convolution) or _plain(convolution), _sparse(convolution))
+
+
+def call_compact(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported CONV_2D in a build for size."""
+    convolution = _convolution(graph, operator)
+    found = compact.convolution(convolution.layer, convolution.window, convolution.output)
+    return found or _plain(convolution)
 
 
 def call_winograd(graph: Graph, operator: Operator) -> KernelCall | None:

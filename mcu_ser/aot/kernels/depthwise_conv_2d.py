@@ -3,27 +3,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import DepthwiseOptions, Graph, Operator
+from mcu_ser.aot.kernels import compact
 from mcu_ser.aot.kernels.depthwise_3x3 import depthwise_3x3
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
-from mcu_ser.aot.window import needs_border, window_of
+from mcu_ser.aot.window import Window, needs_border, window_of
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported DEPTHWISE_CONV_2D."""
+    return _call(graph, operator, depthwise_3x3)
+
+
+def call_compact(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported DEPTHWISE_CONV_2D in a build for size."""
+    return _call(graph, operator, compact.depthwise)
+
+
+def _call(
+    graph: Graph, operator: Operator, better: Callable[[Weighted, Window, Output], KernelCall | None]
+) -> KernelCall:
     assert isinstance(operator.options, DepthwiseOptions)
     layer = weighted(graph, operator)
     output = layer.output
     low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
-    window = window_of(graph, operator)
-    fast = None
+    found = None
     if operator.options.depth_multiplier == 1:
-        fast = depthwise_3x3(layer, window, Output(output.zero_point, low, high))
-    return fast or _plain(graph, operator, layer, (low, high))
+        found = better(layer, window_of(graph, operator), Output(output.zero_point, low, high))
+    return found or _plain(graph, operator, layer, (low, high))
 
 
 def _plain(graph: Graph, operator: Operator, layer: Weighted, limits: tuple[int, int]) -> KernelCall:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
-from mcu_ser.aot.kernels import sparse
+from mcu_ser.aot.kernels import compact, sparse
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
@@ -14,13 +14,23 @@ from mcu_ser.aot.weighted import Weighted, weighted
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported FULLY_CONNECTED."""
-    assert isinstance(operator.options, FullyConnectedOptions)
-    layer = weighted(graph, operator)
-    low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
-    output = Output(layer.output.zero_point, low, high)
+    layer, output = _layer(graph, operator)
     rows = _rows(layer)
     found = sparse.rows_call(layer, output, rows) if rows > 1 else sparse.single_call(layer, output)
     return sparse.better(_fast(layer, output) or _plain(layer, output), found)
+
+
+def call_compact(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported FULLY_CONNECTED in a build for size."""
+    layer, output = _layer(graph, operator)
+    return compact.rows(layer, output) or _plain(layer, output)
+
+
+def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
+    assert isinstance(operator.options, FullyConnectedOptions)
+    layer = weighted(graph, operator)
+    low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
+    return layer, Output(layer.output.zero_point, low, high)
 
 
 def _fast(layer: Weighted, output: Output) -> KernelCall | None:

@@ -75,21 +75,21 @@ def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
         multiple: The depth is padded to a multiple of this, itself a multiple of 4.
     """
     channels = finish.channels_of(layer)
-    if not _sums_can_be_separated(channels, output):
+    if not sums_can_be_separated(channels, output):
         return None
     weights = padded_weights(layer.weights_by_channel, multiple)
     padding = weights.size - layer.weights_by_channel.size
     if padding > max(_LITTLE_PADDING, layer.weights_by_channel.size // 20):
         return None
-    if (weights[1::2] == INT8_MIN)[weights[::2] < 0].any():
-        # The weight of the first channel borrows from the other, which has nothing left.
+    pairs = paired(weights)
+    if pairs is None:
         return None
     found = choose_finish(channels, output)
     if found is None:
         return None
     end_shift, finishes = found
     biases = layer.biases - layer.input.zero_point * layer.weights_by_channel.sum(axis=1, dtype=np.int64)
-    stream = _stream(weights, biases, finishes, end_shift)
+    stream = _stream(pairs, biases, finishes, end_shift)
     return Matmul(stream, weights.shape[1], layer.channels, end_shift)
 
 
@@ -124,7 +124,7 @@ def scratch_is_worth(scratch_bytes: int, layer: Weighted) -> bool:
     return scratch_bytes <= max(_LITTLE_SCRATCH, (layer.input.elements + layer.output.elements) // 5)
 
 
-def _sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> bool:
+def sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> bool:
     """Whether the sum of every second channel keeps its value in 24 bits; a constant one need not."""
     return all(
         (-_UPPER_LIMIT <= channel.low and channel.high < _UPPER_LIMIT)
@@ -160,6 +160,18 @@ def padded_weights(weights: npt.NDArray[Any], multiple: int) -> Int64Array:
     return padded
 
 
+def paired(weights: Int64Array) -> Int64Array | None:
+    """int16 of two channels each, weight a + 256 * weight b; None where they leave int16.
+
+    Args:
+        weights: By channel, padded to whole blocks.
+    """
+    if (weights[1::2] == INT8_MIN)[weights[::2] < 0].any():
+        # The weight of the first channel borrows from the other, which has nothing left.
+        return None
+    return weights[::2] + (weights[1::2] << _UPPER_BITS)
+
+
 def lane_order(rows: Int64Array) -> UInt32Array:
     """Pairs of int16 as words, in the order in which four int8 are widened: 0 and 2, then 1 and 3."""
     quads = rows.reshape(*rows.shape[:-1], -1, 4)
@@ -169,23 +181,33 @@ def lane_order(rows: Int64Array) -> UInt32Array:
 
 
 def _stream(
-    weights: Int64Array, biases: Int64Array, finishes: tuple[Finish, ...], end_shift: int
+    pairs: Int64Array, biases: Int64Array, finishes: tuple[Finish, ...], end_shift: int
 ) -> UInt32Array:
     """The stream as matmul.h describes it."""
-    channels, depth = weights.shape
+    channels = 2 * len(pairs)
     missing = channels - len(biases)
-    first_biases = np.concatenate([biases, np.zeros(missing, np.int64)])
     parameters = np.array(
         [(f.multiplier, f.constant, _shift(number, f, end_shift)) for number, f in enumerate(finishes)]
         + [(0, 0, 0)] * missing,
         np.int64,
     ).reshape(-1, BLOCK * 3)
-    pairs = weights[::2] + (weights[1::2] << _UPPER_BITS)
-    words = lane_order(pairs).reshape(-1, 2, depth // 2).transpose(0, 2, 1).reshape(-1, depth)
-    both = first_biases[::2] + (first_biases[1::2] << _UPPER_BITS)
-    starts = np.stack([first_biases[::2], both], axis=1).reshape(-1, BLOCK)
-    blocks = np.concatenate([as_words(starts), words, as_words(parameters)], axis=1)
+    starts = as_words(paired_starts(biases, channels))
+    blocks = np.concatenate([starts, paired_words(pairs), as_words(parameters)], axis=1)
     return np.ascontiguousarray(blocks.ravel())
+
+
+def paired_words(pairs: Int64Array) -> UInt32Array:
+    """The weights of each block in the order of their use; see matmul.h."""
+    depth = pairs.shape[1]
+    words: UInt32Array = lane_order(pairs).reshape(-1, 2, depth // 2).transpose(0, 2, 1).reshape(-1, depth)
+    return words
+
+
+def paired_starts(biases: Int64Array, channels: int) -> Int64Array:
+    """What the sums of each block start from, for `channels` with padding; see matmul.h."""
+    padded = np.concatenate([biases, np.zeros(channels - len(biases), np.int64)])
+    both = padded[::2] + (padded[1::2] << _UPPER_BITS)
+    return np.stack([padded[::2], both], axis=1).reshape(-1, BLOCK)
 
 
 def _shift(number: int, constants: Finish, end_shift: int) -> int:
