@@ -23,12 +23,13 @@ def _weighted(
     clamp: bool = False,
     least: bool = False,
     kept: float = 1.0,
+    block: int = 4,
     **options: Any,
 ) -> bytes:
     """A layer with weights as converters make it; without `relu` sums of both signs reach the output.
 
     With `clamp` it ends with a ReLU6 whose upper end lies within int8, with `least` it has the weight -128,
-    which only the plain kernels take. `kept` is the share of blocks of four inputs that are not zero.
+    which only the plain kernels take. `kept` is the share of blocks of `block` inputs that are not zero.
     """
     rng = np.random.default_rng(0)
     model = TfliteBuilder()
@@ -39,8 +40,8 @@ def _weighted(
     if least:
         values[0], values[1] = -1, -128
     if kept < 1:
-        stays = np.random.default_rng(1).random((*weights[:-1], weights[-1] // 4)) < kept
-        values *= np.repeat(stays, 4, axis=-1)
+        stays = np.random.default_rng(1).random((*weights[:-1], weights[-1] // block)) < kept
+        values *= np.repeat(stays, block, axis=-1)
     x = model.tensor(input_, scale=0.05, zero_point=-3)
     w = model.tensor(weights, scale=scales, axis=axis, data=values)
     bias_scales = (np.float32(0.05) * np.asarray(scales, np.float32)).tolist()
@@ -256,6 +257,19 @@ def _sparse() -> Iterator[bytes]:
         yield _dense(inputs, outputs, **{"kept": 0.25, **style})
 
 
+def _unstructured() -> Iterator[bytes]:
+    for image, outputs, options in (
+        ((5, 5, 64), 64, {}),
+        ((25, 5, 64), 32, {"relu": False}),
+        ((4, 4, 128), 16, {"relu": False, "kept": 0.4}),
+        ((4, 5, 200), 20, {}),
+        ((8, 8, 20), 12, {"clamp": True}),
+        ((3, 3, 96), 40, {"kept": 0.1}),
+        ((16, 8, 32), 8, {}),
+    ):
+        yield _conv(image, (1, 1), outputs, **{"kept": 0.25, "block": 1, **options})
+
+
 def _depthwise_shapes() -> Iterator[bytes]:
     for image, options in (
         ((25, 5, 16), {}),
@@ -367,6 +381,7 @@ def shapes() -> tuple[bytes, ...]:
         _pointwise,
         _windows,
         _sparse,
+        _unstructured,
         _depthwise_shapes,
         _dense_shapes,
         _pools,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis strategies for layers whose weights are zero in blocks of four input channels."""
+"""Hypothesis strategies for layers most of whose weights are zero, in blocks of four inputs or anywhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from mcu_ser.aot.kernels.kernel_call import KernelCall
 from tests.random_layers import SAME, VALID, Drawer, layer_strategy
 
 
@@ -28,12 +29,38 @@ class SparseDrawer(Drawer):
         return _blocks_kept(self, super().weights(shape))
 
 
+class UnstructuredDrawer(Drawer):
+    """Draws weights with zeros anywhere, in some channels nothing else or none."""
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int8]]:
+        # With few weights left, many are more inputs apart than a step of the stream.
+        share = self.draw(st.sampled_from([0.0, 0.02, 0.05, 0.1, 0.25, 0.25, 0.4]))
+        kept = self.rng.random(shape) < share
+        if shape[0] > 2 and self.draw(st.booleans()):
+            kept[self.integer(0, shape[0] - 1)] = self.draw(st.booleans())
+        return super().weights(shape) * kept.astype(np.int8)
+
+
 def _pointwise(d: Drawer) -> bytes:
     # 68 and more input channels have more blocks than one pass of the chain.
     image = d.draw(st.sampled_from([(1, 4), (2, 2), (1, 5), (3, 3), (4, 5)]))
     inputs, outputs = d.draw(st.sampled_from([4, 8, 16, 60, 64, 68, 128, 136, 200])), d.integer(1, 12)
     shapes = (1, *image, inputs), (outputs, 1, 1, inputs), (1, *image, outputs)
     return d.weighted("CONV_2D", shapes, 0, Padding=VALID, StrideH=1, StrideW=1)
+
+
+def _eight_rows(d: Drawer) -> bytes:
+    # 68 and more input channels may have more weights than one pass of the chain.
+    image = d.draw(st.sampled_from([(1, 8), (2, 4), (3, 3), (1, 13), (4, 5)]))
+    inputs, outputs = d.draw(st.sampled_from([4, 8, 16, 60, 64, 68, 128, 136, 200, 256])), d.integer(1, 12)
+    shapes = (1, *image, inputs), (outputs, 1, 1, inputs), (1, *image, outputs)
+    return d.weighted("CONV_2D", shapes, 0, Padding=VALID, StrideH=1, StrideW=1)
+
+
+def _fully_connected_rows(d: Drawer) -> bytes:
+    rows, inputs, outputs = d.integer(8, 11), d.draw(st.sampled_from([4, 20, 64, 160])), d.integer(1, 9)
+    shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
+    return d.weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True)
 
 
 def _windows(d: Drawer) -> bytes:
@@ -58,4 +85,11 @@ SPARSE = {
     "CONV_2D, sparse windows": layer_strategy(_windows, SparseDrawer),
     "CONV_2D, sparse rows": layer_strategy(_pointwise, SparseDrawer),
     "FULLY_CONNECTED, sparse": layer_strategy(_fully_connected, SparseDrawer),
+    "CONV_2D, unstructured rows": layer_strategy(_eight_rows, UnstructuredDrawer),
+    "FULLY_CONNECTED, unstructured rows": layer_strategy(_fully_connected_rows, UnstructuredDrawer),
 }
+
+
+def whatever_is_sparse(dense: KernelCall, *found: KernelCall | None) -> KernelCall:
+    """In place of `sparse.better`: a sparse call wherever there is one, of several the last."""
+    return next((call for call in reversed(found) if call is not None), dense)

@@ -33,6 +33,14 @@ _SPARSE_SINGLE_CHAIN = {
     "channel of passes": 4,
     "pass": 4,
 }
+_UNSTRUCTURED_CHAIN = {
+    "step": 17,
+    "four wide": 64,
+    "shifted channel": 67,
+    "signed channel": 83,
+    "channel of passes": 4,
+    "pass": 4,
+}
 
 ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_matmul": _PAIR_CHAIN,
@@ -43,6 +51,7 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
     "aot_rows_sparse": _SPARSE_CHAIN,
+    "aot_rows_unstructured": _UNSTRUCTURED_CHAIN,
 }
 """Instructions of the parts that the headers *_dsp.h have in assembly, by kernel."""
 
@@ -208,6 +217,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         },
     ),
     "aot_rows_sparse": _cost("aot_rows_sparse", 0.001, {"chain": 64, "clamped output": 11, "layer": 28.1}),
+    "aot_rows_unstructured": _cost(
+        "aot_rows_unstructured", 0.001, {"chain": 107, "clamped output": 11, "layer": 28.6}
+    ),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),
 }

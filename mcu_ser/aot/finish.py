@@ -114,6 +114,15 @@ def signed(channel: Channel, output: Output) -> Finish | None:
     return finish if _fit_int32(*sums, *ends, ends[0] - 1, added) else None
 
 
+def sums_keep_to(bits: int, channels: Iterable[Channel], output: Output) -> bool:
+    """Whether all sums are signed integers of so many bits; of a channel with one output they need not be."""
+    limit = 1 << (bits - 1)
+    return all(
+        (-limit <= channel.low and channel.high < limit) or constant_output(channel, output) is not None
+        for channel in channels
+    )
+
+
 def all_channels(finishes: Iterable[Finish | None]) -> tuple[Finish, ...] | None:
     """The forms of all channels, or None if one of them has none."""
     found = []

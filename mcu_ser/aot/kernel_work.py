@@ -259,6 +259,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_relu6": plain_kernel_work.elements,
     "aot_rows_matmul": _rows_matmul,
     "aot_rows_sparse": sparse_kernel_work.rows,
+    "aot_rows_unstructured": sparse_kernel_work.unstructured_rows,
     "aot_softmax": plain_kernel_work.softmax,
     "aot_table": plain_kernel_work.elements,
 }

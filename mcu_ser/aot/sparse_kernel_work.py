@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts for `kernel_work` the parts of the kernels over sparse_matmul.h."""
+"""Counts for `kernel_work` the parts of the kernels over sparse_matmul.h and unstructured_matmul.h."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-# Positions that are computed at once, and steps of the chain in sparse_matmul_dsp.h.
-_POSITIONS, STEPS = 4, 16
-# Words of a channel in the stream beside its blocks.
-_WORDS = 5
+# Positions that are computed at once, and steps of the chains in *_matmul_dsp.h.
+_POSITIONS, _UNSTRUCTURED_POSITIONS, STEPS = 4, 8, 16
+# Words of a channel in the stream beside its weights.
+_WORDS, _UNSTRUCTURED_WORDS = 5, 6
 
 
 def rows(layer: Mapping[str, Any]) -> Counter[str]:
@@ -20,6 +20,13 @@ def rows(layer: Mapping[str, Any]) -> Counter[str]:
     quads = -(-layer["rows"] // _POSITIONS)
     work = _channels(layer["matmul"], quads) + _clamped(layer, layer["rows"])
     return work + Counter({"layer": 1, "four wide": quads * layer["depth"] // 4})
+
+
+def unstructured_rows(layer: Mapping[str, Any]) -> Counter[str]:
+    """rows_unstructured.h."""
+    eights = -(-layer["rows"] // _UNSTRUCTURED_POSITIONS)
+    work = _channels(layer["matmul"], eights, _UNSTRUCTURED_WORDS) + _clamped(layer, layer["rows"])
+    return work + Counter({"layer": 1, "four wide": eights * layer["depth"] // 4})
 
 
 def windows(layer: Mapping[str, Any]) -> Counter[str]:
@@ -54,27 +61,28 @@ def single(layer: Mapping[str, Any]) -> Counter[str]:
     return work + Counter({"layer": 1, "four wide": layer["depth"] // 4})
 
 
-def _channels(matmul: Mapping[str, Any], quads: int) -> Counter[str]:
+def _channels(matmul: Mapping[str, Any], times: int, words: int = _WORDS) -> Counter[str]:
     stream, channels = matmul["stream"].values, matmul["channels"]
     way = "signed" if "SIGNED" in matmul["finish"] else "shifted"
     work = Counter(
         {
-            "step": quads * (len(stream) - _WORDS * channels),
-            f"{way} channel": quads * channels,
-            "chain": quads,
+            "step": times * (len(stream) - words * channels),
+            f"{way} channel": times * channels,
+            "chain": times,
         }
     )
     if "REPEATED" in matmul["chain"]:
-        work["channel of passes"] = quads * channels
-        work["pass"] = quads * sum(max(1, -(-count // STEPS)) for count in _block_counts(stream, channels))
+        counts = _step_counts(stream, channels, words)
+        work["channel of passes"] = times * channels
+        work["pass"] = times * sum(max(1, -(-count // STEPS)) for count in counts)
     return work
 
 
-def _block_counts(stream: np.ndarray[Any, np.dtype[np.uint32]], channels: int) -> list[int]:
+def _step_counts(stream: np.ndarray[Any, np.dtype[np.uint32]], channels: int, words: int) -> list[int]:
     counts, at = [], 0
     for _ in range(channels):
         counts.append(int(stream[at]) & 0xFFFF)
-        at += counts[-1] + _WORDS
+        at += counts[-1] + words
     return counts
 
 

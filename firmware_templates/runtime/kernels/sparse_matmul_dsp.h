@@ -193,24 +193,24 @@ AOT_NAKED void aot_sparse_single_repeated(void) {
   }
 
 /* The last rounding is away from zero: one less where the sum is negative. */
-#define AOT_SPARSE_SIGNED(sum)                    \
-  "lsl r4, " sum ", #1\n\t"                       \
-  "smmlar " sum ", r4, r3, r12\n\t"               \
-  "add " sum ", " sum ", r4, asr #31\n\t"         \
+#define AOT_SPARSE_SIGNED(sum, spare)                \
+  "lsl " spare ", " sum ", #1\n\t"                  \
+  "smmlar " sum ", " spare ", r3, r12\n\t"          \
+  "add " sum ", " sum ", " spare ", asr #31\n\t"    \
   "asr " sum ", " sum ", lr\n\t"                  \
   "ssat " sum ", #8, " sum "\n\t"
 
 AOT_NAKED void aot_sparse_quad_signed(void) {
   __asm__ volatile(AOT_SPARSE_FINISH_BEGIN       /**/
-                   AOT_SPARSE_SIGNED("r8")       /**/
-                   AOT_SPARSE_SIGNED("r9")       /**/
-                   AOT_SPARSE_SIGNED("r10")      /**/
-                   AOT_SPARSE_SIGNED("r11")      /**/
+                   AOT_SPARSE_SIGNED("r8", "r4")       /**/
+                   AOT_SPARSE_SIGNED("r9", "r4")       /**/
+                   AOT_SPARSE_SIGNED("r10", "r4")      /**/
+                   AOT_SPARSE_SIGNED("r11", "r4")      /**/
                    AOT_SPARSE_QUAD_STORE AOT_SPARSE_FINISH_END);
 }
 
 AOT_NAKED void aot_sparse_single_signed(void) {
-  __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_SIGNED("r8")
+  __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_SIGNED("r8", "r4")
                    AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);
 }
 

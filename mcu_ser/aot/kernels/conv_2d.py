@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
-from mcu_ser.aot.kernels import compact, sparse
+from mcu_ser.aot.kernels import compact, sparse, unstructured
 from mcu_ser.aot.kernels.conv_2d_winograd import winograd_call
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
@@ -54,7 +55,7 @@ class _Convolution:
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported CONV_2D."""
     convolution = _convolution(graph, operator)
-    return sparse.better(_fast(convolution) or _plain(convolution), _sparse(convolution))
+    return sparse.better(_fast(convolution) or _plain(convolution), *_sparse(convolution))
 
 
 def call_compact(graph: Graph, operator: Operator) -> KernelCall:
@@ -94,11 +95,13 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
     return _as_walk(convolution, fast) or _as_matmul(convolution, fast)
 
 
-def _sparse(convolution: _Convolution) -> KernelCall | None:
-    window = convolution.window
+def _sparse(convolution: _Convolution) -> Iterator[KernelCall | None]:
+    layer, output, window = convolution.layer, convolution.output, convolution.window
     if window.size == window.stride == (1, 1):
-        return sparse.rows_call(convolution.layer, convolution.output, convolution.pixels)
-    return sparse.windows_call(convolution.layer, convolution.output, window)
+        yield sparse.rows_call(layer, output, convolution.pixels)
+        yield unstructured.rows_call(layer, output, convolution.pixels)
+    else:
+        yield sparse.windows_call(layer, output, window)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:

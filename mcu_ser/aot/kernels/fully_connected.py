@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
-from mcu_ser.aot.kernels import compact, sparse
+from mcu_ser.aot.kernels import compact, sparse, unstructured
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.requantize import activation_range
@@ -15,9 +17,7 @@ from mcu_ser.aot.weighted import Weighted, weighted
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported FULLY_CONNECTED."""
     layer, output = _layer(graph, operator)
-    rows = _rows(layer)
-    found = sparse.rows_call(layer, output, rows) if rows > 1 else sparse.single_call(layer, output)
-    return sparse.better(_fast(layer, output) or _plain(layer, output), found)
+    return sparse.better(_fast(layer, output) or _plain(layer, output), *_sparse(layer, output))
 
 
 def call_compact(graph: Graph, operator: Operator) -> KernelCall:
@@ -31,6 +31,15 @@ def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
     layer = weighted(graph, operator)
     low, high = activation_range(operator.options.activation, layer.output.scale, layer.output.zero_point)
     return layer, Output(layer.output.zero_point, low, high)
+
+
+def _sparse(layer: Weighted, output: Output) -> Iterator[KernelCall | None]:
+    rows = _rows(layer)
+    if rows > 1:
+        yield sparse.rows_call(layer, output, rows)
+        yield unstructured.rows_call(layer, output, rows)
+    else:
+        yield sparse.single_call(layer, output)
 
 
 def _fast(layer: Weighted, output: Output) -> KernelCall | None:

@@ -7,7 +7,7 @@ import pytest
 from mcu_ser.aot import kernel_work, sparse_kernel_work
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
 from mcu_ser.aot.kernel_work import counted_kernels, work_of
-from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels import KERNELS, unstructured
 from mcu_ser.aot.kernels.conv_2d import call_winograd
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
 from mcu_ser.aot.tflite_reader import read_model
@@ -113,6 +113,32 @@ def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source(k
     assert prices["channel of passes"] == count("PASSES")
     assert prices["pass"] == count("REPEATED_END")
     assert re.findall(r"\.rept (\d+)", text) == [str(sparse_kernel_work.STEPS)]
+
+
+def test_the_parts_of_the_unstructured_kernels_have_the_instructions_of_their_source():
+    text = (KERNEL_DIR / "unstructured_matmul_dsp.h").read_text()
+    blocks = (KERNEL_DIR / "sparse_matmul_dsp.h").read_text()
+
+    def count(part, source=text):
+        return instructions(macro(source, part))
+
+    # As for blocks; a step has the products of both of its weights from a macro of their own.
+    start = count("AOT_UNSTRUCTURED_START") + count("AOT_SPARSE_ENTER", blocks) - 1 + 1
+    assert macro(text, "AOT_UNSTRUCTURED_FINISH_BEGIN").count("AOT_UNSTRUCTURED_SEPARATE(") == 4
+    separate = 4 * count("AOT_UNSTRUCTURED_SEPARATE")
+    finish = 1 + separate + count("AOT_UNSTRUCTURED_STORE") + count("AOT_UNSTRUCTURED_FINISH_END") - 2
+    prices = ASSEMBLY["aot_rows_unstructured"]
+    for way in ("SHIFTED", "SIGNED"):
+        assert prices[f"{way.lower()} channel"] == start + finish + 8 * count(f"AOT_SPARSE_{way}", blocks)
+    assert macro(text, "AOT_UNSTRUCTURED_STEP").count("AOT_UNSTRUCTURED_EIGHT") == 2
+    assert prices["step"] == count("AOT_UNSTRUCTURED_STEP") + 2 * count("AOT_UNSTRUCTURED_EIGHT")
+    # Each of them has four bytes, or the chain would be entered at the wrong place.
+    assert 4 * prices["step"] == unstructured.STEP_BYTES
+    assert prices["channel of passes"] == count("AOT_UNSTRUCTURED_PASSES")
+    assert prices["pass"] == count("AOT_UNSTRUCTURED_REPEATED_END")
+    # Four pairs of rows, one after the other.
+    loop = re.search(r'"2: (.*?bgt 2b)', text, re.DOTALL)[1]
+    assert prices["four wide"] == 4 * (instructions(loop) + 1)
 
 
 def test_the_loop_that_widens_four_rows_has_the_instructions_of_its_source():

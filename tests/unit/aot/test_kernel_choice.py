@@ -11,6 +11,7 @@ from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, SparseChoice, Table, struct
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
+from tests.random_sparse import SPARSE, whatever_is_sparse
 from tests.tflite_builder import TfliteBuilder
 
 # What the random layers, with which the kernels are held against the oracle, must reach: kernel, way from
@@ -84,6 +85,38 @@ def test_random_layers_reach_every_kernel(kind):
 
     draw()
     assert REACHED[kind] <= reached
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel"),
+    [
+        ("CONV_2D, sparse rows", "aot_rows_sparse"),
+        ("CONV_2D, sparse windows", "aot_conv_2d_sparse"),
+        ("FULLY_CONNECTED, sparse", "aot_fully_connected_sparse"),
+        ("CONV_2D, unstructured rows", "aot_rows_unstructured"),
+    ],
+)
+def test_random_sparse_layers_reach_every_chain_and_finish(kind, kernel, monkeypatch):
+    monkeypatch.setattr(sparse, "better", whatever_is_sparse)
+    reached = set()
+
+    @settings(
+        max_examples=150,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+    )
+    @given(SPARSE[kind])
+    def draw(layer):
+        model = compile_model(layer.file)
+        if model.layers[-1].kernel == kernel:
+            source = model.sources["aot_model.c"]
+            reached.update(re.findall(r"AOT_(?:CHAIN|FINISH)_[A-Z_]+_(ONCE|REPEATED|SHIFTED|SIGNED)", source))
+
+    draw()
+    assert reached == {"ONCE", "REPEATED", "SHIFTED", "SIGNED"}
 
 
 def _matrix(data, *, scale=64.0, bias=None, zero_point=-128, activation=1, weight_scale=1.0):
@@ -177,6 +210,70 @@ def test_a_sparse_layer_that_would_be_slower_stays_dense(monkeypatch):
     assert _matrix(_blocks(16, 64, 4)) == SHIFTED
     monkeypatch.setattr(cost, "predicted_instructions", lambda call: None)
     assert _matrix(_blocks(16, 64, 4)) == SHIFTED
+
+
+def _rows(weights, *, rows=16, bias=None, scale=16.0):
+    """The kernel that is chosen for a matrix times so many rows, and the sparse choice."""
+    model = TfliteBuilder()
+    weights = np.asarray(weights)
+    outputs, inputs = weights.shape
+    x = model.tensor((1, rows, inputs), scale=1.0)
+    operands = [x, model.tensor(weights.shape, scale=1.0, data=weights)]
+    if bias is not None:
+        operands.append(model.tensor((outputs,), "INT32", scale=1.0, data=bias))
+    y = model.tensor((1, rows, outputs), scale=scale, zero_point=-128)
+    model.operator("FULLY_CONNECTED", operands, [y], FusedActivationFunction=1, KeepNumDims=True)
+    (layer,) = compile_model(model.build([x], [y])).layers
+    return layer.kernel, layer.sparse_choice
+
+
+def _scattered(outputs, inputs, step, value=3):
+    """Weights of which every one of `step` is not zero, elsewhere in each channel."""
+    weights = np.zeros((outputs, inputs), int)
+    for channel in range(outputs):
+        weights[channel, channel % step :: step] = value
+    return weights
+
+
+UNSTRUCTURED = "aot_rows_unstructured"
+
+
+def test_zeros_anywhere_are_left_out_where_that_takes_less():
+    assert _rows(_scattered(32, 64, 4))[0] == UNSTRUCTURED
+    assert _rows(_scattered(32, 64, 3))[0] == UNSTRUCTURED
+    # Two bytes for each weight that is left are no gain.
+    kernel, choice = _rows(_scattered(32, 64, 2))
+    assert (kernel, choice.taken) == ("aot_rows_matmul", False)
+    assert choice.sparse.bytes >= choice.dense.bytes
+    assert _rows(np.full((32, 64), 3)) == ("aot_rows_matmul", None)
+
+
+def test_zeros_in_blocks_are_left_out_in_blocks():
+    kernel, choice = _rows(_blocks(32, 64, 4))
+    assert (kernel, choice.sparse.kernel) == ("aot_rows_sparse", "aot_rows_sparse")
+
+
+def test_a_product_of_fewer_than_eight_rows_has_no_unstructured_form():
+    assert _rows(_scattered(32, 64, 8), rows=8)[0] == UNSTRUCTURED
+    assert _rows(_scattered(32, 64, 8), rows=7)[0] != UNSTRUCTURED
+    # It widens four inputs at once.
+    assert _rows(_scattered(32, 62, 8))[0] != UNSTRUCTURED
+
+
+def test_a_product_whose_widened_inputs_take_much_has_no_unstructured_form():
+    assert _rows(_scattered(16, 256, 8))[0] == UNSTRUCTURED
+    assert _rows(_scattered(16, 260, 8))[0] != UNSTRUCTURED
+
+
+def test_the_sums_of_all_channels_must_keep_24_bits_in_an_unstructured_form():
+    weights = _scattered(32, 64, 4, value=127)
+    limit = (1 << 23) - 1 - 16 * 127 * 127
+    for channel in (0, 1):
+        bias = np.zeros(32, int)
+        bias[channel] = limit
+        assert _rows(weights, bias=bias, scale=2.0**16)[0] == UNSTRUCTURED
+        bias[channel] += 1
+        assert _rows(weights, bias=bias, scale=2.0**16)[0] != UNSTRUCTURED
 
 
 def _call(kernel, constant_bytes):
