@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an engine tells the server after each layer, in firmware that was generated with --layers.
  *
- * Layers are the operators of the .tflite, in their order, from 0 on. The server reads the output of a layer at
- * once, because the next layers may overwrite it, and ends the run behind the last layer that it wants: then the
- * tensor stays where it is, and no copy of it is needed. An inference that is not traced is not changed. */
+ * Layers are the operators of the .tflite, counted in its order from 0 on; each runs once, and all that it reads
+ * from before it, but the order need not be that of the file. The server reads the output of a layer at once,
+ * because the next layers may overwrite it, and ends the run when all that it wants have run: then the tensor
+ * stays where it is, and no copy of it is needed. An inference that is not traced is not changed. */
 #ifndef MCU_SER_LAYER_TRACE_H
 #define MCU_SER_LAYER_TRACE_H
 

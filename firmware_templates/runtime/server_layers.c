@@ -16,8 +16,9 @@ static struct {
   /* While LAYERS runs the model; `records` is NULL at any other time. */
   uint8_t *records; /* of the layers from `first` to `last`, in the answer */
   uint32_t first, last;
-  uint32_t start; /* ticks at the start of the layer that runs */
-  uint8_t over;   /* `last` has run */
+  uint32_t missing; /* records, because layers need not run in the order of their indices */
+  uint32_t start;   /* ticks at the start of the layer that runs */
+  uint8_t over;     /* none is missing */
 
   /* What TENSOR reads: NULL, or the output of `layer`, still where the layer has left it. */
   const int8_t *tensor;
@@ -36,12 +37,13 @@ void layer_trace_after(uint32_t index, const int8_t *data, uint32_t bytes) {
     le_put_u32(record + LAYER_AT_CRC, crc32_update(0, data, bytes));
     le_put_u32(record + LAYER_AT_BYTES, bytes);
     le_put_u32(record + LAYER_AT_TICKS, ticks);
-  }
-  if (index == trace.last) {
-    trace.over = 1;
-    trace.tensor = data;
-    trace.tensor_bytes = bytes;
-    trace.layer = index;
+    trace.missing--;
+    if (trace.missing == 0) {
+      trace.over = 1;
+      trace.tensor = data;
+      trace.tensor_bytes = bytes;
+      trace.layer = index;
+    }
   }
   trace.start = port_ticks(); /* the time of the CRC is nobody's */
 }
@@ -50,12 +52,14 @@ int layer_trace_is_over(void) { return trace.records != NULL && trace.over; }
 
 void layers_forget(void) { trace.tensor = NULL; }
 
-/* Runs the model up to layer `last`, with records of the layers from `first` on. Returns an engine_status. */
+/* Runs the model until the layers from `first` to `last` have run, with records of these. Returns an
+ * engine_status. */
 static int run_traced(uint8_t *records, uint32_t first, uint32_t last) {
   int status;
   trace.records = records;
   trace.first = first;
   trace.last = last;
+  trace.missing = last - first + 1u;
   trace.over = 0;
   layer_trace_before();
   status = engine_invoke();

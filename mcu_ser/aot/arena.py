@@ -55,7 +55,7 @@ def plan_arena(buffers: Sequence[Buffer]) -> Plan:
 
 
 def live_bytes(buffers: Sequence[Buffer], layer: int) -> int:
-    """Bytes of all buffers that are alive at a layer."""
+    """Bytes of all buffers that are alive at a layer, which is its place in the order of execution."""
     return sum(_padded(b) for b in buffers if b.first <= layer <= b.last)
 
 
@@ -93,8 +93,13 @@ def _wrong(problem: str) -> ModelError:
     return ModelError("arena plan", problem, hint="report this model as a defect of mcu-ser")
 
 
+def padded_bytes(count: int) -> int:
+    """Bytes that a buffer of `count` bytes takes in the arena."""
+    return -(-count // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT
+
+
 def _padded(buffer: Buffer) -> int:
-    return -(-buffer.bytes // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT
+    return padded_bytes(buffer.bytes)
 
 
 def _orders(buffers: Sequence[Buffer]) -> list[list[Buffer]]:

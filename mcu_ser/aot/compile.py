@@ -21,6 +21,7 @@ from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
 from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
@@ -64,10 +65,11 @@ class Layer:
     the C function that was chosen for it, None where there is nothing to do. `predicted_instructions` are
     those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel
     was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
-    in the arena from layer `first` to layer `last`, which counts those tensors too that share them; the
-    model's input is written at layer -1, its output read at the number of layers. `sparse_choice` says what
-    the layer takes with and without its zeros, None where it has no sparse form. `left_out` channels of its
-    output are not needed and not computed (`channel_folding`): shapes and figures are of what is left.
+    in the arena from layer `first` to layer `last` in the order of execution, which counts those tensors too
+    that share them; the model's input is written at layer -1, its output read at the number of layers. An
+    `index` is the file's. `sparse_choice` says what the layer takes with and without its zeros, None where it
+    has no sparse form. `left_out` channels of its output are not needed and not computed (`channel_folding`):
+    shapes and figures are of what is left.
     """
 
     index: int
@@ -103,7 +105,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class CompiledModel:
-    """A model as C.
+    """A model as C. Layers and operators of the graph are in the order in which they run (`operator_order`).
 
     `sources`: file name -> C text. `kernels`: the headers of firmware_templates/runtime/kernels/ that the C
     includes. Sizes are in bytes; `macs` counts multiply-accumulates of one inference.
@@ -135,7 +137,7 @@ class CompiledModel:
     @property
     def winograd_layers(self) -> tuple[int, ...]:
         """Indices of the layers that are computed by Winograd's algorithm."""
-        return tuple(layer.index for layer in self.layers if layer.kernel == WINOGRAD_KERNEL)
+        return tuple(sorted(layer.index for layer in self.layers if layer.kernel == WINOGRAD_KERNEL))
 
     @property
     def peak_layer(self) -> Layer | None:
@@ -169,9 +171,9 @@ def compile_model(
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator, optimization)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
+    graph = in_best_order(graph, aliases, _scratch(calls))
     calls = with_winograd(graph, aliases, calls, winograd_bytes)
-    scratch = {index: call.scratch_bytes for index, call in calls.items()}
-    buffers = lifetimes.find_buffers(graph, aliases, scratch)
+    buffers = lifetimes.find_buffers(graph, aliases, _scratch(calls))
     plan = arena.plan_arena(buffers)
     arena.verify_plan(buffers, plan)
     offsets = _Offsets(plan, aliases)
@@ -185,10 +187,17 @@ def compile_model(
         graph=graph,
         plan=plan,
         buffers=buffers,
-        layers=tuple(_layer(graph, op, calls.get(op.index), buffers, offsets) for op in graph.operators),
+        layers=tuple(
+            _layer(graph, moment, calls.get(operator.index), buffers, offsets)
+            for moment, operator in enumerate(graph.operators)
+        ),
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
     )
+
+
+def _scratch(calls: Mapping[int, KernelCall]) -> dict[int, int]:
+    return {index: call.scratch_bytes for index, call in calls.items()}
 
 
 def _headers(calls: Mapping[int, KernelCall]) -> tuple[str, ...]:
@@ -279,11 +288,12 @@ def _source(graph: Graph, tensor: int, place: int, offsets: _Offsets) -> int | T
 
 def _layer(
     graph: Graph,
-    operator: Operator,
+    moment: int,
     call: KernelCall | None,
     buffers: tuple[Buffer, ...],
     offsets: _Offsets,
 ) -> Layer:
+    operator = graph.operators[moment]
     output = graph.results(operator)[0]
     inputs = [graph.tensors[i] for i in _read(operator, call)]
     constants = sum(t.bytes for t in inputs if t.data is not None)
@@ -300,7 +310,7 @@ def _layer(
         weight_bytes=constants + sum(t.values.nbytes for t in tables),
         sparsity=call.sparsity if call else None,
         arena_offset=offsets[output.index],
-        live_bytes=arena.live_bytes(buffers, operator.index),
+        live_bytes=arena.live_bytes(buffers, moment),
         kernel=call.kernel if call else None,
         scratch_bytes=call.scratch_bytes if call else 0,
         predicted_instructions=cost.predicted_instructions(call) if call else 0,

@@ -250,8 +250,9 @@ Options = (
 class Operator:
     """One operator; `inputs` and `outputs` are tensor indices, `ABSENT` for an optional input not given.
 
-    `opcode` is the operator's name in the .tflite schema, e.g. CONV_2D, `version` the lowest that the
-    converter says will do. `options` is None for operators without options and for unknown ones.
+    `index` is its place in the file. `opcode` is the operator's name in the .tflite schema, e.g. CONV_2D,
+    `version` the lowest that the converter says will do. `options` is None for operators without options and
+    for unknown ones.
     """
 
     index: int

@@ -16,8 +16,9 @@ from mcu_ser.aot.ir import Graph
 class Buffer:
     """Bytes that must not be overwritten from layer `first` to layer `last`, both included.
 
-    `tensor` is the index of the tensor that the buffer was made for, or `scratch_index` of a layer for what
-    only its kernel uses. The model's input lives from layer -1, its output to the number of layers.
+    These are places in the order in which the layers run, which need not be that of their indices. `tensor`
+    is the index of the tensor that the buffer was made for, or `scratch_index` of a layer for what only its
+    kernel uses. The model's input lives from layer -1, its output to the number of layers.
     """
 
     tensor: int
@@ -31,7 +32,7 @@ class Buffer:
 
 
 def scratch_index(layer: int) -> int:
-    """Stands for the tensor index of a layer's scratch; apart from all tensors."""
+    """Stands for the tensor index of the scratch of the layer with this index; apart from all tensors."""
     return -1 - layer
 
 
@@ -43,7 +44,7 @@ def find_buffers(
     Args:
         graph: The model.
         aliases: Tensor index -> index of the tensor whose buffer it uses.
-        scratch_bytes: Layer -> bytes that its kernel needs while it runs, where it needs any.
+        scratch_bytes: Index of a layer -> bytes that its kernel needs while it runs, where it needs any.
     """
 
     def buffer_of(tensor: int) -> int:
@@ -51,12 +52,14 @@ def find_buffers(
 
     first = {buffer_of(index): -1 for index in graph.inputs}
     last: dict[int, int] = {}
-    for operator in graph.operators:
+    places = {}
+    for place, operator in enumerate(graph.operators):
+        places[operator.index] = place
         for index in operator.outputs:
-            first.setdefault(buffer_of(index), operator.index)
+            first.setdefault(buffer_of(index), place)
         for index in (*operator.inputs, *operator.outputs):
             if index >= 0 and graph.tensors[index].data is None:
-                last[buffer_of(index)] = operator.index
+                last[buffer_of(index)] = place
     for index in graph.outputs:
         last[buffer_of(index)] = len(graph.operators)
     # An input that nothing reads still has to be written to somewhere.
@@ -64,5 +67,9 @@ def find_buffers(
         Buffer(index, graph.tensors[index].bytes, start, last.get(index, start))
         for index, start in sorted(first.items(), key=lambda item: (item[1], item[0]))
     ]
-    scratch = [Buffer(scratch_index(i), count, i, i) for i, count in (scratch_bytes or {}).items() if count]
+    scratch = [
+        Buffer(scratch_index(index), count, places[index], places[index])
+        for index, count in (scratch_bytes or {}).items()
+        if count
+    ]
     return tuple(sorted([*tensors, *scratch], key=lambda b: (b.first, b.is_scratch)))

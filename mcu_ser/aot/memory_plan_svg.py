@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the arena of a compiled model: what lies where, and during which layers.
 
-Time runs to the right, a column per layer; addresses run upwards. Each buffer is a rectangle whose tooltip
-names it. The picture needs no file and no script beside it, and the same model gives the same bytes.
+Time runs to the right, a column per layer in the order in which they run; addresses run upwards. Each buffer
+is a rectangle whose tooltip names it. The picture needs no file and no script beside it, and the same model
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -63,8 +64,13 @@ class _Sheet:
     def width(self) -> int:
         return max(_LEFT + self.columns * self.column + _RIGHT, 560)
 
-    def x(self, layer: int) -> int:
-        return _LEFT + (layer + 1) * self.column
+    def x(self, moment: int) -> int:
+        return _LEFT + (moment + 1) * self.column
+
+    def name(self, moment: int) -> str:
+        """Of the layer that runs then."""
+        layers = self.model.layers
+        return str(layers[moment].index if 0 <= moment < len(layers) else moment)
 
     def y(self, address: int) -> float:
         return round(_TOP + _HEIGHT * (1 - address / max(1, self.model.arena_bytes)), 1)
@@ -108,7 +114,7 @@ def _frame(sheet: _Sheet) -> Iterator[str]:
     peak = model.peak_layer
     if peak is not None:
         yield (
-            f'<rect class="peak" x="{sheet.x(peak.index)}" y="{_TOP}" width="{sheet.column}" '
+            f'<rect class="peak" x="{sheet.x(model.layers.index(peak))}" y="{_TOP}" width="{sheet.column}" '
             f'height="{_HEIGHT}">'
             f"<title>Layer {peak.index} needs the most: {peak.live_bytes:,} B</title></rect>"
         )
@@ -128,9 +134,9 @@ def _buffers(sheet: _Sheet) -> Iterator[str]:
         top = min(sheet.y(offset + buffer.bytes), bottom - _LEAST_HEIGHT)
         width = (buffer.last - buffer.first + 1) * sheet.column
         until = (
-            f"layer {buffer.first}"
+            f"layer {sheet.name(buffer.first)}"
             if buffer.first == buffer.last
-            else f"layers {buffer.first} to {buffer.last}"
+            else f"layers {sheet.name(buffer.first)} to {sheet.name(buffer.last)}"
         )
         where = f"{buffer.bytes:,} B at {offset:,} to {offset + buffer.bytes - 1:,}, {until}"
         yield f"<g><title>{escape(what)}: {where}</title>"
@@ -169,9 +175,9 @@ def _bound(sheet: _Sheet) -> Iterator[str]:
 def _layers(sheet: _Sheet) -> Iterator[str]:
     """Index and operator below each column."""
     bottom = _TOP + _HEIGHT
-    for layer in sheet.model.layers:
-        x = sheet.x(layer.index) + sheet.column / 2
-        live = live_bytes(sheet.model.buffers, layer.index)
+    for moment, layer in enumerate(sheet.model.layers):
+        x = sheet.x(moment) + sheet.column / 2
+        live = live_bytes(sheet.model.buffers, moment)
         yield f"<g><title>Layer {layer.index}, {escape(layer.operator)}: {live:,} B are alive</title>"
         yield _text(x, bottom + 15, str(layer.index), 'text-anchor="middle"')
         turned = f'transform="rotate(90 {x - 4:g} {bottom + 22})" class="small"'

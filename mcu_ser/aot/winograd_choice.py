@@ -51,11 +51,11 @@ def _candidates(
     tensors = lifetimes.find_buffers(graph, aliases)
     most = _SPEED_ARENA * arena.lower_bound(tensors)
     found = []
-    for operator in graph.operators:
+    for place, operator in enumerate(graph.operators):
         if operator.opcode != "CONV_2D" or graph.is_int16(operator):
             continue
         call = call_winograd(graph, operator)
-        if call is None or arena.live_bytes(tensors, operator.index) + call.scratch_bytes > most:
+        if call is None or arena.live_bytes(tensors, place) + call.scratch_bytes > most:
             continue
         before = calls[operator.index]
         now, then = predicted_instructions(before), predicted_instructions(call)

@@ -91,6 +91,11 @@ def _instructions(layer: Layer) -> str:
     return _predicted(layer.predicted_instructions)
 
 
+def _index(compiled: CompiledModel, moment: int) -> int:
+    """Index of the layer that runs at a moment; before the first and behind the last the moment itself."""
+    return compiled.layers[moment].index if 0 <= moment < len(compiled.layers) else moment
+
+
 def _storage(compiled: CompiledModel) -> Table:
     columns = ("weights", "zeros", "at", "bytes", "alive", "live B")
     table = _table("bytes that they take of flash and arena", ("#", "kernel"), columns)
@@ -102,7 +107,7 @@ def _storage(compiled: CompiledModel) -> Table:
             "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
             f"{layer.arena_offset:,}",
             f"{layer.output_bytes:,}",
-            f"{layer.first} - {layer.last}",
+            f"{_index(compiled, layer.first)} - {_index(compiled, layer.last)}",
             f"{layer.live_bytes:,}",
         )
     return table
