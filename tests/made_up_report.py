@@ -23,6 +23,7 @@ BACKGROUND = Background(
         "compiler": "GCC: 12.2.1",
         "macs": 1_234_567,
         "weight_bytes": 23_456,
+        "optimization": "speed",
         "versions": {"numpy": "2.4.6", "python": "3.10.1", "tflite-micro": "1"},
         "hashes": {"model.tflite": "ab" * 32, "firmware.elf": "ef" * 32},
     },

@@ -119,7 +119,7 @@ class NativeModels:
         return done.stdout
 
 
-_DEFINITIONS = r"#define AOT_(?:FOR_SIZE|DIMENSION int16_t)\n"
+_DEFINITIONS = r"#define AOT_(?:FOR_SIZE|DIMENSION int16_t|TAP int8_t)\n"
 
 _LAYER_HOOK = """
 #include <stdio.h>
@@ -136,7 +136,7 @@ def write_model(model: CompiledModel, prefix: str, directory: Path, *, layers: b
     order = ("aot_model.h", "aot_weights.h", "aot_weights.c", "aot_model.c")
     text = "\n".join(model.sources[name] for name in order)
     # The longest chain suits all models of a program.
-    text = re.sub(r'#include "aot_(model|weights)\.h"\n|#define AOT_PAIR_STEPS \d+\n', "", text)
+    text = re.sub(r'#include "aot_(model|weights)\.h"\n|#define AOT_(?:PAIR|NARROW)_STEPS \d+\n', "", text)
     text = re.sub(r"\b(aot_model_\w+|AOT_MODEL_\w+|AOT_WEIGHTS_H|layer_\d\w+|arena)\b", rf"{prefix}_\1", text)
     # What the kernels' headers want to know comes before all of them.
     definitions = "".join(re.findall(_DEFINITIONS, text))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.board import load_board
 from mcu_ser.generate.project import generate
 from mcu_ser.toolchain.build import build
@@ -65,13 +66,17 @@ class Result:
 
 
 def measure(
-    model: Path, samples: int, optimization: str | None, directory: Path, *, winograd_bytes: int = 0
+    model: Path, samples: int, optimization: Optimization, directory: Path, *, winograd_bytes: int = 0
 ) -> Result:
     """Generate, build and run one model."""
-    project = generate(model, load_board(BOARD), "aot", directory / model.stem, winograd_bytes=winograd_bytes)
-    if optimization:
-        lists = project.root / "CMakeLists.txt"
-        lists.write_text(lists.read_text().replace('"-O2" CACHE', f'"{optimization}" CACHE'))
+    project = generate(
+        model,
+        load_board(BOARD),
+        "aot",
+        directory / model.stem,
+        winograd_bytes=winograd_bytes,
+        optimization=optimization,
+    )
     built = build(project)
     parts = find_parts(built.elf)
     assert parts is not None, "the linker always writes a map"
@@ -105,7 +110,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path, help=".tflite files, or folders of them")
     parser.add_argument("--samples", type=int, default=6, help="random samples per model (default 6)")
-    parser.add_argument("--optimization", metavar="FLAG", help="instead of -O2, e.g. -Os")
+    parser.add_argument(
+        "--optimize",
+        type=Optimization,
+        default=Optimization.SPEED,
+        metavar="speed|size",
+        help="as of mcu-ser generate (default speed)",
+    )
     parser.add_argument(
         "--winograd-bytes",
         type=int,
@@ -126,7 +137,7 @@ def main() -> int:
             result = measure(
                 model,
                 arguments.samples,
-                arguments.optimization,
+                arguments.optimize,
                 Path(directory),
                 winograd_bytes=arguments.winograd_bytes,
             )

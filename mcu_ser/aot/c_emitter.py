@@ -8,22 +8,23 @@ the model appear in comments only, and there with every character that could end
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mcu_ser import __version__
 from mcu_ser.aot.arena import ARENA_ALIGNMENT
+from mcu_ser.aot.int16 import INT16_MAX
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, Value
 from mcu_ser.aot.optimization import Optimization
+from mcu_ser.aot.requantize import INT8_MAX
 
 _LINE_WIDTH = 108
-# Members of type aot_dimension in kernels/kernel.h, and of kernels that have one of their own.
-_DIMENSIONS = frozenset(
-    {"height", "width", "channels", "tap_words", "step", "gathered"}
-    | {f"{what}_{axis}" for what in ("stride", "dilation") for axis in ("height", "width")}
-    | {"pad_top", "pad_left"}
-)
+# Members of type aot_dimension in kernels/kernel.h, and of kernels that have one of their own. Those of type
+# aot_tap are all in this struct.
+_DIMENSIONS = frozenset({"height", "width", "channels", "tap_words", "gathered"})
+_WINDOW = "window"
 _MAX_NAME = 60
 
 
@@ -175,25 +176,38 @@ def _definitions(model: EmittedModel) -> str:
     """What the kernels' headers want to know."""
     if model.optimization is Optimization.SPEED:
         return _chain(model)
-    steps = (step for layer in model.layers for step in layer.steps)
-    short = all(_is_short(step.call.description) for step in steps)
-    return "#define AOT_FOR_SIZE\n" + "#define AOT_DIMENSION int16_t\n" * short + _chain(model)
-
-
-def _is_short(value: Struct) -> bool:
-    """Whether all sizes of images and windows are int16."""
-    return all(
-        _is_short(v)
-        if isinstance(v, Struct)
-        else name not in _DIMENSIONS or not isinstance(v, int) or v <= 0x7FFF
-        for name, v in value.members
+    descriptions = [step.call.description for layer in model.layers for step in layer.steps]
+    greatest = [max((n for d in descriptions for n in sizes(d)), default=0) for sizes in (_dimensions, _taps)]
+    return (
+        "#define AOT_FOR_SIZE\n"
+        + "#define AOT_DIMENSION int16_t\n" * (greatest[0] <= INT16_MAX)
+        + "#define AOT_TAP int8_t\n" * (greatest[1] <= INT8_MAX)
+        + _chain(model)
     )
 
 
+def _dimensions(value: Struct) -> Iterator[int]:
+    for name, member in value.members:
+        if isinstance(member, Struct) and name != _WINDOW:
+            yield from _dimensions(member)
+        elif isinstance(member, int) and name in _DIMENSIONS:
+            yield member
+
+
+def _taps(value: Struct) -> Iterator[int]:
+    for name, member in value.members:
+        if isinstance(member, Struct) and name == _WINDOW:
+            yield from (size for _, size in member.members if isinstance(size, int))
+
+
 def _chain(model: EmittedModel) -> str:
-    """How long the chain of kernels/matmul_dsp.h is made, for the layer that needs most of it."""
-    steps = max((step.call.chain_steps for layer in model.layers for step in layer.steps), default=0)
-    return f"#define AOT_PAIR_STEPS {steps}\n" if steps else ""
+    """How long the chains of kernels/*_dsp.h are made, for the layers that need most of them."""
+    calls = [step.call for layer in model.layers for step in layer.steps]
+    lengths = {
+        "AOT_PAIR_STEPS": max((call.chain_steps for call in calls), default=0),
+        "AOT_NARROW_STEPS": max((call.narrow_steps for call in calls), default=0),
+    }
+    return "".join(f"#define {name} {steps}\n" for name, steps in lengths.items() if steps)
 
 
 def _layer(layer: EmittedLayer, linkage: str) -> str:

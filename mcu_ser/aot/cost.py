@@ -227,7 +227,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
 
 
 def predicted_instructions(call: KernelCall) -> int | None:
-    """Instructions of all calls of a layer; None if one of its kernels was not measured."""
+    """Instructions of all calls of a layer; None if one of its kernels was not measured, or not for size."""
+    if call.for_size:
+        return None
     total = 0.0
     for step in call.steps():
         work, cost = work_of(step), KERNEL_COSTS.get(step.kernel)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.generate import add_optimize_option
 from mcu_ser.cli.recipe_options import add_recipe_options
 from mcu_ser.shell_command import shell_command
 
@@ -47,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="features",
         help="what the board is sent: the model's input (default), or audio, of which its firmware makes it",
     )
+    add_optimize_option(parser)
     parser.add_argument("--port", metavar="URL", help="port of a flashed board instead of the emulated one")
     add_json_option(parser)
     return parser
@@ -131,6 +133,7 @@ def _train(output: Output, run_dir: RunDir, recipe: Recipe, args: argparse.Names
 def _deploy(
     output: Output, run_dir: RunDir, recipe: Recipe, board: Board, args: argparse.Namespace
 ) -> Report:
+    from mcu_ser.aot.optimization import Optimization
     from mcu_ser.cli.build import show_footprint
     from mcu_ser.generate.project import generate
     from mcu_ser.toolchain.build import build, require_programs
@@ -140,7 +143,14 @@ def _deploy(
     project = _timed(
         output,
         "generate",
-        lambda: generate(run_dir.tflite, board, args.engine, where, front_end=front_end),
+        lambda: generate(
+            run_dir.tflite,
+            board,
+            args.engine,
+            where,
+            front_end=front_end,
+            optimization=Optimization(args.optimize),
+        ),
     )
     manifest, read = where / "project.json", [run_dir.tflite, *([front_end] if front_end else [])]
     run_dir.record_stage("generate", seed=recipe.seed, read=read, wrote=[manifest], versions=_versions())

@@ -282,6 +282,7 @@ def provenance_facts(document: Document) -> list[tuple[str, str]]:
         ("compiler", origin["compiler"] or "unknown"),
         ("multiplications per inference", f"{origin['macs']:,}"),
         ("bytes of weights", f"{origin['weight_bytes']:,}"),
+        ("built for", origin.get("optimization", "speed")),
         *sorted(origin["versions"].items()),
     ]  # fmt: skip
     hashes = (

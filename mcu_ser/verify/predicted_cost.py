@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.aot.compile import CompiledModel, compile_model
+from mcu_ser.aot.optimization import Optimization
 
 if TYPE_CHECKING:
     from mcu_ser.aot.kernels.kernel_call import Form
@@ -67,4 +68,5 @@ def _compiled(project: Project) -> CompiledModel:
         project.model_path.read_bytes(),
         project.model_path.name,
         winograd_bytes=project.manifest.winograd_bytes,
+        optimization=Optimization(project.manifest.optimization),
     )

@@ -316,6 +316,7 @@ class ProvenancePart(_Part):
     compiler: str | None
     macs: Count
     weight_bytes: Count
+    optimization: Literal["speed", "size"] = "speed"
     versions: dict[str, str]
     hashes: dict[str, Sha256]
 

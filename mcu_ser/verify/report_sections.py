@@ -71,6 +71,7 @@ def background_of(project: Project, command: str | None) -> Background:
             "compiler": compiler_of(project.elf_path),
             "macs": manifest.macs,
             "weight_bytes": manifest.weight_bytes,
+            "optimization": manifest.optimization,
             "versions": _versions(),
             "hashes": {
                 path.name: sha256_file(path)

@@ -20,8 +20,8 @@
 #define AOT_COMPACT_ENDS (3 * AOT_COMPACT_BLOCK)
 
 struct aot_compact_range {
-  int16_t min;
-  int16_t max;
+  int8_t min;
+  int8_t max;
 };
 
 /* The taps of one output pixel that are inside the image. */
@@ -48,25 +48,27 @@ struct aot_compact {
   struct aot_window window;
   const uint32_t *stream;
   aot_compact_block block;
-  int16_t zero_point;      /* of the input */
   aot_dimension tap_words; /* words of weights in a block for each tap */
-  aot_dimension step;      /* bytes of the input from block to block */
   aot_dimension gathered;  /* bytes of a window, padded to whole words, in scratch; 0 without */
+  int8_t step;             /* bytes of the input from block to block */
+  int8_t zero_point;       /* of the input */
   struct aot_compact_range range;
 };
 
-/* The outputs of `count` channels from their sums. */
+/* The outputs of `count` channels, at least one, from their sums. */
 static AOT_NOINLINE __attribute__((unused)) void aot_compact_finish(const struct aot_compact_taps *taps,
                                                                     const uint32_t *block, int32_t count,
                                                                     int8_t *output, const int32_t *sums) {
   const uint32_t *parameters = block + AOT_COMPACT_STARTS + taps->words;
-  for (int32_t i = 0; i < count; ++i) {
-    const int32_t x = sums[i] * 2;
+  const int32_t min = taps->range->min, max = taps->range->max;
+  const int8_t *const end = output + count;
+  do {
+    const int32_t x = *sums++ * 2;
     const int32_t high = aot_rounded_high_mac(x, (int32_t)parameters[0], (int32_t)parameters[1]);
     const int32_t scaled = (high + (x >> 31)) >> parameters[2];
-    output[i] = (int8_t)aot_clamp(scaled, taps->range->min, taps->range->max);
+    *output++ = (int8_t)aot_clamp(scaled, min, max);
     parameters += 3;
-  }
+  } while (output != end);
 }
 
 /* A window that is not whole words, with its border and padding. */

@@ -32,11 +32,16 @@
 #define AOT_UNROLL(times) AOT_PRAGMA(GCC unroll times)
 #endif
 
-/* The generator defines a shorter type for sizes in descriptions where all of them fit. */
+/* The generator defines shorter types for the sizes of images, and of windows, in descriptions where all of
+ * them fit. */
 #ifndef AOT_DIMENSION
 #define AOT_DIMENSION int32_t
 #endif
+#ifndef AOT_TAP
+#define AOT_TAP int32_t
+#endif
 typedef AOT_DIMENSION aot_dimension;
+typedef AOT_TAP aot_tap;
 
 struct aot_image {
   aot_dimension height;
@@ -46,14 +51,14 @@ struct aot_image {
 
 /* A window that slides over height and width. Taps outside of the image are skipped. */
 struct aot_window {
-  aot_dimension height;
-  aot_dimension width;
-  aot_dimension stride_height;
-  aot_dimension stride_width;
-  aot_dimension dilation_height;
-  aot_dimension dilation_width;
-  aot_dimension pad_top;
-  aot_dimension pad_left;
+  aot_tap height;
+  aot_tap width;
+  aot_tap stride_height;
+  aot_tap stride_width;
+  aot_tap dilation_height;
+  aot_tap dilation_width;
+  aot_tap pad_top;
+  aot_tap pad_left;
 };
 
 /* From accumulators to int8:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import (
@@ -73,6 +74,7 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
 # As `KERNELS`, in a build for size; what is not here has one kernel for both.
 SIZE_KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     **KERNELS,
+    "AVERAGE_POOL_2D": pool_2d.call_compact,
     "CONV_2D": conv_2d.call_compact,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d.call_compact,
     "FULLY_CONNECTED": fully_connected.call_compact,
@@ -95,6 +97,7 @@ def kernel_call(
     graph: Graph, operator: Operator, optimization: Optimization = Optimization.SPEED
 ) -> KernelCall | None:
     """The kernel call of a supported operator; None where the output is an alias of the input."""
-    kernels = SIZE_KERNELS if optimization is Optimization.SIZE else KERNELS
+    for_size = optimization is Optimization.SIZE
+    kernels = SIZE_KERNELS if for_size else KERNELS
     call = (INT16_KERNELS if graph.is_int16(operator) else kernels).get(operator.opcode)
-    return None if call is None else call(graph, operator)
+    return None if call is None else replace(call(graph, operator), for_size=for_size)

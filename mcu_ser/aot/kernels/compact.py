@@ -68,10 +68,10 @@ def _products(
         window=window_struct(window),
         stream=Table("stream", _stream(starts, paired_words(pairs), finishes)),
         block=Name("aot_compact_products"),
-        zero_point=layer.input.zero_point,
         tap_words=inputs,
-        step=0,
         gathered=gathered,
+        step=0,
+        zero_point=layer.input.zero_point,
         range=struct(min=output.min, max=output.max),
     )
     return _call(layer, "compact_products.h", description, gathered)
@@ -96,10 +96,10 @@ def depthwise(layer: Weighted, window: Window, output: Output) -> KernelCall | N
         window=window_struct(window),
         stream=Table("stream", _stream(layer.biases.reshape(-1, BLOCK), words, finishes)),
         block=Name("aot_compact_depthwise"),
-        zero_point=layer.input.zero_point,
         tap_words=1,
-        step=BLOCK,
         gathered=0,
+        step=BLOCK,
+        zero_point=layer.input.zero_point,
         range=struct(min=output.min, max=output.max),
     )
     return _call(layer, "compact_depthwise.h", description, 0)

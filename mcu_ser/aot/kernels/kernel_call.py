@@ -86,9 +86,11 @@ class KernelCall:
     it includes besides kernel.h; its description is a `struct <struct_name>`. `inputs` and `output` are
     tensor indices. `macs` counts every tap of the kernel, those in the padding included. `scratch_bytes` of
     the arena are the kernel's own while it runs. `sparsity` is the fraction of zeros among the weights.
-    `chain_steps` is the length of the assembly's chain of steps (matmul_dsp.h) that suits it, 0 without one.
+    `chain_steps` is the length of the assembly's chain of steps (matmul_dsp.h) that suits it, 0 without one;
+    `narrow_steps` the same of conv_2d_narrow_dsp.h.
     `more` are further calls of the layer, of the same header, for its other inputs or outputs.
     `sparse_choice` says what the layer takes with and without its zeros, None where it has no sparse form.
+    `for_size`: the kernel is compiled for size.
     """
 
     header: str
@@ -102,8 +104,10 @@ class KernelCall:
     scratch_bytes: int = 0
     sparsity: float | None = None
     chain_steps: int = 0
+    narrow_steps: int = 0
     more: tuple[KernelCall, ...] = ()
     sparse_choice: SparseChoice | None = None
+    for_size: bool = False
 
     def steps(self) -> tuple[KernelCall, ...]:
         """All calls of the layer, in order."""

@@ -15,28 +15,46 @@ _MOST_TAPS = 255
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported pool."""
+    return _by_channels(graph, operator) or call_compact(graph, operator)
+
+
+def call_compact(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported pool in a build for size."""
+    return _call(graph, operator, f"aot_{operator.opcode.lower()}", "pool_2d.h")
+
+
+def _by_channels(graph: Graph, operator: Operator) -> KernelCall | None:
+    window = window_of(graph, operator)
+    suits = (
+        operator.opcode == "AVERAGE_POOL_2D"
+        and graph.tensors[operator.inputs[0]].shape[3] % 4 == 0
+        and window.size[0] * window.size[1] <= _MOST_TAPS
+    )
+    if not suits:
+        return None
+    header, included = "average_pool_channels.h", ("dsp.h", "pool_2d.h")
+    return _call(graph, operator, "aot_average_pool_channels", header, included)
+
+
+def _call(
+    graph: Graph, operator: Operator, kernel: str, header: str, included: tuple[str, ...] = ()
+) -> KernelCall:
     assert isinstance(operator.options, PoolOptions)
     input_ = graph.tensors[operator.inputs[0]]
     output = graph.results(operator)[0]
     low, high = activation_range(operator.options.activation, output.scale, output.zero_point)
-    window = window_of(graph, operator)
-    by_channels = (
-        operator.opcode == "AVERAGE_POOL_2D"
-        and input_.shape[3] % 4 == 0
-        and window.size[0] * window.size[1] <= _MOST_TAPS
-    )
     return KernelCall(
-        header="average_pool_channels.h" if by_channels else "pool_2d.h",
-        kernel="aot_average_pool_channels" if by_channels else f"aot_{operator.opcode.lower()}",
+        header=header,
+        kernel=kernel,
         struct_name="aot_pool_2d",
         description=struct(
             input=image(input_),
             output=image(output),
-            window=window_struct(window),
+            window=window_struct(window_of(graph, operator)),
             min=low,
             max=high,
         ),
         inputs=(input_.index,),
         output=output.index,
-        included=("dsp.h", "pool_2d.h") if by_channels else (),
+        included=included,
     )
