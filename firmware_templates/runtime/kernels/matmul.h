@@ -34,6 +34,9 @@ typedef int32_t aot_finish;
 /* Channels of a block of the stream. */
 #define AOT_MATMUL_BLOCK 4
 
+/* Stands for a number of positions: one, whose activations are int8 and not widened. */
+#define AOT_DIRECT 0
+
 struct aot_matmul {
   const uint32_t *stream;
   int32_t depth;    /* inputs of one output channel, with padding a multiple of 4 (pairs) or 8 (single) */
@@ -71,10 +74,12 @@ AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *lay
                                                     int32_t rows) {
   struct aot_matmul_run run = aot_matmul_begin(layer, wide);
   run.job.wide = wide;
-  run.job.wide_end = wide + layer->depth / 2 * rows;
+  run.job.wide_end = wide + (rows == AOT_DIRECT ? layer->depth / 4 : layer->depth / 2 * rows);
   run.job.finish = layer->finish;
   if (rows == 2) {
     aot_matmul_enter(&run.job, (uint32_t)layer->depth / 2u, AOT_PAIR_STEPS, AOT_PAIR_STEP_BYTES);
+  } else if (rows == AOT_DIRECT) {
+    aot_matmul_enter(&run.job, (uint32_t)layer->depth / 8u, AOT_SINGLE_STEPS, AOT_DIRECT_STEP_BYTES);
   } else {
     aot_matmul_enter(&run.job, (uint32_t)layer->depth / 8u, AOT_SINGLE_STEPS, AOT_SINGLE_STEP_BYTES);
   }
@@ -94,7 +99,10 @@ AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *st
   run->job.stream_end = end;
   run->job.first = first;
   run->job.second = second;
-  aot_call(rows == 2 ? aot_matmul_pair_chain : aot_matmul_single_chain, &run->job);
+  aot_call(rows == 2            ? aot_matmul_pair_chain
+           : rows == AOT_DIRECT ? aot_matmul_direct_chain
+                                : aot_matmul_single_chain,
+           &run->job);
 }
 #else
 AOT_INLINE struct aot_matmul_run aot_matmul_prepare(const struct aot_matmul *layer, const aot_word *wide,
@@ -128,7 +136,16 @@ AOT_INLINE void aot_matmul_two_outputs(uint32_t low, uint32_t both, const uint32
   output[1] = aot_matmul_output((uint32_t)b, parameters + 3, end_shift);
 }
 
-/* One block at one of `rows` positions, whose widened activations lie word by word side by side. */
+/* Two inputs of one of `rows` positions, whose widened activations lie word by word side by side. */
+AOT_INLINE uint32_t aot_matmul_inputs(const aot_word *wide, int32_t rows, int32_t i) {
+  if (rows == AOT_DIRECT) {
+    const uint32_t four = wide[i / 4];
+    return i % 4 == 0 ? aot_widen_even(four) : aot_widen_odd(four);
+  }
+  return wide[i / 2 * rows];
+}
+
+/* One block at one of `rows` positions. */
 AOT_INLINE void aot_matmul_block(const struct aot_matmul *layer, const uint32_t *stream, const aot_word *wide,
                                  int32_t rows, int8_t *output) {
   const int32_t depth = layer->depth;
@@ -137,13 +154,13 @@ AOT_INLINE void aot_matmul_block(const struct aot_matmul *layer, const uint32_t 
   uint32_t a = stream[0], ab = stream[1], c = stream[2], cd = stream[3];
 #pragma GCC unroll 2
   for (int32_t i = 0; i < depth; i += 2) {
-    const int32_t x0 = aot_low(*wide), x1 = aot_high(*wide);
+    const uint32_t x = aot_matmul_inputs(wide, rows, i);
+    const int32_t x0 = aot_low(x), x1 = aot_high(x);
     const uint32_t w = weights[i], v = weights[i + 1];
     ab += (uint32_t)(aot_low(w) * x0) + (uint32_t)(aot_high(w) * x1);
     cd += (uint32_t)(aot_low(v) * x0) + (uint32_t)(aot_high(v) * x1);
     a += (uint32_t)((int8_t)(uint8_t)w * x0) + (uint32_t)((int8_t)(uint8_t)(w >> 16) * x1);
     c += (uint32_t)((int8_t)(uint8_t)v * x0) + (uint32_t)((int8_t)(uint8_t)(v >> 16) * x1);
-    wide += rows;
   }
   aot_matmul_two_outputs(a, ab, parameters, layer->finish, output);
   aot_matmul_two_outputs(c, cd, parameters + 6, layer->finish, output + 2);
@@ -164,7 +181,7 @@ AOT_INLINE void aot_matmul_blocks(struct aot_matmul_run *run, const uint32_t *st
 #endif
 
 /* All channels at `rows` positions: 1, whose widened activations follow each other, or 2, whose activations
- * lie side by side as aot_widen_pair() leaves them. */
+ * lie side by side as aot_widen_pair() leaves them, or AOT_DIRECT. */
 AOT_INLINE void aot_matmul_all(struct aot_matmul_run *run, int32_t rows, int8_t *first, int8_t *second) {
   if (run->whole != 0) {
     aot_matmul_blocks(run, run->layer->stream, run->whole_end, rows, first, second);

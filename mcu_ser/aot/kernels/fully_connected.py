@@ -13,6 +13,8 @@ from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul,
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
 
+MATMUL_KERNEL = "aot_fully_connected_matmul"
+
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported FULLY_CONNECTED."""
@@ -63,8 +65,8 @@ def _rows(layer: Weighted) -> int:
 def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
     return KernelCall(
         header="fully_connected_matmul.h",
-        kernel="aot_fully_connected_matmul",
-        struct_name="aot_fully_connected_matmul",
+        kernel=MATMUL_KERNEL,
+        struct_name=MATMUL_KERNEL,
         description=struct(
             input_depth=layer.weights.shape[1],
             matmul=fast.description("SINGLE"),
@@ -76,6 +78,25 @@ def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
         macs=layer.weights.elements,
         included=HEADERS,
         scratch_bytes=_scratch_bytes(fast),
+        sparsity=layer.sparsity,
+    )
+
+
+def call_direct(graph: Graph, operator: Operator) -> KernelCall | None:
+    """Another call of a supported FULLY_CONNECTED, slower and without scratch; None where there is none."""
+    layer, output = _layer(graph, operator)
+    fast = matmul(layer, output, SINGLE_MULTIPLE) if _rows(layer) == 1 else None
+    if fast is None or fast.depth != layer.weights.shape[1]:
+        return None
+    return KernelCall(
+        header="fully_connected_direct.h",
+        kernel="aot_fully_connected_direct",
+        struct_name="aot_fully_connected_direct",
+        description=struct(matmul=fast.description("SINGLE"), min=output.min, max=output.max),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=layer.weights.elements,
+        included=HEADERS,
         sparsity=layer.sparsity,
     )
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives up scratch that would make the arena much larger than its tensors, for somewhat slower kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcu_ser.aot import arena, lifetimes
+from mcu_ser.aot.ir import Graph
+from mcu_ser.aot.kernels.fully_connected import MATMUL_KERNEL, call_direct
+from mcu_ser.aot.kernels.kernel_call import KernelCall
+
+# A layer may need this much of what the layer with the most tensors needs, with its scratch.
+_SPEED_ARENA = 1.2
+
+# Scratch of so many bytes is little on any board.
+_LITTLE_SCRATCH = 512
+
+
+def without_much_scratch(
+    graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall]
+) -> dict[int, KernelCall]:
+    """The calls, those of FULLY_CONNECTED that widen large inputs without scratch where the arena is small.
+
+    Args:
+        graph: The model, in the order of execution.
+        aliases: Tensor index -> index of the tensor whose buffer it uses.
+        calls: Layer -> its call.
+    """
+    chosen = dict(calls)
+    tensors = lifetimes.find_buffers(graph, aliases)
+    most = _SPEED_ARENA * arena.lower_bound(tensors)
+    for place, operator in enumerate(graph.operators):
+        call = calls.get(operator.index)
+        if call is None or call.kernel != MATMUL_KERNEL or call.scratch_bytes <= _LITTLE_SCRATCH:
+            continue
+        if arena.live_bytes(tensors, place) + call.scratch_bytes > most:
+            chosen[operator.index] = call_direct(graph, operator) or call
+    return chosen
