@@ -225,6 +225,20 @@ def winograd_shapes() -> tuple[bytes, ...]:
     )
 
 
+_SPARSE_WINDOWS: tuple[tuple[tuple[int, int, int], tuple[int, int], int, dict[str, Any]], ...] = (
+    ((8, 8, 16), (3, 3), 16, {}),
+    ((12, 9, 8), (3, 3), 8, {"relu": False}),
+    ((9, 9, 4), (3, 3), 12, {"stride": 2}),
+    ((12, 12, 4), (5, 5), 8, {"padding": VALID}),
+    ((10, 10, 32), (3, 3), 8, {"padding": VALID, "relu": False}),
+    ((10, 10, 12), (3, 3), 24, {"clamp": True}),
+    ((7, 7, 32), (3, 3), 16, {}),
+    ((16, 20, 24), (3, 3), 24, {}),
+    ((16, 10, 24), (3, 3), 20, {"stride": 2}),
+    ((8, 8, 32), (1, 1), 16, {"stride": 2}),
+)
+
+
 def _sparse() -> Iterator[bytes]:
     for image, outputs, options in (
         ((5, 5, 64), 64, {}),
@@ -234,18 +248,7 @@ def _sparse() -> Iterator[bytes]:
         ((8, 8, 20), 12, {"clamp": True}),
     ):
         yield _conv(image, (1, 1), outputs, **{"kept": 0.25, **options})
-    for image, window, outputs, options in (
-        ((8, 8, 16), (3, 3), 16, {}),
-        ((12, 9, 8), (3, 3), 8, {"relu": False}),
-        ((9, 9, 4), (3, 3), 12, {"stride": 2}),
-        ((12, 12, 4), (5, 5), 8, {"padding": VALID}),
-        ((10, 10, 32), (3, 3), 8, {"padding": VALID, "relu": False}),
-        ((10, 10, 12), (3, 3), 8, {"clamp": True}),
-        ((7, 7, 32), (3, 3), 16, {}),
-        ((16, 10, 24), (3, 3), 24, {}),
-        ((16, 10, 24), (3, 3), 20, {"stride": 2}),
-        ((8, 8, 32), (1, 1), 16, {"stride": 2}),
-    ):
+    for image, window, outputs, options in _SPARSE_WINDOWS:
         yield _conv(image, window, outputs, **{"kept": 0.3, **options})
     for inputs, outputs, style in (
         (96, 64, {}),
@@ -268,6 +271,8 @@ def _unstructured() -> Iterator[bytes]:
         ((16, 8, 32), 8, {}),
     ):
         yield _conv(image, (1, 1), outputs, **{"kept": 0.25, "block": 1, **options})
+    for image, window, outputs, options in _SPARSE_WINDOWS:
+        yield _conv(image, window, outputs, **{"kept": 0.25, "block": 1, **options})
 
 
 def _depthwise_shapes() -> Iterator[bytes]:

@@ -86,6 +86,7 @@ SPARSE = {
     "CONV_2D, sparse rows": layer_strategy(_pointwise, SparseDrawer),
     "FULLY_CONNECTED, sparse": layer_strategy(_fully_connected, SparseDrawer),
     "CONV_2D, unstructured rows": layer_strategy(_eight_rows, UnstructuredDrawer),
+    "CONV_2D, unstructured windows": layer_strategy(_windows, UnstructuredDrawer),
     "FULLY_CONNECTED, unstructured rows": layer_strategy(_fully_connected_rows, UnstructuredDrawer),
 }
 

@@ -47,6 +47,7 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_walk": _PAIR_CHAIN,
     "aot_conv_2d_winograd": {"step": 10, "line": 2},
     "aot_conv_2d_sparse": _SPARSE_CHAIN,
+    "aot_conv_2d_unstructured": _UNSTRUCTURED_CHAIN,
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
@@ -116,7 +117,12 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     "aot_conv_2d_sparse": _cost(
         "aot_conv_2d_sparse",
         0.006,
-        {"border tap": 82.7, "chain": 304, "clamped output": 11, "inside row": 34.2, "layer": 43.5},
+        {"border tap": 84.5, "chain": 345, "clamped output": 11, "inside row": 32.4, "layer": 46.5},
+    ),
+    "aot_conv_2d_unstructured": _cost(
+        "aot_conv_2d_unstructured",
+        0.008,
+        {"border tap": 164, "chain": 562, "clamped output": 11, "inside row": 65.1, "layer": 42.2},
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
@@ -218,7 +224,7 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_rows_sparse": _cost("aot_rows_sparse", 0.001, {"chain": 64, "clamped output": 11, "layer": 28.1}),
     "aot_rows_unstructured": _cost(
-        "aot_rows_unstructured", 0.001, {"chain": 107, "clamped output": 11, "layer": 28.6}
+        "aot_rows_unstructured", 0.001, {"chain": 108, "clamped output": 11, "layer": 28.6}
     ),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),

@@ -242,6 +242,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_conv_2d": plain_kernel_work.conv_2d,
     "aot_conv_2d_matmul": _conv_2d_matmul,
     "aot_conv_2d_sparse": sparse_kernel_work.windows,
+    "aot_conv_2d_unstructured": sparse_kernel_work.unstructured_windows,
     "aot_conv_2d_walk": _conv_2d_walk,
     "aot_conv_2d_winograd": _conv_2d_winograd,
     "aot_depthwise_3x3": _depthwise_3x3,

@@ -5,73 +5,36 @@
 #define AOT_CONV_2D_SPARSE_H
 
 #include "sparse_matmul.h"
+#include "sparse_windows.h"
 
 struct aot_conv_2d_sparse {
-  struct aot_image input;
-  struct aot_image output; /* at least 4 pixels */
-  struct aot_window window;
-  int32_t zero_point; /* of the input: the value of its border */
+  struct aot_window_images images; /* of the output at least four pixels */
+  int32_t zero_point;              /* of the input: the value of its border */
   struct aot_sparse_matmul matmul;
   int32_t min;
   int32_t max;
 };
 
-/* Upper left tap of each window, and whether all of them lie inside the image. */
-struct aot_four_windows {
-  int32_t y[AOT_SPARSE_POSITIONS];
-  int32_t x[AOT_SPARSE_POSITIONS];
-  int32_t inside;
-};
-
-AOT_INLINE struct aot_four_windows aot_four_windows(const struct aot_conv_2d_sparse *layer, int32_t pixel) {
-  const struct aot_window *const window = &layer->window;
-  struct aot_four_windows four;
-  int32_t row = pixel / layer->output.width;
-  int32_t column = pixel - row * layer->output.width;
-  four.inside = 1;
-  for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
-    four.y[i] = row * window->stride_height - window->pad_top;
-    four.x[i] = column * window->stride_width - window->pad_left;
-    four.inside &= four.y[i] >= 0 && four.x[i] >= 0 && four.y[i] + window->height <= layer->input.height &&
-                   four.x[i] + window->width <= layer->input.width;
-    if (++column == layer->output.width) {
-      column = 0;
-      ++row;
-    }
-  }
-  return four;
-}
-
-/* Windows inside the image: the pixels of one row of a window follow each other. */
-AOT_INLINE void aot_widen_four_inside(const struct aot_conv_2d_sparse *layer, const int8_t *input,
-                                      const struct aot_four_windows *four, aot_word *wide) {
-  const int32_t channels = layer->input.channels;
+/* Windows inside the image, row by row. */
+AOT_INLINE void aot_widen_four_inside(const struct aot_window_images *layer, const int8_t *input,
+                                      const struct aot_windows *windows, aot_word *wide) {
   const int8_t *rows[AOT_SPARSE_POSITIONS];
-  for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
-    rows[i] = input + (four->y[i] * layer->input.width + four->x[i]) * channels;
-  }
+  aot_first_rows(rows, layer, input, windows, AOT_SPARSE_POSITIONS);
   for (int32_t y = 0; y < layer->window.height; ++y) {
-    wide = aot_widen_quad(wide, rows, layer->window.width * channels);
-    for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
-      rows[i] += layer->input.width * channels;
-    }
+    wide = aot_widen_quad(wide, rows, layer->window.width * layer->input.channels);
+    aot_next_rows(rows, layer, AOT_SPARSE_POSITIONS);
   }
 }
 
-/* Windows of which some overlap the border, pixel by pixel; `outside` is a pixel of the border. */
-AOT_INLINE void aot_widen_four_at_border(const struct aot_conv_2d_sparse *layer, const int8_t *input,
-                                         const struct aot_four_windows *four, const int8_t *outside,
+/* Windows of which some overlap the border, pixel by pixel. */
+AOT_INLINE void aot_widen_four_at_border(const struct aot_window_images *layer, const int8_t *input,
+                                         const struct aot_windows *windows, const int8_t *outside,
                                          aot_word *wide) {
-  const struct aot_image *const size = &layer->input;
   for (int32_t y = 0; y < layer->window.height; ++y) {
     for (int32_t x = 0; x < layer->window.width; ++x) {
       const int8_t *pixels[AOT_SPARSE_POSITIONS];
-      for (int32_t i = 0; i < AOT_SPARSE_POSITIONS; ++i) {
-        const int32_t row = four->y[i] + y, column = four->x[i] + x;
-        const int32_t inside = row >= 0 && row < size->height && column >= 0 && column < size->width;
-        pixels[i] = inside ? input + (row * size->width + column) * size->channels : outside;
-      }
-      wide = aot_widen_quad(wide, pixels, size->channels);
+      aot_tap_pixels(pixels, layer, input, outside, windows, y, x, AOT_SPARSE_POSITIONS);
+      wide = aot_widen_quad(wide, pixels, layer->input.channels);
     }
   }
 }
@@ -80,26 +43,27 @@ AOT_INLINE void aot_widen_four_at_border(const struct aot_conv_2d_sparse *layer,
 static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_sparse(const struct aot_conv_2d_sparse *layer,
                                                                     const int8_t *input, int8_t *output,
                                                                     int8_t *scratch) {
-  const int32_t pixels = layer->output.height * layer->output.width;
-  const int32_t depth = layer->window.height * layer->window.width * layer->input.channels;
+  const struct aot_window_images *const images = &layer->images;
+  const int32_t pixels = images->output.height * images->output.width;
+  const int32_t depth = images->window.height * images->window.width * images->input.channels;
   aot_word *const wide = (aot_word *)(void *)scratch;
   int8_t *const outside = scratch + 8 * depth;
-  for (int32_t i = 0; i < layer->input.channels; ++i) {
+  for (int32_t i = 0; i < images->input.channels; ++i) {
     outside[i] = (int8_t)layer->zero_point;
   }
   for (int32_t next = 0; next < pixels; next += AOT_SPARSE_POSITIONS) {
     /* The last pixels are four too, of which some are computed twice. */
     const int32_t last = pixels - AOT_SPARSE_POSITIONS;
     const int32_t pixel = next < last ? next : last;
-    const struct aot_four_windows four = aot_four_windows(layer, pixel);
-    if (four.inside) {
-      aot_widen_four_inside(layer, input, &four, wide);
+    const struct aot_windows windows = aot_find_windows(images, pixel, AOT_SPARSE_POSITIONS);
+    if (windows.inside) {
+      aot_widen_four_inside(images, input, &windows, wide);
     } else {
-      aot_widen_four_at_border(layer, input, &four, outside, wide);
+      aot_widen_four_at_border(images, input, &windows, outside, wide);
     }
-    aot_sparse_all(&layer->matmul, wide, output + pixel * layer->output.channels);
+    aot_sparse_all(&layer->matmul, wide, output + pixel * images->output.channels);
   }
-  aot_clamp_all(output, pixels * layer->output.channels, layer->min, layer->max);
+  aot_clamp_all(output, pixels * images->output.channels, layer->min, layer->max);
 }
 
 #endif

@@ -27,7 +27,7 @@ static AOT_NOINLINE __attribute__((unused)) void aot_rows_unstructured(
     for (int32_t i = 0; i < AOT_UNSTRUCTURED_POSITIONS; ++i) {
       rows[i] = input + (row + i) * layer->depth;
     }
-    aot_widen_eight(wide, rows, layer->depth);
+    (void)aot_widen_eight(wide, rows, layer->depth);
     aot_unstructured_all(&layer->matmul, wide, output + row * channels);
   }
   aot_clamp_all(output, layer->rows * channels, layer->min, layer->max);

@@ -91,10 +91,12 @@ AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_
 AOT_INLINE int8_t aot_sparse_output(uint32_t sum, const uint32_t *parameters, int32_t end_shift) {
   const int32_t multiplier = (int32_t)parameters[0];
   const int32_t constant = (int32_t)parameters[1];
-  const int32_t x = (int32_t)(end_shift != 0 ? sum << parameters[2] : sum << 1);
+  /* As in assembly, the lowest byte of a word. */
+  const uint32_t shift = parameters[2] & 0xffu;
+  const int32_t x = (int32_t)(end_shift != 0 ? sum << shift : sum << 1);
   const int32_t scaled =
       end_shift != 0 ? aot_high_mac(x, multiplier, constant) >> end_shift
-                     : (aot_rounded_high_mac(x, multiplier, constant) + (x >> 31)) >> parameters[2];
+                     : (aot_rounded_high_mac(x, multiplier, constant) + (x >> 31)) >> shift;
   return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
 }
 

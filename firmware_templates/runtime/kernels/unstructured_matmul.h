@@ -7,12 +7,14 @@
  * neither reaches into the other, sums keep to 24 bits, which the generator has proven, and a is not negative:
  * the activations of the positions a are 128 more than they are, for which the bias makes up.
  *
- * The constants of the layer are one stream in the order of their use. For each output channel
- *   1 word           number of words of weights, and in the upper half how far the chain is entered
+ * The constants of the layer are one stream in the order of their use: the head of the first channel, then for
+ * each output channel
  *   2 words          bias of a + 2^24 bias of b, lower half first; they make up for the input's zero point too
  *   1 word a pair    weight, step, weight, step: a byte each; a step is 16 times the number of inputs from the
  *                    one that was multiplied last (at first, the first one) to the weight's own
- *   3 words          multiplier, constant, shift, as in matmul.h
+ *   3 words          multiplier, constant, shift, as in matmul.h; the shift is the lowest byte of a word that
+ *                    has the head of the next channel above it
+ * A head has the number of words of weights in bits 8 to 20, and above that how far the chain is entered.
  * Weights that are more than 15 inputs apart have zeros between them, and an odd number ends with a zero. */
 #ifndef AOT_UNSTRUCTURED_MATMUL_H
 #define AOT_UNSTRUCTURED_MATMUL_H
@@ -41,12 +43,14 @@ struct aot_unstructured_matmul {
   aot_sparse_finish finish;
 };
 
-/* Prepares `count` bytes (a multiple of 4, not 0) of eight rows: 16 bytes of `wide` for each of one row. */
-AOT_INLINE void aot_widen_eight(aot_word *wide, const int8_t *const rows[AOT_UNSTRUCTURED_POSITIONS],
-                                int32_t count) {
+/* Prepares `count` bytes (a multiple of 4, not 0) of eight rows: at most 16 bytes of `wide` for each byte of one
+ * row. Returns the end of what it wrote. */
+AOT_INLINE aot_word *aot_widen_eight(aot_word *wide, const int8_t *const rows[AOT_UNSTRUCTURED_POSITIONS],
+                                     int32_t count) {
 #if AOT_DSP
   const struct aot_widen_eight_job job = {rows, wide, count};
   aot_call(aot_widen_eight_loop, &job);
+  return wide + 4 * count;
 #else
   uint8_t *const all = (uint8_t *)wide;
   for (int32_t i = 0; i < AOT_UNSTRUCTURED_POSITIONS; ++i) {
@@ -54,6 +58,7 @@ AOT_INLINE void aot_widen_eight(aot_word *wide, const int8_t *const rows[AOT_UNS
       all[AOT_UNSTRUCTURED_POSITIONS * input + i] = (uint8_t)(rows[i][input] + 128);
     }
   }
+  return wide + 2 * count;
 #endif
 }
 
@@ -86,14 +91,15 @@ AOT_INLINE const uint8_t *aot_unstructured_step(uint32_t *sums, const uint8_t *x
  * assembly calls a. */
 AOT_INLINE void aot_unstructured_all(const struct aot_unstructured_matmul *layer, const aot_word *wide,
                                      int8_t *output) {
-  const uint32_t *stream = layer->stream;
+  uint32_t head = layer->stream[0];
+  const uint32_t *stream = layer->stream + 1;
   for (int32_t channel = 0; channel < layer->channels; ++channel) {
-    const uint32_t *const weights = stream + 3;
-    const uint32_t *const parameters = weights + (stream[0] & 0xffffu);
+    const uint32_t *const weights = stream + 2;
+    const uint32_t *const parameters = weights + (head >> 8 & 0x1fffu);
     const uint8_t *x = (const uint8_t *)wide;
     uint32_t sums[AOT_UNSTRUCTURED_POSITIONS];
     for (int32_t i = 0; i < AOT_UNSTRUCTURED_POSITIONS; ++i) {
-      sums[i] = stream[1];
+      sums[i] = stream[0];
     }
     for (const uint32_t *pair = weights; pair != parameters; ++pair) {
       x = aot_unstructured_step(sums, x, *pair);
@@ -103,6 +109,7 @@ AOT_INLINE void aot_unstructured_all(const struct aot_unstructured_matmul *layer
       const uint32_t sum = (uint32_t)((int32_t)(sums[i] << 8) >> 8);
       output[i * layer->channels + channel] = aot_sparse_output(sum, parameters, layer->finish);
     }
+    head = parameters[2];
     stream = parameters + 3;
   }
 }

@@ -6,7 +6,8 @@
  *   [sp] output, +4 bytes from one position's output to the next, +8 three times that, +12 finish,
  *   +16 end of the stream, +20 where a channel starts, +24 passes left of the chain, +28 activations;
  *   then r4 - r11 and lr.
- * r0 walks the stream, r1 the activations; r4 - r11 have the sums of two positions each in two registers. */
+ * r0 walks the stream, r1 the activations; r4 - r11 have the sums of two positions each in two registers. From
+ * one channel's finish to the next one's chain, lr keeps the head. */
 #ifndef AOT_UNSTRUCTURED_MATMUL_DSP_H
 #define AOT_UNSTRUCTURED_MATMUL_DSP_H
 
@@ -66,7 +67,7 @@ AOT_NAKED void aot_widen_eight_loop(void) {
 }
 
 #define AOT_UNSTRUCTURED_START  \
-  "ldm.w r0!, {r3, r4, r5}\n\t"  \
+  "ldm.w r0!, {r4, r5}\n\t"      \
   "mov r6, r4\n\t"               \
   "mov r7, r5\n\t"               \
   "mov r8, r4\n\t"               \
@@ -77,10 +78,16 @@ AOT_NAKED void aot_widen_eight_loop(void) {
 
 /* The passes of the chain, which are the words of weights in units of 16, rounded up. */
 #define AOT_UNSTRUCTURED_PASSES  \
-  "uxth r2, r3\n\t"              \
+  "ubfx r2, lr, #8, #13\n\t"     \
   "add r2, r2, #15\n\t"          \
   "lsr r2, r2, #4\n\t"           \
   "str r2, [sp, #24]\n\t"
+
+/* As AOT_SPARSE_ENTER, from the head of the channel. */
+#define AOT_UNSTRUCTURED_ENTER  \
+  "lsr r3, lr, #21\n\t"        \
+  "add pc, r3\n\t"             \
+  "nop.n\n\t"
 
 /* One weight at eight positions; registers that hold both words would be one too many. */
 #define AOT_UNSTRUCTURED_EIGHT            \
@@ -114,16 +121,17 @@ AOT_NAKED void aot_widen_eight_loop(void) {
   "adr.w r7, 1f\n\t"            \
   "orr r7, r7, #1\n\t"          \
   "mov r9, r1\n\t"              \
-  "push {r2-r9}\n\t"
+  "push {r2-r9}\n\t"            \
+  "ldr lr, [r0], #4\n\t"
 
 AOT_NAKED void aot_unstructured_once(void) {
-  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_SPARSE_ENTER
+  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_UNSTRUCTURED_ENTER
                    AOT_SPARSE_CHAIN(AOT_UNSTRUCTURED_STEP) AOT_SPARSE_ONCE_END);
 }
 
 AOT_NAKED void aot_unstructured_repeated(void) {
-  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_UNSTRUCTURED_PASSES AOT_SPARSE_ENTER
-                   "2: " AOT_SPARSE_CHAIN(AOT_UNSTRUCTURED_STEP) AOT_UNSTRUCTURED_REPEATED_END);
+  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_UNSTRUCTURED_PASSES
+                   AOT_UNSTRUCTURED_ENTER "2: " AOT_SPARSE_CHAIN(AOT_UNSTRUCTURED_STEP) AOT_UNSTRUCTURED_REPEATED_END);
 }
 
 /* Separates the sums of two positions: the upper one is one less where the lower one is negative. */

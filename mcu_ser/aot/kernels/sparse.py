@@ -144,38 +144,52 @@ def single_call(layer: Weighted, output: Output) -> KernelCall | None:
 
 def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall | None:
     """The call of a sparse CONV_2D; None where it cannot be."""
+    scratch = 8 * layer.weights_by_channel.shape[1] + layer.input.shape[3]
+    if not windows_suit(layer, window, POSITIONS, scratch):
+        return None
     form = sparse(layer, output)
-    _, height, width, _ = layer.output.shape
-    channels = layer.input.shape[3]
-    scratch = 8 * layer.weights_by_channel.shape[1] + channels
-    if (
-        form is None
-        or channels % BLOCK
-        or height * width < POSITIONS
-        or window.dilation != (1, 1)
-        or not scratch_is_worth(scratch, layer)
-    ):
+    if form is None:
         return None
     return KernelCall(
         header="conv_2d_sparse.h",
         kernel="aot_conv_2d_sparse",
         struct_name="aot_conv_2d_sparse",
-        description=struct(
-            input=image(layer.input),
-            output=image(layer.output),
-            window=window_struct(window),
-            zero_point=layer.input.zero_point,
-            matmul=form.description(),
-            min=output.min,
-            max=output.max,
-        ),
+        description=windows_struct(layer, output, window, form.description()),
         inputs=(layer.input.index,),
         output=layer.output.index,
-        macs=height * width * layer.weights_by_channel.size,
-        included=HEADERS,
+        macs=window_macs(layer),
+        included=(*HEADERS, "sparse_windows.h"),
         scratch_bytes=scratch,
         sparsity=layer.sparsity,
     )
+
+
+def windows_suit(layer: Weighted, window: Window, positions: int, scratch_bytes: int) -> bool:
+    """Whether a sparse kernel computes so many windows at once: it has no dilation, and widens fours."""
+    _, height, width, _ = layer.output.shape
+    return (
+        layer.input.shape[3] % BLOCK == 0
+        and height * width >= positions
+        and window.dilation == (1, 1)
+        and scratch_is_worth(scratch_bytes, layer)
+    )
+
+
+def windows_struct(layer: Weighted, output: Output, window: Window, matmul: Struct) -> Struct:
+    """`struct aot_conv_2d_sparse` and `struct aot_conv_2d_unstructured`."""
+    return struct(
+        images=struct(input=image(layer.input), output=image(layer.output), window=window_struct(window)),
+        zero_point=layer.input.zero_point,
+        matmul=matmul,
+        min=output.min,
+        max=output.max,
+    )
+
+
+def window_macs(layer: Weighted) -> int:
+    """Products of a convolution, those of zeros and those in the padding too."""
+    _, height, width, _ = layer.output.shape
+    return height * width * layer.weights_by_channel.size
 
 
 def better(dense: KernelCall, *found: KernelCall | None) -> KernelCall:

@@ -16,6 +16,7 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, str
 from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
 from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
+from mcu_ser.aot.window import Window
 
 HEADERS = (*sparse.HEADERS, "unstructured_matmul.h", "unstructured_matmul_dsp.h")
 
@@ -31,6 +32,8 @@ _MULTIPLE = 4
 _LONGEST_STEP = 15
 # Bytes of code of a step of the chains in unstructured_matmul_dsp.h.
 STEP_BYTES = 68
+# Where a head has the number of words of weights, and how far the chain is entered.
+_COUNT_AT, _ENTRY_AT = 8, 21
 # The sums of two positions are one; of that the lower has so many bits.
 _LOWER_BITS = 24
 # By how much the activations of the lower position are greater than they are.
@@ -81,13 +84,16 @@ def unstructured(layer: Weighted, output: Output) -> Unstructured | None:
         return None
     end_shift, finishes = found
     pairs = [_pairs(row) for row in weights]
+    most_pairs = max(map(len, pairs))
+    if most_pairs >= 1 << (_ENTRY_AT - _COUNT_AT):
+        return None
     sums = weights.sum(axis=1, dtype=np.int64)
     biases = layer.biases - layer.input.zero_point * sums
-    words = [
-        _channel_words(pairs[number], _start(int(biases[number]), int(sums[number])), finishes[number])
-        for number in range(layer.channels)
-    ]
-    return Unstructured(np.concatenate(words), layer.channels, max(map(len, pairs)), end_shift)
+    starts = [_start(int(bias), int(weight_sum)) for bias, weight_sum in zip(biases, sums, strict=True)]
+    heads = [_head(len(words)) for words in pairs]
+    words = [_channel_words(*each) for each in zip(pairs, starts, finishes, [*heads[1:], 0], strict=True)]
+    stream = np.concatenate([np.array(heads[:1], np.uint32), *words])
+    return Unstructured(stream, layer.channels, most_pairs, end_shift)
 
 
 def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
@@ -118,6 +124,28 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
     )
 
 
+def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall | None:
+    """The call of a sparse CONV_2D; None where it cannot be."""
+    scratch = SCRATCH_BYTES * layer.weights_by_channel.shape[1] + layer.input.shape[3]
+    if not sparse.windows_suit(layer, window, POSITIONS, scratch):
+        return None
+    form = unstructured(layer, output)
+    if form is None:
+        return None
+    return KernelCall(
+        header="conv_2d_unstructured.h",
+        kernel="aot_conv_2d_unstructured",
+        struct_name="aot_conv_2d_unstructured",
+        description=sparse.windows_struct(layer, output, window, form.description()),
+        inputs=(layer.input.index,),
+        output=layer.output.index,
+        macs=sparse.window_macs(layer),
+        included=(*HEADERS, "sparse_windows.h"),
+        scratch_bytes=scratch,
+        sparsity=layer.sparsity,
+    )
+
+
 def _pairs(weights: npt.NDArray[Any]) -> UInt32Array:
     """The words of one channel: the weights that are not zero, those that long steps need, an even number."""
     kept = np.flatnonzero(weights)
@@ -137,11 +165,15 @@ def _start(bias: int, weight_sum: int) -> int:
     return ((bias << _LOWER_BITS) + bias - _LOWER_OFFSET * weight_sum) & (1 << 64) - 1
 
 
-def _channel_words(pairs: UInt32Array, start: int, constants: Finish) -> UInt32Array:
-    count = len(pairs)
+def _channel_words(pairs: UInt32Array, start: int, constants: Finish, next_head: int) -> UInt32Array:
+    begin = np.array([start & 0xFFFFFFFF, start >> 32], np.int64)
+    last = constants.shift | next_head
+    end = np.array([constants.multiplier, constants.constant, last], np.int64)
+    return np.concatenate([as_words(begin), pairs, as_words(end)])
+
+
+def _head(count: int) -> int:
+    """The head of a channel: its words of weights, and how far its chain is entered."""
     # The chain ends with the last word; passes before the last are whole.
     steps = (count - 1) % STEPS + 1 if count else 0
-    head = count | (STEPS - steps) * STEP_BYTES << 16
-    begin = np.array([head, start & 0xFFFFFFFF, start >> 32], np.int64)
-    end = np.array([constants.multiplier, constants.constant, constants.shift], np.int64)
-    return np.concatenate([as_words(begin), pairs, as_words(end)])
+    return count << _COUNT_AT | (STEPS - steps) * STEP_BYTES << _ENTRY_AT

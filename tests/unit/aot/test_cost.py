@@ -123,7 +123,7 @@ def test_the_parts_of_the_unstructured_kernels_have_the_instructions_of_their_so
         return instructions(macro(source, part))
 
     # As for blocks; a step has the products of both of its weights from a macro of their own.
-    start = count("AOT_UNSTRUCTURED_START") + count("AOT_SPARSE_ENTER", blocks) - 1 + 1
+    start = count("AOT_UNSTRUCTURED_START") + count("AOT_UNSTRUCTURED_ENTER") - 1 + 1
     assert macro(text, "AOT_UNSTRUCTURED_FINISH_BEGIN").count("AOT_UNSTRUCTURED_SEPARATE(") == 4
     separate = 4 * count("AOT_UNSTRUCTURED_SEPARATE")
     finish = 1 + separate + count("AOT_UNSTRUCTURED_STORE") + count("AOT_UNSTRUCTURED_FINISH_END") - 2

@@ -94,6 +94,7 @@ def test_random_layers_reach_every_kernel(kind):
         ("CONV_2D, sparse windows", "aot_conv_2d_sparse"),
         ("FULLY_CONNECTED, sparse", "aot_fully_connected_sparse"),
         ("CONV_2D, unstructured rows", "aot_rows_unstructured"),
+        ("CONV_2D, unstructured windows", "aot_conv_2d_unstructured"),
     ],
 )
 def test_random_sparse_layers_reach_every_chain_and_finish(kind, kernel, monkeypatch):
