@@ -3,18 +3,21 @@
 
 A network without branches meets its lower bound with buffers at both ends of the arena in turn. Otherwise
 placing is greedy: buffers in some order, each into the smallest gap that its lifetime leaves. Several orders
-are tried, then the best is improved by moving a buffer at the top of the arena forward in the order.
-`verify_plan` shares no code with the placement and runs on every compile.
+are tried, then the best is improved by moving a buffer at the top of the arena forward in the order. Where a
+layer's output may overlap its dying input (`overlap`), greedy placing looks at the places that this allows,
+too. `verify_plan` shares no code with the placement and runs on every compile.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.aot.overlap import Overlaps
 from mcu_ser.errors import ModelError
 
 # Kernels may read four int8 at once; the arena itself is aligned to ARENA_ALIGNMENT.
@@ -31,7 +34,7 @@ class Plan:
     """Where each buffer lies.
 
     `offsets`: tensor index of a buffer -> bytes from the start of the arena. `lower_bound` is what the
-    buffers alive at the worst layer need; no plan can be smaller.
+    buffers alive at the worst layer need, overlapping as far as they may; no plan can be smaller.
     """
 
     offsets: Mapping[int, int]
@@ -39,32 +42,34 @@ class Plan:
     lower_bound: int
 
 
-def plan_arena(buffers: Sequence[Buffer]) -> Plan:
-    """Place all buffers; the same buffers always give the same plan."""
+def plan_arena(buffers: Sequence[Buffer], overlaps: Overlaps = MappingProxyType({})) -> Plan:
+    """Place all buffers, of which some may overlap; the same buffers always give the same plan."""
     bound = lower_bound(buffers)
-    two_ended = _place_at_both_ends(buffers, bound)
-    if two_ended is not None:
-        return two_ended
-    best, best_order = min(
-        ((_place(order), order) for order in _orders(buffers)), key=lambda placed: placed[0].bytes
-    )
-    steps = min(_MAX_IMPROVEMENT_STEPS, _IMPROVEMENT_BUDGET // max(1, len(buffers)) ** 2)
-    if best.bytes > bound and steps:
-        best = _improve(best, best_order, bound, steps)
-    return Plan(best.offsets, best.bytes, bound)
+    plan = _place_at_both_ends(buffers, bound) or _plan_greedily(buffers, bound, _place)
+    if overlaps:
+        bound = lower_bound(buffers, overlaps)
+        found = _plan_greedily(buffers, bound, _Overlapping(buffers, overlaps).place)
+        plan = found if found.bytes < plan.bytes else plan
+    return Plan(plan.offsets, plan.bytes, bound)
 
 
-def live_bytes(buffers: Sequence[Buffer], layer: int) -> int:
+def live_bytes(buffers: Sequence[Buffer], layer: int, overlaps: Overlaps = MappingProxyType({})) -> int:
     """Bytes of all buffers that are alive at a layer, which is its place in the order of execution."""
-    return sum(_padded(b) for b in buffers if b.first <= layer <= b.last)
+    alive = {b.tensor: _padded(b) for b in buffers if b.first <= layer <= b.last}
+    saved = sum(
+        alive[source] + alive[output] - overlap.least_bytes(alive[source], alive[output])
+        for (source, output), overlap in overlaps.items()
+        if source in alive and output in alive
+    )
+    return sum(alive.values()) - saved
 
 
-def lower_bound(buffers: Sequence[Buffer]) -> int:
+def lower_bound(buffers: Sequence[Buffer], overlaps: Overlaps = MappingProxyType({})) -> int:
     """Most bytes alive at any one layer."""
-    return max((live_bytes(buffers, b.first) for b in buffers), default=0)
+    return max((live_bytes(buffers, b.first, overlaps) for b in buffers), default=0)
 
 
-def verify_plan(buffers: Sequence[Buffer], plan: Plan) -> None:
+def verify_plan(buffers: Sequence[Buffer], plan: Plan, overlaps: Overlaps = MappingProxyType({})) -> None:
     """Check that every buffer is inside the arena, aligned, and apart from all that live at the same time.
 
     Raises:
@@ -84,9 +89,20 @@ def verify_plan(buffers: Sequence[Buffer], plan: Plan) -> None:
     for moment in {buffer.first for buffer in buffers}:
         alive = [b for b in buffers if b.first <= moment <= b.last]
         alive.sort(key=lambda b: plan.offsets[b.tensor])
-        for below, above in itertools.pairwise(alive):
-            if plan.offsets[below.tensor] + below.bytes > plan.offsets[above.tensor]:
+        for below, above in itertools.combinations(alive, 2):
+            if plan.offsets[below.tensor] + below.bytes <= plan.offsets[above.tensor]:
+                continue
+            if not (_may_lie(below, above, plan, overlaps) or _may_lie(above, below, plan, overlaps)):
                 raise _wrong(f"tensors {below.tensor} and {above.tensor} overlap at layer {moment}")
+
+
+def _may_lie(source: Buffer, output: Buffer, plan: Plan, overlaps: Overlaps) -> bool:
+    overlap = overlaps.get((source.tensor, output.tensor))
+    return (
+        overlap is not None
+        and source.last == output.first
+        and overlap.allows(plan.offsets[source.tensor] - plan.offsets[output.tensor])
+    )
 
 
 def _wrong(problem: str) -> ModelError:
@@ -181,7 +197,71 @@ def _best_gap(occupied: Sequence[tuple[int, int]], size: int) -> int:
     return min(fitting)[1] if fitting else top
 
 
-def _improve(best: Plan, order: list[Buffer], bound: int, steps: int) -> Plan:
+class _Overlapping:
+    """Greedy placement with overlaps: each buffer where the arena grows least, at its lowest such place."""
+
+    def __init__(self, buffers: Sequence[Buffer], overlaps: Overlaps) -> None:
+        self._together = {
+            b.tensor: [o for o in buffers if o is not b and o.first <= b.last and b.first <= o.last]
+            for b in buffers
+        }
+        self._overlaps = overlaps
+
+    def place(self, order: Sequence[Buffer]) -> Plan:
+        """Place the buffers in this order."""
+        starts: dict[int, int] = {}
+        low = high = 0
+        for buffer in order:
+            size = _padded(buffer)
+            others = [other for other in self._together[buffer.tensor] if other.tensor in starts]
+            candidates = {low, high - size}
+            for other in others:
+                candidates.update(self._beside(buffer, other, starts[other.tensor]))
+            growth = [
+                (max(high, start + size) - min(low, start), start)
+                for start in candidates
+                if all(self._fits(buffer, start, other, starts[other.tensor]) for other in others)
+            ]
+            _, start = min(growth)
+            starts[buffer.tensor] = start
+            low, high = min(low, start), max(high, start + size)
+        # Placing may go below where it began.
+        return Plan({tensor: start - low for tensor, start in starts.items()}, high - low, 0)
+
+    def _beside(self, buffer: Buffer, other: Buffer, at: int) -> Iterator[int]:
+        """Starts that touch another buffer, or overlap it as far as they may."""
+        yield at + _padded(other)
+        yield at - _padded(buffer)
+        for pair, sign in (((other.tensor, buffer.tensor), -1), ((buffer.tensor, other.tensor), 1)):
+            overlap = self._overlaps.get(pair)
+            if overlap is not None:
+                distances = {padded_bytes(max(overlap.behind, 0)), overlap.exactly}
+                yield from (at + sign * distance for distance in distances if distance is not None)
+
+    def _fits(self, buffer: Buffer, start: int, other: Buffer, at: int) -> bool:
+        if start >= at + _padded(other) or start + _padded(buffer) <= at:
+            return True
+        over = self._overlaps.get((other.tensor, buffer.tensor))
+        under = self._overlaps.get((buffer.tensor, other.tensor))
+        return (over is not None and over.allows(at - start)) or (
+            under is not None and under.allows(start - at)
+        )
+
+
+def _plan_greedily(buffers: Sequence[Buffer], bound: int, place: Callable[[Sequence[Buffer]], Plan]) -> Plan:
+    """The best of several orders, improved as long as it is worth it."""
+    best, best_order = min(
+        ((place(order), order) for order in _orders(buffers)), key=lambda placed: placed[0].bytes
+    )
+    steps = min(_MAX_IMPROVEMENT_STEPS, _IMPROVEMENT_BUDGET // max(1, len(buffers)) ** 2)
+    if best.bytes > bound and steps:
+        best = _improve(best, best_order, bound, steps, place)
+    return best
+
+
+def _improve(
+    best: Plan, order: list[Buffer], bound: int, steps: int, place: Callable[[Sequence[Buffer]], Plan]
+) -> Plan:
     # The seed makes the walk, and so the generated code, the same on every run.
     rng = random.Random(0)
     current = list(order)
@@ -192,7 +272,7 @@ def _improve(best: Plan, order: list[Buffer], bound: int, steps: int) -> Plan:
         if chosen == 0:
             chosen = rng.randrange(len(candidate))
         candidate.insert(rng.randrange(chosen + 1), candidate.pop(chosen))
-        plan = _place(candidate)
+        plan = place(candidate)
         if plan.bytes <= best.bytes:
             best, current = plan, candidate
         if best.bytes == bound:

@@ -23,6 +23,7 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
+from mcu_ser.aot.overlap import Overlap, Overlaps, find_overlaps
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
 from mcu_ser.artifacts import sha256_hex
@@ -61,10 +62,10 @@ class Layer:
 
     `weight_bytes` counts all constants of the layer as they lie in flash, `sparsity` is the fraction of zeros
     among its int8 weights (None without weights). `arena_offset` is where its output starts, `live_bytes`
-    what must be kept in the arena while it runs, of which `scratch_bytes` are its kernel's own. `kernel` is
-    the C function that was chosen for it, None where there is nothing to do. `predicted_instructions` are
-    those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing to do, None where the kernel
-    was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
+    what must be kept in the arena while it runs, less what may overlap, of which `scratch_bytes` are its
+    kernel's own. `kernel` is the C function that was chosen for it, None where there is nothing to do.
+    `predicted_instructions` are those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing
+    to do, None where the kernel was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
     in the arena from layer `first` to layer `last` in the order of execution, which counts those tensors too
     that share them; the model's input is written at layer -1, its output read at the number of layers. An
     `index` is the file's. `sparse_choice` says what the layer takes with and without its zeros, None where it
@@ -108,7 +109,8 @@ class CompiledModel:
     """A model as C. Layers and operators of the graph are in the order in which they run (`operator_order`).
 
     `sources`: file name -> C text. `kernels`: the headers of firmware_templates/runtime/kernels/ that the C
-    includes. Sizes are in bytes; `macs` counts multiply-accumulates of one inference.
+    includes. `overlaps` says which buffers may lie over each other. Sizes are in bytes; `macs` counts
+    multiply-accumulates of one inference.
     """
 
     name: str
@@ -118,6 +120,7 @@ class CompiledModel:
     graph: Graph
     plan: arena.Plan
     buffers: tuple[Buffer, ...]
+    overlaps: Overlaps
     layers: tuple[Layer, ...]
     input: TensorSpec
     output: TensorSpec
@@ -174,9 +177,10 @@ def compile_model(
     graph = in_best_order(graph, aliases, _scratch(calls))
     calls = with_winograd(graph, aliases, calls, winograd_bytes)
     buffers = lifetimes.find_buffers(graph, aliases, _scratch(calls))
-    plan = arena.plan_arena(buffers)
-    arena.verify_plan(buffers, plan)
-    offsets = _Offsets(plan, aliases)
+    overlaps = find_overlaps(buffers, _overlapping(graph, aliases, calls))
+    plan = arena.plan_arena(buffers, overlaps)
+    arena.verify_plan(buffers, plan, overlaps)
+    offsets = _Offsets(plan, aliases, overlaps)
     emitted = replace(_emitted_model(graph, calls, offsets, sha256_hex(model)), traced=traced)
     emitted = replace(emitted, optimization=optimization)
     return CompiledModel(
@@ -187,6 +191,7 @@ def compile_model(
         graph=graph,
         plan=plan,
         buffers=buffers,
+        overlaps=overlaps,
         layers=tuple(
             _layer(graph, moment, calls.get(operator.index), buffers, offsets)
             for moment, operator in enumerate(graph.operators)
@@ -194,6 +199,20 @@ def compile_model(
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
     )
+
+
+def _overlapping(
+    graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall]
+) -> dict[int, tuple[int, int, Overlap]]:
+    """The layers whose kernels let the output overlap the input, by their place: for `find_overlaps`."""
+    found = {}
+    for moment, operator in enumerate(graph.operators):
+        call = calls.get(operator.index)
+        if call is not None and call.overlap is not None:
+            (source,) = call.inputs
+            buffers = aliases.get(source, source), aliases.get(call.output, call.output)
+            found[moment] = (*buffers, call.overlap)
+    return found
 
 
 def _scratch(calls: Mapping[int, KernelCall]) -> dict[int, int]:
@@ -207,10 +226,11 @@ def _headers(calls: Mapping[int, KernelCall]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Offsets:
-    """Where the tensors lie, aliases resolved."""
+    """Where the tensors lie, aliases resolved, and which of them may overlap."""
 
     plan: arena.Plan
     aliases: Mapping[int, int]
+    overlaps: Overlaps
 
     def __getitem__(self, tensor: int) -> int:
         return self.plan.offsets[self.aliases.get(tensor, tensor)]
@@ -310,7 +330,7 @@ def _layer(
         weight_bytes=constants + sum(t.values.nbytes for t in tables),
         sparsity=call.sparsity if call else None,
         arena_offset=offsets[output.index],
-        live_bytes=arena.live_bytes(buffers, moment),
+        live_bytes=arena.live_bytes(buffers, moment, offsets.overlaps),
         kernel=call.kernel if call else None,
         scratch_bytes=call.scratch_bytes if call else 0,
         predicted_instructions=cost.predicted_instructions(call) if call else 0,

@@ -177,7 +177,7 @@ def _layers(sheet: _Sheet) -> Iterator[str]:
     bottom = _TOP + _HEIGHT
     for moment, layer in enumerate(sheet.model.layers):
         x = sheet.x(moment) + sheet.column / 2
-        live = live_bytes(sheet.model.buffers, moment)
+        live = live_bytes(sheet.model.buffers, moment, sheet.model.overlaps)
         yield f"<g><title>Layer {layer.index}, {escape(layer.operator)}: {live:,} B are alive</title>"
         yield _text(x, bottom + 15, str(layer.index), 'text-anchor="middle"')
         turned = f'transform="rotate(90 {x - 4:g} {bottom + 22})" class="small"'

@@ -15,6 +15,7 @@ from mcu_ser.aot.kernels.conv_2d_winograd import winograd_call
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, PAIR_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
+from mcu_ser.aot.overlap import after_copy, of_window_pairs
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
 from mcu_ser.aot.window import Window, needs_border, window_of
@@ -102,7 +103,6 @@ def _sparse(convolution: _Convolution) -> Iterator[KernelCall | None]:
         yield unstructured.rows_call(layer, output, convolution.pixels)
     else:
         yield sparse.windows_call(layer, output, window)
-        yield unstructured.windows_call(layer, output, window)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
@@ -201,6 +201,9 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         scratch_bytes=_window_scratch(fast) + copies * (copy_bytes + _GATHER_SLACK),
         sparsity=layer.sparsity,
         chain_steps=fast.pair_steps,
+        overlap=after_copy(layer.input)
+        if copies
+        else of_window_pairs(layer.input, layer.output, convolution.window),
     )
 
 

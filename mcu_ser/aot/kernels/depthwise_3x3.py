@@ -13,6 +13,7 @@ from mcu_ser.aot import finish
 from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Finish, Output
 from mcu_ser.aot.kernels.images import image
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Table, struct
+from mcu_ser.aot.overlap import of_bands
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
@@ -103,6 +104,7 @@ def depthwise_3x3(layer: Weighted, window: Window, output: Output) -> KernelCall
         included=HEADERS,
         scratch_bytes=planes.bytes,
         sparsity=layer.sparsity,
+        overlap=of_bands(layer.input, layer.output, window.pad[0], planes.rows),
     )
 
 

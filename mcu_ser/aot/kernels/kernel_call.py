@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcu_ser.aot.overlap import Overlap
 from mcu_ser.aot.requantize import Multiplier
 from mcu_ser.aot.weighted import Weighted
 
@@ -90,6 +91,7 @@ class KernelCall:
     `narrow_steps` the same of conv_2d_narrow_dsp.h.
     `more` are further calls of the layer, of the same header, for its other inputs or outputs.
     `sparse_choice` says what the layer takes with and without its zeros, None where it has no sparse form.
+    `overlap` says how the output may lie over the only input, None where it may not.
     `for_size`: the kernel is compiled for size.
     """
 
@@ -107,6 +109,7 @@ class KernelCall:
     narrow_steps: int = 0
     more: tuple[KernelCall, ...] = ()
     sparse_choice: SparseChoice | None = None
+    overlap: Overlap | None = None
     for_size: bool = False
 
     def steps(self) -> tuple[KernelCall, ...]:

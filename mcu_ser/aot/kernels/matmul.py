@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcu_ser.aot import finish
 from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
+from mcu_ser.aot.overlap import of_row_pairs
 from mcu_ser.aot.requantize import INT8_MIN
 from mcu_ser.aot.weighted import Weighted
 
@@ -116,6 +117,7 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
         scratch_bytes=4 * fast.depth,
         sparsity=layer.sparsity,
         chain_steps=fast.pair_steps,
+        overlap=of_row_pairs(rows, layer.weights_by_channel.shape[1], layer.channels),
     )
 
 
