@@ -3,7 +3,8 @@
 
 Every model (default: all of ../shared/models) becomes a firmware, runs random samples on the emulated board,
 and must give the bytes of the oracle. Printed are instructions per inference, flash by part and RAM, beside
-what TFLite-Micro takes for the same model on the same emulated core. Exits with 1 if a byte differs.
+what TFLite-Micro takes for the same model on the same emulated core: figures kept here for MLPerf Tiny, and
+with --tflm-root measured for every model. Exits with 1 if a byte differs.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import argparse
 import math
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.board import load_board
-from mcu_ser.generate.project import generate
+from mcu_ser.generate.project import Project, generate
+from mcu_ser.tflm.library import TflmLibrary
 from mcu_ser.toolchain.build import build
 from mcu_ser.toolchain.firmware_parts import Part, find_parts
 from mcu_ser.verify.check import check
@@ -30,7 +32,7 @@ BOARD = "netduinoplus2"
 
 @dataclass(frozen=True)
 class Tflm:
-    """A model on TFLite-Micro: instructions per inference, and bytes of its firmware.
+    """A model on TFLite-Micro with CMSIS-NN: instructions per inference, and bytes of its firmware.
 
     `code_bytes` are code and read-only data without the model, `ram_bytes` arena, data and stack.
     """
@@ -59,10 +61,16 @@ class Result:
     model_bytes: int
     code_bytes: int
     layers_bytes: int
+    tflm: Tflm | None = None
 
     @property
     def instructions(self) -> int:
         return int(self.report["instructions"]["median"])
+
+    @property
+    def is_exact(self) -> bool:
+        """Every output was the oracle's."""
+        return bool(self.report["identical"] == self.report["samples"])
 
 
 def measure(
@@ -77,13 +85,28 @@ def measure(
         winograd_bytes=winograd_bytes,
         optimization=optimization,
     )
-    built = build(project)
+    result = _measured(project, model.stem, samples)
+    return replace(result, tflm=TFLM.get(model.stem))
+
+
+def measure_tflm(model: Path, samples: int, root: Path, directory: Path) -> Tflm:
+    """The same with the interpreter; `root` is TFLite-Micro's tree, its library built."""
+    project = generate(model, load_board(BOARD), "tflm", directory / f"{model.stem}-tflm")
+    result = _measured(project, model.stem, samples, TflmLibrary(root))
+    if not result.is_exact:
+        raise SystemExit(f"{model}: TFLite-Micro in {root} does not give the bytes of the oracle")
+    return Tflm(result.instructions, result.code_bytes, result.model_bytes, int(result.report["ram_bytes"]))
+
+
+def _measured(project: Project, name: str, samples: int, tflm: TflmLibrary | None = None) -> Result:
+    built = build(project, tflm)
     parts = find_parts(built.elf)
     assert parts is not None, "the linker always writes a map"
-    report = check(project, random_samples(samples, 1, project.input), directory / f"{model.stem}-report")
+    inputs = random_samples(samples, 1, project.input)
+    report = check(project, inputs, project.root.with_name(f"{project.root.name}-report"))
     weights = parts.flash[Part.MODEL]
     total = int(report.document["flash_bytes"])
-    return Result(model.stem, report.document, weights, total - weights, parts.flash[Part.KERNELS])
+    return Result(name, report.document, weights, total - weights, parts.flash[Part.KERNELS])
 
 
 def show(result: Result) -> None:
@@ -93,7 +116,7 @@ def show(result: Result) -> None:
         f"{result.name:20} {result.instructions:12,} {result.model_bytes:9,} {result.code_bytes:9,} "
         f"{result.layers_bytes:9,} {report['ram_bytes']:9,}   {report['identical']} of {report['samples']}"
     )
-    tflm = TFLM.get(result.name)
+    tflm = result.tflm
     if tflm:
         print(
             f"{'  TFLM + CMSIS-NN':20} {tflm.instructions:12,} {tflm.model_bytes:9,} {tflm.code_bytes:9,} "
@@ -124,6 +147,9 @@ def main() -> int:
         metavar="N",
         help="flash for Winograd's algorithm (default 0)",
     )
+    parser.add_argument(
+        "--tflm-root", type=Path, metavar="DIR", help="TFLite-Micro with CMSIS-NN, built: measured beside"
+    )
     arguments = parser.parse_args()
     given = arguments.models or [MODELS]
     models = [path for item in given for path in (sorted(item.glob("*.tflite")) if item.is_dir() else [item])]
@@ -141,13 +167,16 @@ def main() -> int:
                 Path(directory),
                 winograd_bytes=arguments.winograd_bytes,
             )
+            if arguments.tflm_root:
+                beside = measure_tflm(model, arguments.samples, arguments.tflm_root, Path(directory))
+                result = replace(result, tflm=beside)
             results.append(result)
-            show(results[-1])
-    ratios = [r.instructions / TFLM[r.name].instructions for r in results if r.name in TFLM]
+            show(result)
+    ratios = [r.instructions / r.tflm.instructions for r in results if r.tflm]
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         print(f"instructions, geometric mean of the ratios: {mean:.3f}")
-    return 0 if all(r.report["identical"] == r.report["samples"] for r in results) else 1
+    return 0 if all(result.is_exact for result in results) else 1
 
 
 if __name__ == "__main__":
