@@ -103,6 +103,7 @@ def _sparse(convolution: _Convolution) -> Iterator[KernelCall | None]:
         yield unstructured.rows_call(layer, output, convolution.pixels)
     else:
         yield sparse.windows_call(layer, output, window)
+        yield unstructured.windows_call(layer, output, window)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:
