@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from mcu_ser.aot import finish
 from mcu_ser.aot.finish import SIGNED, Finish, Output
+from mcu_ser.aot.group_overlap import of_row_groups, of_window_groups
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, Name, SparseChoice, Struct, Table, struct
 from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
+from mcu_ser.aot.overlap import after_copy
 from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
@@ -119,6 +121,7 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
         included=HEADERS,
         scratch_bytes=8 * depth,
         sparsity=layer.sparsity,
+        overlap=of_row_groups(POSITIONS, rows, depth, layer.channels),
     )
 
 
@@ -139,6 +142,7 @@ def single_call(layer: Weighted, output: Output) -> KernelCall | None:
         included=HEADERS,
         scratch_bytes=2 * depth,
         sparsity=layer.sparsity,
+        overlap=after_copy(layer.input),
     )
 
 
@@ -161,6 +165,7 @@ def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall 
         included=(*HEADERS, "sparse_windows.h"),
         scratch_bytes=scratch,
         sparsity=layer.sparsity,
+        overlap=of_window_groups(POSITIONS, layer.input, layer.output, window),
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mcu_ser.aot import finish
 from mcu_ser.aot.finish import SIGNED, Finish, Output
+from mcu_ser.aot.group_overlap import of_row_groups, of_window_groups
 from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
 from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
@@ -121,6 +122,7 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
         included=HEADERS,
         scratch_bytes=SCRATCH_BYTES * depth,
         sparsity=layer.sparsity,
+        overlap=of_row_groups(POSITIONS, rows, depth, layer.channels),
     )
 
 
@@ -143,6 +145,7 @@ def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall 
         included=(*HEADERS, "sparse_windows.h"),
         scratch_bytes=scratch,
         sparsity=layer.sparsity,
+        overlap=of_window_groups(POSITIONS, layer.input, layer.output, window),
     )
 
 
