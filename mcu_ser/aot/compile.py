@@ -24,6 +24,8 @@ from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.overlap import Overlap, Overlaps, find_overlaps
+from mcu_ser.aot.scratch_choice import without_much_scratch
+from mcu_ser.aot.sparse_storage import with_sparse_storage
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
 from mcu_ser.artifacts import sha256_hex
@@ -175,6 +177,10 @@ def compile_model(
     found = ((operator.index, kernel_call(graph, operator, optimization)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
     graph = in_best_order(graph, aliases, _scratch(calls))
+    if optimization is Optimization.SPEED:
+        calls = without_much_scratch(graph, aliases, calls)
+    else:
+        calls = with_sparse_storage(graph, aliases, calls)
     calls = with_winograd(graph, aliases, calls, winograd_bytes)
     buffers = lifetimes.find_buffers(graph, aliases, _scratch(calls))
     overlaps = find_overlaps(buffers, _overlapping(graph, aliases, calls))

@@ -48,6 +48,7 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_winograd": {"step": 10, "line": 2},
     "aot_conv_2d_sparse": _SPARSE_CHAIN,
     "aot_conv_2d_unstructured": _UNSTRUCTURED_CHAIN,
+    "aot_fully_connected_direct": {**_SINGLE_CHAIN, "step": 31},
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
@@ -175,10 +176,13 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     "aot_fully_connected": _cost(
         "aot_fully_connected", 0.009, {"output": 37.1, "product": 4.16, "product of 4": 11.1}
     ),
+    "aot_fully_connected_direct": _cost(
+        "aot_fully_connected_direct", 0.02, {"chain": 53, "clamped output": 9.03, "layer": 30}
+    ),
     "aot_fully_connected_matmul": _cost(
         "aot_fully_connected_matmul",
-        0.009,
-        {"4 wide": 12.6, "clamped output": 9.03, "layer": 107, "rest input": 33.5, "rest output": 29.1},
+        0.02,
+        {"4 wide": 6.29, "clamped output": 9.03, "layer": 115, "rest input": 32.5, "rest output": 32.6},
     ),
     "aot_fully_connected_sparse": _cost(
         "aot_fully_connected_sparse",

@@ -108,6 +108,11 @@ def _fully_connected_matmul(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
+def _fully_connected_direct(layer: Mapping[str, Any]) -> Counter[str]:
+    work = _matmul(layer["matmul"], 1, 1) + _clamped(layer, layer["matmul"]["channels"])
+    return work + Counter({"layer": 1})
+
+
 def _inside(layer: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether all of its taps are inside the input, for each output pixel in order."""
     window = layer["window"]
@@ -248,6 +253,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_depthwise_3x3": _depthwise_3x3,
     "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
     "aot_fully_connected": plain_kernel_work.fully_connected,
+    "aot_fully_connected_direct": _fully_connected_direct,
     "aot_fully_connected_matmul": _fully_connected_matmul,
     "aot_fully_connected_sparse": sparse_kernel_work.single,
     "aot_max_pool_2d": plain_kernel_work.pool_2d,

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mcu_ser.aot.ir import Tensor
 from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.window import Window
+
+Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,7 @@ def of_window_pairs(source: Tensor, output: Tensor, window: Window) -> Overlap:
     """Of a kernel that reads two windows, then writes two pixels, row by row from the first on."""
     _, height, width, channels = source.shape
     _, rows, columns, depth = output.shape
-    # No later window of a row begins further left, and none below further up.
-    top = np.clip(np.arange(rows) * window.stride[0] - window.pad[0], 0, height)
-    left = np.clip(np.arange(columns) * window.stride[1] - window.pad[1], 0, width)
-    first = (top[:, None] * width + left[None, :]).reshape(-1) * channels
-    needed = np.minimum.accumulate(first[::-1])[::-1]
+    needed = _needed((height, width, channels), (rows, columns), window)
     written = np.arange(2, rows * columns, 2)
     if not written.size:
         return Overlap(-source.bytes)
@@ -82,6 +81,31 @@ def of_copied_bands(source: Tensor, output: Tensor, window: Window, band: int) -
     written = np.arange(band, rows, band)
     needed = np.clip(written * window.stride[0] - window.pad[0], 0, height) * width * channels
     return Overlap(max(0, int((written * columns * depth - needed).max())))
+
+
+def of_windows(image: tuple[int, int, int], output: tuple[int, int, int], window: Window) -> Overlap:
+    """Of a kernel that writes one pixel while it reads its window, row by row from the first on.
+
+    Args:
+        image: Height, width and channels of the input.
+        output: The same of the output.
+        window: What it reads for a pixel.
+    """
+    rows, columns, depth = output
+    needed = _needed(image, (rows, columns), window)
+    written = np.arange(1, rows * columns + 1) * depth
+    return Overlap(max(0, int((written - needed).max())))
+
+
+def _needed(image: tuple[int, int, int], pixels: tuple[int, int], window: Window) -> Int64Array:
+    """The first byte that each output pixel or a later one reads."""
+    height, width, channels = image
+    # No later window of a row begins further left, and none below further up.
+    top = np.clip(np.arange(pixels[0]) * window.stride[0] - window.pad[0], 0, height)
+    left = np.clip(np.arange(pixels[1]) * window.stride[1] - window.pad[1], 0, width)
+    first = (top[:, None] * width + left[None, :]).reshape(-1) * channels
+    needed: Int64Array = np.minimum.accumulate(first[::-1])[::-1]
+    return needed
 
 
 def of_bands(source: Tensor, output: Tensor, pad_top: int, band: int) -> Overlap | None:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tflite_micro import runtime
 
+from mcu_ser.aot import sparse_storage
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.optimization import Optimization
 from tests.c.test_layers import KINDS, check_a_program, whole_programs
 from tests.native_models import NativeModels
+from tests.random_sparse import SPARSE
 
 MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 
@@ -41,3 +43,13 @@ def test_model_for_size_gives_the_bytes_of_the_oracle_in_an_arena_at_its_bound(n
         oracle.set_input(sample, 0)
         oracle.invoke()
         assert output.tolist() == oracle.get_output(0).ravel().tolist()
+
+
+@pytest.mark.parametrize("kind", sorted(SPARSE))
+@whole_programs
+@given(data=st.data())
+def test_layer_for_size_that_stores_no_zeros_gives_the_bytes_of_the_oracle(kind, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse_storage, "FORM_BYTES", 0)
+        patch.setattr(sparse_storage, "_SIZE_ARENA", 1e6)
+        check_a_program(data, SPARSE[kind], optimization=Optimization.SIZE)

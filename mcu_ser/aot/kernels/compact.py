@@ -24,6 +24,7 @@ from mcu_ser.aot.kernels.matmul import (
     paired_words,
     sums_can_be_separated,
 )
+from mcu_ser.aot.overlap import of_windows
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
@@ -74,7 +75,7 @@ def _products(
         zero_point=layer.input.zero_point,
         range=struct(min=output.min, max=output.max),
     )
-    return _call(layer, "compact_products.h", description, gathered)
+    return _call(layer, "compact_products.h", description, window, gathered)
 
 
 def depthwise(layer: Weighted, window: Window, output: Output) -> KernelCall | None:
@@ -102,10 +103,10 @@ def depthwise(layer: Weighted, window: Window, output: Output) -> KernelCall | N
         zero_point=layer.input.zero_point,
         range=struct(min=output.min, max=output.max),
     )
-    return _call(layer, "compact_depthwise.h", description, 0)
+    return _call(layer, "compact_depthwise.h", description, window, 0)
 
 
-def _call(layer: Weighted, header: str, description: Struct, gathered: int) -> KernelCall:
+def _call(layer: Weighted, header: str, description: Struct, window: Window, gathered: int) -> KernelCall:
     return KernelCall(
         header=header,
         kernel="aot_compact_gathered" if gathered else "aot_compact",
@@ -116,8 +117,17 @@ def _call(layer: Weighted, header: str, description: Struct, gathered: int) -> K
         macs=layer.output.elements * layer.weights_by_channel.shape[1],
         included=("compact.h", "dsp.h"),
         scratch_bytes=gathered,
+        overlap=of_windows(_shape(description, "input"), _shape(description, "output"), window),
         sparsity=layer.sparsity,
     )
+
+
+def _shape(description: Struct, name: str) -> tuple[int, int, int]:
+    """Height, width and channels of an image of a description."""
+    size = dict(description.members)[name]
+    assert isinstance(size, Struct)
+    height, width, channels = (value for _, value in size.members if isinstance(value, int))
+    return height, width, channels
 
 
 def _signed(layer: Weighted, output: Output) -> tuple[Finish, ...] | None:

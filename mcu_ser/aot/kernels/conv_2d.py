@@ -66,6 +66,11 @@ def call_compact(graph: Graph, operator: Operator) -> KernelCall:
     return found or _plain(convolution)
 
 
+def sparse_calls(graph: Graph, operator: Operator) -> Iterator[KernelCall | None]:
+    """The calls of a supported CONV_2D that leave zeros out; None for a form that it does not have."""
+    return _sparse(_convolution(graph, operator))
+
+
 def call_winograd(graph: Graph, operator: Operator) -> KernelCall | None:
     """Another call of a supported CONV_2D, faster for more flash; None where there is none."""
     convolution = _convolution(graph, operator)

@@ -10,6 +10,7 @@ from mcu_ser.aot.ir import FullyConnectedOptions, Graph, Operator
 from mcu_ser.aot.kernels import compact, sparse, unstructured
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, SINGLE_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
+from mcu_ser.aot.overlap import after_copy
 from mcu_ser.aot.requantize import activation_range
 from mcu_ser.aot.weighted import Weighted, weighted
 
@@ -26,6 +27,11 @@ def call_compact(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported FULLY_CONNECTED in a build for size."""
     layer, output = _layer(graph, operator)
     return compact.rows(layer, output) or _plain(layer, output)
+
+
+def sparse_calls(graph: Graph, operator: Operator) -> Iterator[KernelCall | None]:
+    """The calls of a supported FULLY_CONNECTED that leave zeros out; None for a form that it does not have."""
+    return _sparse(*_layer(graph, operator))
 
 
 def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
@@ -78,6 +84,7 @@ def _as_matmul(layer: Weighted, output: Output, fast: Matmul) -> KernelCall:
         macs=layer.weights.elements,
         included=HEADERS,
         scratch_bytes=_scratch_bytes(fast),
+        overlap=after_copy(layer.input),
         sparsity=layer.sparsity,
     )
 

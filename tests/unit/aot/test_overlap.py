@@ -19,6 +19,7 @@ from mcu_ser.aot.overlap import (
     of_copied_bands,
     of_row_pairs,
     of_window_pairs,
+    of_windows,
 )
 from mcu_ser.aot.window import place_window
 from mcu_ser.errors import ModelError
@@ -97,6 +98,28 @@ def test_pairs_of_windows(convolution):
             yield reads, range(first * depth, (first + len(pair)) * depth)
 
     check(steps(), of_window_pairs(source, output, window), output.elements)
+
+
+@given(convolutions(), st.integers(1, 4))
+def test_windows(convolution, block):
+    source, output, window = convolution
+    _, rows, columns, depth = output.shape
+
+    def steps():
+        for number, pixel in enumerate(itertools.product(range(rows), range(columns))):
+            # Each block of channels reads the window again.
+            reads = set(bytes_under(source, window, *pixel))
+            for first in range(0, depth, block):
+                start = number * depth
+                yield reads, range(start + first, start + min(first + block, depth))
+
+    overlap = of_windows(source.shape[1:], output.shape[1:], window)
+    steps = list(steps())
+    for distance in (overlap.behind, overlap.behind + 3, output.elements):
+        assert is_safe(steps, distance)
+    # At most what the last block writes is given away.
+    if block < overlap.behind < output.elements:
+        assert not is_safe(steps, overlap.behind - block - 1)
 
 
 @given(convolutions(), st.integers(1, 7))
