@@ -19,6 +19,7 @@ from typing import Any
 
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.board import load_board
+from mcu_ser.errors import McuSerError
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.tflm.library import TflmLibrary
 from mcu_ser.toolchain.build import build
@@ -89,12 +90,12 @@ def measure(
     return replace(result, tflm=TFLM.get(model.stem))
 
 
-def measure_tflm(model: Path, samples: int, root: Path, directory: Path) -> Tflm:
-    """The same with the interpreter; `root` is TFLite-Micro's tree, its library built."""
+def measure_tflm(model: Path, samples: int, library: TflmLibrary, directory: Path) -> Tflm:
+    """The same with the interpreter."""
     project = generate(model, load_board(BOARD), "tflm", directory / f"{model.stem}-tflm")
-    result = _measured(project, model.stem, samples, TflmLibrary(root))
+    result = _measured(project, model.stem, samples, library)
     if not result.is_exact:
-        raise SystemExit(f"{model}: TFLite-Micro in {root} does not give the bytes of the oracle")
+        raise SystemExit(f"{model}: TFLite-Micro does not give the bytes of the oracle")
     return Tflm(result.instructions, result.code_bytes, result.model_bytes, int(result.report["ram_bytes"]))
 
 
@@ -128,8 +129,8 @@ def show(result: Result) -> None:
         )
 
 
-def main() -> int:
-    """Measure every model."""
+def parse_arguments() -> argparse.Namespace:
+    """What to measure, and how; `models` are files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path, help=".tflite files, or folders of them")
     parser.add_argument("--samples", type=int, default=6, help="random samples per model (default 6)")
@@ -147,29 +148,37 @@ def main() -> int:
         metavar="N",
         help="flash for Winograd's algorithm (default 0)",
     )
-    parser.add_argument(
-        "--tflm-root", type=Path, metavar="DIR", help="TFLite-Micro with CMSIS-NN, built: measured beside"
-    )
+    parser.add_argument("--tflm-root", type=Path, metavar="DIR", help="a tree of TFLite-Micro with CMSIS-NN")
+    parser.add_argument("--tflm-library", type=Path, metavar="FILE", help="which of the tree's libraries")
     arguments = parser.parse_args()
     given = arguments.models or [MODELS]
-    models = [path for item in given for path in (sorted(item.glob("*.tflite")) if item.is_dir() else [item])]
-    if not models:
+    arguments.models = [
+        path for item in given for path in (sorted(item.glob("*.tflite")) if item.is_dir() else [item])
+    ]
+    if not arguments.models:
         parser.error(f"no .tflite in {', '.join(map(str, given))}")
+    return arguments
+
+
+def main() -> int:
+    """Measure every model."""
+    arguments = parse_arguments()
     columns = ("instructions", 12), ("weights", 9), ("code", 9), ("of layers", 9), ("RAM", 9)
     print(f"{'model':20}", *(f"{name:>{width}}" for name, width in columns), "  identical")
     results = []
-    with tempfile.TemporaryDirectory() as directory:
-        for model in models:
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        for model in arguments.models:
             result = measure(
                 model,
                 arguments.samples,
                 arguments.optimize,
-                Path(directory),
+                directory,
                 winograd_bytes=arguments.winograd_bytes,
             )
             if arguments.tflm_root:
-                beside = measure_tflm(model, arguments.samples, arguments.tflm_root, Path(directory))
-                result = replace(result, tflm=beside)
+                library = TflmLibrary(arguments.tflm_root, arguments.tflm_library)
+                result = replace(result, tflm=measure_tflm(model, arguments.samples, library, directory))
             results.append(result)
             show(result)
     ratios = [r.instructions / r.tflm.instructions for r in results if r.tflm]
@@ -180,4 +189,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except McuSerError as error:
+        sys.exit(f"bench_engines: {error}")
