@@ -2,10 +2,11 @@
 """Memory of the ahead-of-time engine: .venv/bin/python tools/bench_memory.py [MODEL...].
 
 For every model (default: all of ../shared/models), without running it:
-arena    bytes of the plan; above the most bytes of tensors that are alive at once, which no plan can go below
-         (kernels' scratch included); and TFLite-Micro's arena for the same model where it was measured
+arena    bytes of the plan for speed, and for size (kernels' scratch included), and how far they are above the
+         most bytes of tensors that are alive at once, which only outputs over dying inputs go below; and
+         TFLite-Micro's arena for the same model where it was measured
 weights  constants in flash, without the 16 bytes of each channel, above one byte per weight
-code     of the layers with their descriptions, compiled for a Cortex-M4 for speed (-O2) and size (-Os)
+code     of the layers with their descriptions for a Cortex-M4, for speed (-O2) and for size (-Os)
 compile  seconds of processor time from the .tflite to C
 A figure beyond its target is marked with *.
 """
@@ -21,15 +22,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcu_ser.aot.compile import CompiledModel, compile_model
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.resources import firmware_templates_dir
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 RUNTIME = firmware_templates_dir() / "runtime"
 CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-std=c99")
 
-# The arena above its bound in a build for speed, weights above one byte each, bytes of code, seconds.
-ARENA_LIMIT, WEIGHTS_LIMIT = 0.20, 0.05
-CODE_LIMITS = {"-O2": 16 << 10, "-Os": 8 << 10}
+# The arena above its bound, weights above one byte each, bytes of code, seconds.
+WEIGHTS_LIMIT = 0.05
+ARENA_LIMITS = {Optimization.SPEED: 0.20, Optimization.SIZE: 0.05}
+CODE_LIMITS = {Optimization.SPEED: 16 << 10, Optimization.SIZE: 8 << 10}
+# As the firmware's CMakeLists.txt has them.
+FLAGS = {
+    Optimization.SPEED: ("-O2",),
+    Optimization.SIZE: ("-Os", "-fno-jump-tables", "-fno-move-loop-invariants"),
+}
 COMPILE_LIMIT_S = 1.0
 PARAMETER_BYTES = 16
 
@@ -39,13 +47,13 @@ TFLM_ARENA = {"ad01_int8": 3024, "ic_resnet_int8": 55_008, "kws_ref_model": 22_8
 
 @dataclass(frozen=True)
 class Memory:
-    """What one model takes; `code` is by optimisation flag."""
+    """What one model takes."""
 
-    arena: int
+    arena: dict[Optimization, int]
     bound: int
     raw_weights: int
     stored_weights: int
-    code: dict[str, int]
+    code: dict[Optimization, int]
     compile_s: float
 
 
@@ -67,13 +75,13 @@ def weights(model: CompiledModel) -> tuple[int, int]:
     return raw, stored
 
 
-def code_bytes(model: CompiledModel, directory: Path, flag: str) -> int:
+def code_bytes(model: CompiledModel, directory: Path, flags: tuple[str, ...]) -> int:
     """Code and read-only data of the layers, without their weights."""
     for name, text in model.sources.items():
         (directory / name).write_text(text)
     unit = directory / "aot_model.o"
     source = directory / "aot_model.c"
-    command = ["arm-none-eabi-gcc", *CORE, flag, f"-I{RUNTIME}", "-c", "-o", str(unit), str(source)]
+    command = ["arm-none-eabi-gcc", *CORE, *flags, f"-I{RUNTIME}", "-c", "-o", str(unit), str(source)]
     subprocess.run(command, check=True, timeout=300)
     sizes = subprocess.run(
         ["arm-none-eabi-size", unit], check=True, capture_output=True, text=True, timeout=60
@@ -89,19 +97,24 @@ def measure(path: Path, directory: Path) -> Memory:
     model = compile_model(content, path.stem)
     seconds = time.process_time() - started
     raw, stored = weights(model)
-    code = {flag: code_bytes(model, directory, flag) for flag in CODE_LIMITS}
-    return Memory(model.arena_bytes, tensor_bound(model), raw, stored, code, seconds)
+    models = {kind: compile_model(content, path.stem, optimization=kind) for kind in Optimization}
+    arena = {kind: each.arena_bytes for kind, each in models.items()}
+    code = {kind: code_bytes(each, directory, FLAGS[kind]) for kind, each in models.items()}
+    return Memory(arena, tensor_bound(model), raw, stored, code, seconds)
 
 
 def show(name: str, memory: Memory) -> None:
     """Print one line."""
-    over = memory.arena / memory.bound - 1
+    arena = " ".join(
+        f"{size:8,} {size / memory.bound - 1:+7.1%}{_mark(size / memory.bound - 1 > ARENA_LIMITS[kind])}"
+        for kind, size in memory.arena.items()
+    )
+    most = max(memory.arena.values())
     tflm = TFLM_ARENA.get(name)
     above = memory.stored_weights / memory.raw_weights - 1 if memory.raw_weights else 0.0
-    code = " ".join(f"{size:7,}{_mark(size > CODE_LIMITS[flag])}" for flag, size in memory.code.items())
+    code = " ".join(f"{size:7,}{_mark(size > CODE_LIMITS[kind])}" for kind, size in memory.code.items())
     print(
-        f"{name:20} {memory.arena:8,} {over:+7.1%}{_mark(over > ARENA_LIMIT)} "
-        f"{tflm or '':>8}{_mark(tflm is not None and memory.arena > tflm)} "
+        f"{name:20} {arena} {tflm or '':>8}{_mark(tflm is not None and most > tflm)} "
         f"{memory.stored_weights:9,} {above:+7.1%}{_mark(above > WEIGHTS_LIMIT)} {code} "
         f"{memory.compile_s:6.2f}{_mark(memory.compile_s > COMPILE_LIMIT_S)}"
     )
@@ -121,8 +134,8 @@ def main() -> int:
     if not models:
         parser.error(f"no .tflite in {', '.join(map(str, given))}")
     print(
-        f"{'model':20} {'arena':>8} {'over':>7}  {'TFLM':>8}  {'weights':>9} {'over':>7}  "
-        f"{'-O2':>7}  {'-Os':>7}  {'compile':>6}"
+        f"{'model':20} {'arena':>8} {'over':>7}  {'size':>8} {'over':>7}  {'TFLM':>8}  "
+        f"{'weights':>9} {'over':>7}  {'-O2':>7}  {'-Os':>7}  {'compile':>6}"
     )
     with tempfile.TemporaryDirectory() as directory:
         for path in models:

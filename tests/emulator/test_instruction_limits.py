@@ -24,7 +24,8 @@ KWS, RESNET, AUTOENCODER = 7_698_000, 29_864_000, 583_000
     ("name", "winograd_bytes", "limit"),
     [
         ("kws_ref_model", 0, 0.34 * KWS),
-        ("ad01_int8", 0, 0.43 * AUTOENCODER),
+        # Its first layer without scratch, which would make the arena 2048 bytes in place of 896.
+        ("ad01_int8", 0, 0.4365 * AUTOENCODER),
         ("ic_resnet_int8", 0, 0.36 * RESNET),
         # Only its two layers of 16 channels: the 64 to 64 channels take most of the flash.
         ("ic_resnet_int8", 12_000, 0.31 * RESNET),
