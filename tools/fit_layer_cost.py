@@ -28,8 +28,10 @@ from mcu_ser.aot.compile import CompiledModel, compile_model
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS
 from mcu_ser.aot.kernel_work import Parts, work_of
 from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from tests.cortex_m4_layers import count_instructions, missing_tools
-from tests.layer_shapes import shapes, winograd_shapes
+from tests.layer_shapes import narrow_shapes, shapes, winograd_shapes
+from tests.random_narrow import narrow_wherever_exact, never_narrow
 from tests.random_winograd import winograd_wherever_exact
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
@@ -124,7 +126,10 @@ def main() -> int:
     if missing_tools():
         parser.error(f"not installed: {', '.join(missing_tools())}")
     with tempfile.TemporaryDirectory() as directory:
-        found = measure(shapes(), Path(directory) / "shapes")
+        with never_narrow():
+            found = measure(shapes(), Path(directory) / "shapes")
+        with narrow_wherever_exact(STRIP_BYTES[0]):
+            found |= measure(narrow_shapes(), Path(directory) / "narrow")
         with winograd_wherever_exact():
             found |= measure(winograd_shapes(), Path(directory) / "winograd")
         show_table(found, arguments.beyond)

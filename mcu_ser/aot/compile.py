@@ -21,6 +21,7 @@ from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
 from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
+from mcu_ser.aot.narrow_choice import with_narrow
 from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.overlap import Overlap, Overlaps, find_overlaps
@@ -178,7 +179,7 @@ def compile_model(
     calls = {index: call for index, call in found if call is not None}
     graph = in_best_order(graph, aliases, _scratch(calls))
     if optimization is Optimization.SPEED:
-        calls = without_much_scratch(graph, aliases, calls)
+        calls = without_much_scratch(graph, aliases, with_narrow(graph, aliases, calls))
     else:
         calls = with_sparse_storage(graph, aliases, calls)
     calls = with_winograd(graph, aliases, calls, winograd_bytes)

@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from mcu_ser.aot.kernel_work import work_of
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
-_PAIR_CHAIN = {"step": 12, "shifted block": 50, "signed block": 66, "repeated pass": 4}
-_SINGLE_CHAIN = {"step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
+# Sixteen outputs beside a bound.
+_CLAMP = {"limited 16": 12}
+
+_PAIR_CHAIN = {**_CLAMP, "step": 12, "shifted block": 50, "signed block": 66, "repeated pass": 4}
+_SINGLE_CHAIN = {**_CLAMP, "step": 27, "shifted block": 31, "signed block": 39, "repeated pass": 4}
 _SPARSE_CHAIN = {
+    **_CLAMP,
     "step": 15,
     "four wide": 16,
     "shifted channel": 30,
@@ -27,6 +31,7 @@ _SPARSE_CHAIN = {
     "pass": 4,
 }
 _SPARSE_SINGLE_CHAIN = {
+    **_CLAMP,
     "step": 8,
     "shifted channel": 15,
     "signed channel": 17,
@@ -34,6 +39,7 @@ _SPARSE_SINGLE_CHAIN = {
     "pass": 4,
 }
 _UNSTRUCTURED_CHAIN = {
+    **_CLAMP,
     "step": 17,
     "four wide": 64,
     "shifted channel": 67,
@@ -42,13 +48,17 @@ _UNSTRUCTURED_CHAIN = {
     "pass": 4,
 }
 
+_NARROW_CHAIN = {**_CLAMP, "step": 11, "shifted block": 31, "signed block": 49}
+
 ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_matmul": _PAIR_CHAIN,
+    "aot_conv_2d_narrow": _NARROW_CHAIN,
     "aot_conv_2d_walk": _PAIR_CHAIN,
-    "aot_conv_2d_winograd": {"step": 10, "line": 2},
+    "aot_conv_2d_winograd": {**_CLAMP, "step": 10, "line": 2},
     "aot_conv_2d_sparse": _SPARSE_CHAIN,
     "aot_conv_2d_unstructured": _UNSTRUCTURED_CHAIN,
     "aot_fully_connected_direct": {**_SINGLE_CHAIN, "step": 31},
+    "aot_depthwise_3x3": _CLAMP,
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
@@ -101,42 +111,53 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_conv_2d_matmul",
         0.026,
         {
-            "16 wide": 16.9,
-            "16 wide run": 11.4,
-            "4 wide": 8.52,
-            "border tap": 62.6,
-            "bordered row": 59.2,
-            "bordered word": 8.58,
-            "chain": 50.8,
-            "clamped output": 9.34,
-            "column": 15.2,
-            "column pair": 1.6,
-            "copied row": 0.71,
-            "pair": 124,
+            "16 wide": 16.6,
+            "16 wide run": 18.1,
+            "4 wide": 9.33,
+            "border tap": 64,
+            "bordered row": 61.3,
+            "bordered word": 8.42,
+            "chain": 53.3,
+            "copied row": 3.39,
+            "pair": 102,
+        },
+    ),
+    "aot_conv_2d_narrow": _cost(
+        "aot_conv_2d_narrow",
+        0.008,
+        {
+            "constant word": 24.3,
+            "copied word": 5,
+            "four of a row": 8.11,
+            "layer": 539,
+            "pair": 17,
+            "rest of 1": 5.01,
+            "rest of 2": 8.37,
+            "rest of 3": 11.3,
         },
     ),
     "aot_conv_2d_sparse": _cost(
         "aot_conv_2d_sparse",
         0.006,
-        {"border tap": 84.5, "chain": 345, "clamped output": 11, "inside row": 32.4, "layer": 46.5},
+        {"border tap": 82.7, "chain": 304, "clamp": 29.2, "inside row": 34.2, "layer": 42.7},
     ),
     "aot_conv_2d_unstructured": _cost(
         "aot_conv_2d_unstructured",
         0.008,
-        {"border tap": 164, "chain": 562, "clamped output": 11, "inside row": 65.1, "layer": 42.2},
+        {"border tap": 164, "chain": 562, "clamp": 13, "clamped rest": 9, "inside row": 65.1, "layer": 42.2},
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
         0.003,
         {
-            "border row": 99.1,
-            "border tap": 29.6,
-            "border word": 3.08,
-            "chain": 42.8,
-            "copied word": 1.95,
-            "inside row": 27.8,
-            "inside word": 6.99,
-            "pair": 39.3,
+            "border row": 98.4,
+            "border tap": 29.8,
+            "border word": 3.05,
+            "chain": 42.6,
+            "copied word": 2.1,
+            "inside row": 27.4,
+            "inside word": 6.96,
+            "pair": 39.1,
             "rest output": 14.2,
         },
     ),
@@ -144,7 +165,7 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_conv_2d_winograd",
         0.004,
         {
-            "clamped output": 11.1,
+            "clamp": 214,
             "column": 63,
             "column word": 24.9,
             "layer": 552,
@@ -157,16 +178,16 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_depthwise_3x3",
         0.002,
         {
-            "band": 23,
-            "border word": 7.93,
+            "band": 23.1,
+            "border word": 7.92,
             "channel": 92.2,
-            "clamped output": 11.1,
-            "layer": 34.3,
-            "plane word": 5.46,
-            "row": 0.413,
+            "clamp": 172,
+            "layer": 31.3,
+            "plane word": 5.5,
+            "row": 0.412,
             "shifted output": 9.17,
             "signed output": 12,
-            "spread half": 12.2,
+            "spread half": 12.3,
             "spread pair": 16.6,
             "tile": 16.3,
             "wide row": 5.81,
@@ -177,17 +198,24 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_fully_connected", 0.009, {"output": 37.1, "product": 4.16, "product of 4": 11.1}
     ),
     "aot_fully_connected_direct": _cost(
-        "aot_fully_connected_direct", 0.02, {"chain": 53, "clamped output": 9.03, "layer": 30}
+        "aot_fully_connected_direct", 0.02, {"chain": 53, "clamp": 13, "clamped rest": 9, "layer": 30}
     ),
     "aot_fully_connected_matmul": _cost(
         "aot_fully_connected_matmul",
-        0.02,
-        {"4 wide": 6.29, "clamped output": 9.03, "layer": 115, "rest input": 32.5, "rest output": 32.6},
+        0.009,
+        {
+            "4 wide": 12.6,
+            "clamp": 1.36,
+            "clamped rest": 10.9,
+            "layer": 109,
+            "rest input": 33.5,
+            "rest output": 29.1,
+        },
     ),
     "aot_fully_connected_sparse": _cost(
         "aot_fully_connected_sparse",
         0.117,  # of a layer of one output, which the compiler makes a copy of the kernel for, or does not
-        {"chain": 11.4, "clamped output": 12.5, "four wide": 11.4, "layer": 11.4},
+        {"chain": 22.5, "clamp": 1.06, "clamped rest": 12.7, "four wide": 11, "layer": 22.5},
     ),
     "aot_max_pool_2d": _cost(
         "aot_max_pool_2d",
@@ -217,18 +245,17 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_rows_matmul",
         0.004,
         {
-            "16 wide": 26.8,
+            "16 wide": 25.7,
             "4 wide": 10.7,
-            "chain": 78.9,
-            "clamped output": 10.8,
-            "layer": 27.3,
-            "ragged pair": 74.9,
-            "rest output": 2.91,
+            "chain": 77.3,
+            "layer": 50.9,
+            "ragged pair": 74.1,
+            "rest output": 3.26,
         },
     ),
-    "aot_rows_sparse": _cost("aot_rows_sparse", 0.001, {"chain": 64, "clamped output": 11, "layer": 28.1}),
+    "aot_rows_sparse": _cost("aot_rows_sparse", 0.000, {"chain": 62.7, "clamp": 26.5, "layer": 24.9}),
     "aot_rows_unstructured": _cost(
-        "aot_rows_unstructured", 0.001, {"chain": 108, "clamped output": 11, "layer": 28.6}
+        "aot_rows_unstructured", 0.000, {"chain": 107, "clamp": 20.7, "layer": 28.6}
     ),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),

@@ -17,6 +17,7 @@ import numpy as np
 
 from mcu_ser.aot import plain_kernel_work, sparse_kernel_work
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
+from mcu_ser.aot.plain_kernel_work import clamped
 
 Parts = Mapping[str, int]
 
@@ -76,11 +77,6 @@ def _matmul(matmul: Mapping[str, Any], calls: int, rows: int) -> Counter[str]:
     )
 
 
-def _clamped(layer: Mapping[str, Any], outputs: int) -> Counter[str]:
-    """Outputs that aot_clamp_all() visits."""
-    return Counter({"clamped output": outputs if layer["min"] > -128 or layer["max"] < 127 else 0})
-
-
 def _widened(count: int, aligned: bool, times: int) -> Counter[str]:
     """Parts of `times` calls of aot_widen_pair() for `count` bytes."""
     fast = count // 16 if aligned else 0
@@ -97,19 +93,19 @@ def _rows_matmul(layer: Mapping[str, Any]) -> Counter[str]:
     pairs, depth = _up(layer["rows"], 2), layer["input_depth"]
     work = _matmul(layer["matmul"], pairs, 2)
     work += _widened(depth // 4 * 4, depth % 4 == 0, pairs)
-    work += _clamped(layer, layer["rows"] * layer["matmul"]["channels"])
+    work += clamped(layer, layer["rows"] * layer["matmul"]["channels"])
     return work + Counter({"layer": 1, "pair": pairs, "ragged pair": pairs * (depth % 4 > 0)})
 
 
 def _fully_connected_matmul(layer: Mapping[str, Any]) -> Counter[str]:
-    work = _matmul(layer["matmul"], 1, 1) + _clamped(layer, layer["matmul"]["channels"])
+    work = _matmul(layer["matmul"], 1, 1) + clamped(layer, layer["matmul"]["channels"])
     return work + Counter(
         {"layer": 1, "4 wide": layer["matmul"]["depth"] // 4, "rest input": layer["input_depth"] % 4}
     )
 
 
 def _fully_connected_direct(layer: Mapping[str, Any]) -> Counter[str]:
-    work = _matmul(layer["matmul"], 1, 1) + _clamped(layer, layer["matmul"]["channels"])
+    work = _matmul(layer["matmul"], 1, 1) + clamped(layer, layer["matmul"]["channels"])
     return work + Counter({"layer": 1})
 
 
@@ -134,7 +130,7 @@ def _conv_2d_matmul(layer: Mapping[str, Any]) -> Counter[str]:
     )
     pairs = _up(len(inside), 2)
     both = int((inside[::2] & np.resize(np.append(inside, inside[-1]), 2 * pairs)[1::2]).sum())
-    work = _matmul(layer["matmul"], pairs, 2) + _clamped(layer, len(inside) * layer["matmul"]["channels"])
+    work = _matmul(layer["matmul"], pairs, 2) + clamped(layer, len(inside) * layer["matmul"]["channels"])
     work += Counter({"layer": 1, "pair": pairs})
     direct = both if run % 4 == 0 else 0
     if run == 4:
@@ -154,6 +150,36 @@ def _conv_2d_matmul(layer: Mapping[str, Any]) -> Counter[str]:
     return work + Counter({"copy word": words if layer["copied"] else 0})
 
 
+def _conv_2d_narrow(layer: Mapping[str, Any]) -> Counter[str]:
+    window, output, copied = layer["window"], layer["output"], layer["copied_size"]
+    height, run = window["height"], window["width"] * copied["channels"]
+    band = layer["band"] * output["width"]
+    bands, rest = divmod(output["height"] * output["width"], band)
+    sizes = [band] * bands + [rest] * (rest > 0)
+    pairs = sum(_up(size, 2) for size in sizes)
+    strips = sum(_up(size // 2, layer["strip"]) + size % 2 for size in sizes)
+    blocks = output["channels"] // 4
+    way = "signed" if "SIGNED" in layer["finish"] else "shifted"
+    row_words = _up(layer["input"]["width"] * copied["channels"], 4)
+    work = Counter(
+        {
+            "layer": 1,
+            "constant block": blocks,
+            "constant word": blocks * layer["words"],
+            "band": len(sizes),
+            "copied row": len(sizes) * copied["height"],
+            "copied word": len(sizes) * copied["height"] * row_words,
+            "strip": strips,
+            "pair": pairs,
+            "four of a row": pairs * height * (run // 4),
+            f"rest of {run % 4}": pairs * height * (run % 4 > 0),
+            f"{way} block": pairs * blocks,
+            "step": pairs * blocks * layer["words"],
+        }
+    )
+    return work + clamped(layer, output["height"] * output["width"] * output["channels"])
+
+
 def _conv_2d_walk(layer: Mapping[str, Any]) -> Counter[str]:
     window, channels, output = layer["window"], layer["input"]["channels"], layer["output"]
     height, step, width = window["height"], window["stride_height"], output["width"]
@@ -167,7 +193,7 @@ def _conv_2d_walk(layer: Mapping[str, Any]) -> Counter[str]:
     inside_lines = int(((lines >= 0) & (lines < layer["input"]["height"])).sum())
     inside = inside_pairs * inside_lines
     border = pairs * len(lines) - inside
-    work = _matmul(layer["matmul"], pairs * rows, 2) + _clamped(layer, rows * width * output["channels"])
+    work = _matmul(layer["matmul"], pairs * rows, 2) + clamped(layer, rows * width * output["channels"])
     return work + Counter(
         {
             "layer": 1,
@@ -203,7 +229,7 @@ def _conv_2d_winograd(layer: Mapping[str, Any]) -> Counter[str]:
             "column word": columns * quads,
         }
     )
-    return work + _clamped(layer, output["height"] * output["width"] * output["channels"])
+    return work + clamped(layer, output["height"] * output["width"] * output["channels"])
 
 
 def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
@@ -235,7 +261,7 @@ def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
             f"{way} output": height * channels * output["width"],
         }
     )
-    return work + _clamped(layer, height * channels * output["width"])
+    return work + clamped(layer, height * channels * output["width"])
 
 
 _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
@@ -246,6 +272,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_average_pool_channels": plain_kernel_work.average_pool_channels,
     "aot_conv_2d": plain_kernel_work.conv_2d,
     "aot_conv_2d_matmul": _conv_2d_matmul,
+    "aot_conv_2d_narrow": _conv_2d_narrow,
     "aot_conv_2d_sparse": sparse_kernel_work.windows,
     "aot_conv_2d_unstructured": sparse_kernel_work.unstructured_windows,
     "aot_conv_2d_walk": _conv_2d_walk,

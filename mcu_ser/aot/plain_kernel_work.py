@@ -138,6 +138,18 @@ def mean(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
+def clamped(layer: Mapping[str, Any], outputs: int) -> Counter[str]:
+    """aot_clamp_all() over so many outputs: once for each bound that int8 does not have already."""
+    bounds = (layer["min"] > -128) + (layer["max"] < 127)
+    return Counter(
+        {
+            "clamp": bounds,
+            "limited 16": bounds * (outputs // 16),
+            "clamped rest": outputs % 16 * (bounds > 0),
+        }
+    )
+
+
 def add_affine(layer: Mapping[str, Any]) -> Counter[str]:
     """add_affine.h."""
     clamped = layer["min"] > -128 or layer["max"] < 127

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mcu_ser.aot.plain_kernel_work import clamped
+
 # Positions that are computed at once, and steps of the chains in *_matmul_dsp.h.
 _POSITIONS, _UNSTRUCTURED_POSITIONS, STEPS = 4, 8, 16
 Stream: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
@@ -100,5 +102,4 @@ def _pair_counts(stream: Stream, channels: int) -> list[int]:
 
 
 def _clamped(layer: Mapping[str, Any], positions: int) -> Counter[str]:
-    outputs = positions * layer["matmul"]["channels"]
-    return Counter({"clamped output": outputs if layer["min"] > -128 or layer["max"] < 127 else 0})
+    return clamped(layer, positions * layer["matmul"]["channels"])

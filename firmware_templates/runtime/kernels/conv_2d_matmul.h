@@ -4,6 +4,7 @@
 #ifndef AOT_CONV_2D_MATMUL_H
 #define AOT_CONV_2D_MATMUL_H
 
+#include "conv_2d_border.h"
 #include "matmul.h"
 
 /* Bytes by which a gathered window may be overrun. */
@@ -35,29 +36,6 @@ struct aot_window_place {
   int32_t x;
   int32_t column;
 };
-
-/* Words as long as they last; the C library's functions may be slow for a few bytes. */
-AOT_INLINE void aot_fill(int8_t *bytes, int32_t count, int32_t value) {
-  const uint32_t word = (uint32_t)(value & 0xff) * 0x01010101u;
-  for (; count >= 4; count -= 4) {
-    memcpy(bytes, &word, 4);
-    bytes += 4;
-  }
-  for (int32_t i = 0; i < count; ++i) {
-    bytes[i] = (int8_t)value;
-  }
-}
-
-AOT_INLINE void aot_copy_bytes(int8_t *to, const int8_t *from, int32_t count) {
-  for (; count >= 4; count -= 4) {
-    memcpy(to, from, 4);
-    to += 4;
-    from += 4;
-  }
-  for (int32_t i = 0; i < count; ++i) {
-    to[i] = from[i];
-  }
-}
 
 /* The pixel at y, x, or `outside` where there is none. */
 AOT_INLINE const int8_t *aot_pixel_or(const struct aot_window_source *source, int32_t y, int32_t x,
@@ -147,25 +125,6 @@ AOT_INLINE void aot_widen_border_windows(const struct aot_conv_2d_matmul *layer,
   }
 }
 
-/* Windows that slide over a copy of the input, which needs no border. */
-struct aot_copy_walk {
-  const int8_t *next; /* the first tap of the next window */
-  int32_t column;     /* of its output pixel */
-  int32_t width;      /* of the output */
-  int32_t step;       /* bytes to the window to the right */
-  int32_t back;       /* and from the last of a row to the first of the next */
-};
-
-AOT_INLINE const int8_t *aot_take_window(struct aot_copy_walk *walk) {
-  const int8_t *const taken = walk->next;
-  walk->next += walk->step;
-  if (++walk->column == walk->width) {
-    walk->column = 0;
-    walk->next += walk->back;
-  }
-  return taken;
-}
-
 /* `run` bytes at any address; whole words are copied: what is written too much is overwritten by the next row
  * of the window, what is read too much is still in scratch. */
 AOT_INLINE void aot_gather_run(int8_t *bytes, const int8_t *pixels, int32_t run) {
@@ -176,22 +135,6 @@ AOT_INLINE void aot_gather_run(int8_t *bytes, const int8_t *pixels, int32_t run)
     for (int32_t i = 0; i < run; i += 4) {
       memcpy(bytes + i, pixels + i, 4);
     }
-  }
-}
-
-/* The input with its border. */
-AOT_INLINE void aot_copy_with_border(const struct aot_conv_2d_matmul *layer, const int8_t *input,
-                                     int8_t *copy) {
-  const struct aot_image *size = &layer->copied_size;
-  const int32_t row = size->width * size->channels;
-  const int32_t left = layer->window.pad_left * size->channels;
-  const int32_t run = layer->input.width * size->channels;
-  aot_fill(copy, size->height * row, layer->zero_point);
-  copy += layer->window.pad_top * row + left;
-  for (int32_t y = 0; y < layer->input.height; ++y) {
-    aot_copy_bytes(copy, input, run);
-    input += run;
-    copy += row;
   }
 }
 
@@ -245,11 +188,10 @@ AOT_INLINE void aot_convolve_copy(const struct aot_conv_2d_matmul *layer, struct
   const struct aot_window *window = &layer->window;
   const int32_t depth = layer->matmul.depth, taps = window->height;
   const int32_t pixel = layer->copied_size.channels, row = layer->copied_size.width * pixel;
-  const int32_t taken = window->width * pixel, step = window->stride_width * pixel;
+  const int32_t taken = window->width * pixel;
   const int32_t channels = layer->output.channels;
   int8_t *const end = output + layer->output.height * layer->output.width * channels;
-  struct aot_copy_walk walk = {copy, 0, layer->output.width, step,
-                               window->stride_height * row - layer->output.width * step};
+  struct aot_copy_walk walk = aot_walk_over(copy, window, &layer->copied_size, layer->output.width);
   int8_t *const other = gathered + depth + AOT_GATHER_SLACK;
   while (output != end) {
     const int8_t *first = aot_take_window(&walk);
@@ -289,7 +231,7 @@ static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct
   struct aot_matmul_run run = aot_matmul_prepare(&layer->matmul, wide, 2);
   if (layer->copied) {
     int8_t *const copy = gathered + 2 * (depth + AOT_GATHER_SLACK);
-    aot_copy_with_border(layer, input, copy);
+    aot_copy_with_border(&layer->input, &layer->window, &layer->copied_size, layer->zero_point, input, copy);
     aot_convolve_copy(layer, &run, copy, output, gathered, wide);
   } else {
     aot_convolve_bordered(layer, &run, input, output, gathered, wide);

@@ -279,12 +279,57 @@ AOT_INLINE aot_word *aot_widen_columns(aot_word *wide, const int8_t *first, cons
   return wide;
 }
 
+#if AOT_DSP
+/* Each byte of a word limited: ssub8 notes which bytes are at least the limit, and sel chooses by that. */
+#define AOT_AT_MOST(word) "ssub8 r12, " word ", %[limit]\n\tsel " word ", %[limit], " word "\n\t"
+#define AOT_AT_LEAST(word) "ssub8 r12, " word ", %[limit]\n\tsel " word ", " word ", %[limit]\n\t"
+#define AOT_LIMIT_WORDS(limit_word)                                                          \
+  __asm__ volatile("1: ldm %[values], {r4, r5, r6, r8}\n\t" limit_word("r4") limit_word("r5") \
+                   limit_word("r6") limit_word("r8")                                         \
+                   "stm %[values]!, {r4, r5, r6, r8}\n\t"                                    \
+                   "cmp %[values], %[end]\n\t"                                               \
+                   "bne 1b"                                                                  \
+                   : [values] "+r"(values)                                                   \
+                   : [limit] "r"(limit), [end] "r"(end)                                      \
+                   : "r4", "r5", "r6", "r8", "r12", "cc", "memory")
+
+/* The first multiple of 16 of `count` values at a word address, none of them beyond `bound`, which is the
+ * greatest or the least. Returns how many that are. */
+static AOT_NOINLINE __attribute__((unused)) int32_t aot_limit_words(int8_t *values, int32_t count,
+                                                                    int32_t bound, int32_t is_greatest) {
+  const int8_t *const end = values + (count & ~15);
+  const uint32_t limit = ((uint32_t)bound & 0xffu) * 0x01010101u;
+  if (values == end || ((uintptr_t)values & 3u) != 0) {
+    return 0;
+  }
+  if (is_greatest) {
+    AOT_LIMIT_WORDS(AOT_AT_MOST);
+  } else {
+    AOT_LIMIT_WORDS(AOT_AT_LEAST);
+  }
+  return count & ~15;
+}
+#else
+AOT_INLINE int32_t aot_limit_words(int8_t *values, int32_t count, int32_t bound, int32_t is_greatest) {
+  (void)values;
+  (void)count;
+  (void)bound;
+  (void)is_greatest;
+  return 0;
+}
+#endif
+
 /* The activations that the saturation to int8 does not cover, afterwards. */
 AOT_INLINE void aot_clamp_all(int8_t *values, int32_t count, int32_t min, int32_t max) {
-  if (min > INT8_MIN || max < INT8_MAX) {
-    for (int32_t i = 0; i < count; ++i) {
-      values[i] = (int8_t)aot_clamp(values[i], min, max);
-    }
+  int32_t done = count;
+  if (min > INT8_MIN) {
+    done = aot_limit_words(values, count, min, 0);
+  }
+  if (max < INT8_MAX) {
+    done = aot_limit_words(values, count, max, 1);
+  }
+  for (int32_t i = done; i < count; ++i) {
+    values[i] = (int8_t)aot_clamp(values[i], min, max);
   }
 }
 

@@ -11,9 +11,10 @@ import numpy as np
 from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import Graph, Operator, WindowOptions
 from mcu_ser.aot.kernels import compact, sparse, unstructured
+from mcu_ser.aot.kernels.conv_2d_narrow import narrow_call
 from mcu_ser.aot.kernels.conv_2d_winograd import winograd_call
-from mcu_ser.aot.kernels.images import image, window_struct
-from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, bias_and_offset, rescale, struct
+from mcu_ser.aot.kernels.images import copied_size, image, size_struct, window_struct
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.kernels.matmul import HEADERS, PAIR_MULTIPLE, Matmul, matmul, rows_call, scratch_is_worth
 from mcu_ser.aot.overlap import after_copy, of_window_pairs
 from mcu_ser.aot.requantize import activation_range
@@ -69,6 +70,12 @@ def call_compact(graph: Graph, operator: Operator) -> KernelCall:
 def sparse_calls(graph: Graph, operator: Operator) -> Iterator[KernelCall | None]:
     """The calls of a supported CONV_2D that leave zeros out; None for a form that it does not have."""
     return _sparse(_convolution(graph, operator))
+
+
+def call_narrow(graph: Graph, operator: Operator, strip_bytes: int) -> KernelCall | None:
+    """Another call of a supported CONV_2D, of few channels and with scratch; None where there is none."""
+    convolution = _convolution(graph, operator)
+    return narrow_call(convolution.layer, convolution.window, convolution.output, strip_bytes)
 
 
 def call_winograd(graph: Graph, operator: Operator) -> KernelCall | None:
@@ -171,17 +178,9 @@ def _window_scratch(fast: Matmul) -> int:
     return 4 * fast.depth + 2 * (fast.depth + _GATHER_SLACK)
 
 
-def _copied_size(convolution: _Convolution) -> tuple[int, int, int]:
-    """Height, width and channels of the input with as much border as the windows touch."""
-    window = convolution.window
-    _, height, width, channels = convolution.layer.input.shape
-    reach = [(window.output[i] - 1) * window.stride[i] + window.size[i] - window.pad[i] for i in (0, 1)]
-    return window.pad[0] + max(height, reach[0]), window.pad[1] + max(width, reach[1]), channels
-
-
 def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
     layer = convolution.layer
-    copied = _copied_size(convolution)
+    copied = copied_size(layer.input, convolution.window)
     copy_bytes = int(np.prod(copied))
     limit = _COPY_FRACTION * (layer.input.elements + layer.output.elements)
     copies = convolution.has_border and copy_bytes <= limit
@@ -195,7 +194,7 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
             window=window_struct(convolution.window),
             zero_point=layer.input.zero_point,
             copied=int(copies),
-            copied_size=_size(copied),
+            copied_size=size_struct(copied),
             matmul=fast.description("PAIR"),
             min=convolution.output.min,
             max=convolution.output.max,
@@ -203,7 +202,7 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         inputs=(layer.input.index,),
         output=layer.output.index,
         macs=convolution.macs,
-        included=HEADERS,
+        included=("conv_2d_border.h", *HEADERS),
         scratch_bytes=_window_scratch(fast) + copies * (copy_bytes + _GATHER_SLACK),
         sparsity=layer.sparsity,
         chain_steps=fast.pair_steps,
@@ -211,10 +210,6 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         if copies
         else of_window_pairs(layer.input, layer.output, convolution.window),
     )
-
-
-def _size(size: tuple[int, int, int]) -> Struct:
-    return struct(height=size[0], width=size[1], channels=size[2])
 
 
 def _plain(convolution: _Convolution) -> KernelCall:

@@ -14,6 +14,18 @@ def image(tensor: Tensor) -> Struct:
     return struct(height=height, width=width, channels=channels)
 
 
+def copied_size(tensor: Tensor, window: Window) -> tuple[int, int, int]:
+    """Height, width and channels of an input with as much border as the windows touch."""
+    _, height, width, channels = tensor.shape
+    reach = [(window.output[i] - 1) * window.stride[i] + window.size[i] - window.pad[i] for i in (0, 1)]
+    return window.pad[0] + max(height, reach[0]), window.pad[1] + max(width, reach[1]), channels
+
+
+def size_struct(size: tuple[int, int, int]) -> Struct:
+    """`struct aot_image` of a height, a width and channels."""
+    return struct(height=size[0], width=size[1], channels=size[2])
+
+
 def window_struct(window: Window) -> Struct:
     """`struct aot_window`."""
     return struct(
