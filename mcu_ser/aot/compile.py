@@ -178,11 +178,7 @@ def compile_model(
     found = ((operator.index, kernel_call(graph, operator, optimization)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}
     graph = in_best_order(graph, aliases, _scratch(calls))
-    if optimization is Optimization.SPEED:
-        calls = without_much_scratch(graph, aliases, with_narrow(graph, aliases, calls))
-    else:
-        calls = with_sparse_storage(graph, aliases, calls)
-    calls = with_winograd(graph, aliases, calls, winograd_bytes)
+    calls = _chosen(graph, aliases, calls, optimization, winograd_bytes)
     buffers = lifetimes.find_buffers(graph, aliases, _scratch(calls))
     overlaps = find_overlaps(buffers, _overlapping(graph, aliases, calls))
     plan = arena.plan_arena(buffers, overlaps)
@@ -206,6 +202,21 @@ def compile_model(
         input=_spec(graph, graph.inputs[0]),
         output=_spec(graph, graph.outputs[0]),
     )
+
+
+def _chosen(
+    graph: Graph,
+    aliases: Mapping[int, int],
+    calls: Mapping[int, KernelCall],
+    optimization: Optimization,
+    winograd_bytes: int,
+) -> dict[int, KernelCall]:
+    """The calls, others where the whole model decides what suits a layer."""
+    if optimization is Optimization.SIZE:
+        return with_sparse_storage(graph, aliases, calls)
+    calls = with_narrow(graph, aliases, calls)
+    calls = without_much_scratch(graph, aliases, calls)
+    return with_winograd(graph, aliases, calls, winograd_bytes)
 
 
 def _overlapping(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
+from mcu_ser.cli.generate import add_optimize_option
 from mcu_ser.cli.layer_costs import predicted_total, shape_text, shortened, show_layer_costs
 from mcu_ser.shell_command import shell_command
 
@@ -47,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--front-end", type=Path, metavar="JSON", help="with this front end in the firmware: front_end.json"
     )
     parser.add_argument("--engine", choices=_ENGINES, help="this engine alone (default: both)")
+    add_optimize_option(parser)
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     parser.add_argument(
         "--memory-svg",
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         ModelError: The model cannot be read, or has layers that no engine supports.
         BudgetError: The model does not fit a board that was asked for by name.
     """
+    from mcu_ser.aot.optimization import Optimization
     from mcu_ser.generate.assessment import assess, check_assessment, check_runnable
 
     output = Output(as_json=args.json)
@@ -73,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     engines = (args.engine,) if args.engine else _ENGINES
     model = _read(args.model)
     hearing = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
-    assessment = assess(model, str(args.model), boards, engines, None if hearing is None else hearing[0])
+    size = None if hearing is None else hearing[0]
+    assessment = assess(model, str(args.model), boards, engines, size, Optimization(args.optimize))
     check_runnable(assessment)
     output.document(_document(args.model, assessment, hearing))
     if not args.json:
@@ -87,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)
-    options = () if args.front_end is None else ("--front-end", args.front_end)
+    options = [] if args.front_end is None else ["--front-end", args.front_end]
+    options += [] if args.optimize == "speed" else ["--optimize", args.optimize]
     generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *options, "--out", "PROJECT")
     output.wrote(*written, next_command=shell_command(*generate))
     return 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcu_ser.aot.compile import CompiledModel, compile_model
+from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ConfigError, McuSerError, ModelError
@@ -73,6 +74,7 @@ def assess(
     boards: Sequence[Board],
     engines: Sequence[str],
     front_end: FrontEndSize | None = None,
+    optimization: Optimization = Optimization.SPEED,
 ) -> Assessment:
     """Look at a model with some engines, on some boards.
 
@@ -82,13 +84,14 @@ def assess(
         boards: In the order of the verdicts; for each board one verdict per engine.
         engines: `aot`, `tflm`, or both.
         front_end: What the front end takes beside the model; None for firmware without one.
+        optimization: What engine aot builds for.
 
     Raises:
         ModelError: The file is damaged.
         ConfigError: A board file names a library that is not known.
     """
     graph = read_model(model, name)
-    compiled, aot = _ask_aot(model, name)
+    compiled, aot = _ask_aot(model, name, optimization)
     # Few libraries serve many boards.
     asked: dict[str, Answer] = {}
 
@@ -158,10 +161,10 @@ def _lines(error: ModelError) -> tuple[str, ...]:
     return tuple(layers) or (error.problem + hint,)
 
 
-def _ask_aot(model: bytes, name: str) -> tuple[CompiledModel | None, Answer]:
+def _ask_aot(model: bytes, name: str, optimization: Optimization) -> tuple[CompiledModel | None, Answer]:
     library = "engine aot"
     try:
-        compiled = compile_model(model, name)
+        compiled = compile_model(model, name, optimization=optimization)
     except ModelError as error:
         return None, Answer(library, None, _lines(error))
     return compiled, Answer(library, aot_needs(compiled))

@@ -80,6 +80,21 @@ def test_generate_takes_the_option(model, capsys):
     assert json.loads(capsys.readouterr().out)["optimization"] == "size"
 
 
+def test_inspect_shows_what_a_build_for_size_takes(model, capsys):
+    documents = []
+    for kind in ("speed", "size"):
+        assert main(["inspect", str(model), "--engine", "aot", "--optimize", kind, "--json"]) == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    fast, small = documents
+    assert small["layers"][0]["kernel"] == "aot_compact"
+    assert small["arena_bytes"] < fast["arena_bytes"]
+    assert small["predicted_instructions"] is None
+    assert main(["inspect", str(model), "--optimize", "size"]) == 0
+    text = capsys.readouterr().out
+    assert "--optimize size --out PROJECT" in text
+    assert "predicted for" not in text
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
