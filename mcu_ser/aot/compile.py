@@ -16,6 +16,7 @@ import numpy as np
 from mcu_ser.aot import arena, c_emitter, cost, lifetimes, passes, supported
 from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.channel_folding import fold_channels
+from mcu_ser.aot.dying_inputs import overlapping
 from mcu_ser.aot.ir import Graph, Operator, short_name
 from mcu_ser.aot.kernels import kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
@@ -24,7 +25,7 @@ from mcu_ser.aot.lifetimes import Buffer
 from mcu_ser.aot.narrow_choice import with_narrow
 from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
-from mcu_ser.aot.overlap import Overlap, Overlaps, find_overlaps
+from mcu_ser.aot.overlap import Overlaps, find_overlaps
 from mcu_ser.aot.scratch_choice import without_much_scratch
 from mcu_ser.aot.sparse_storage import with_sparse_storage
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
@@ -180,7 +181,7 @@ def compile_model(
     graph = in_best_order(graph, aliases, _scratch(calls))
     calls = _chosen(graph, aliases, calls, optimization, winograd_bytes)
     buffers = lifetimes.find_buffers(graph, aliases, _scratch(calls))
-    overlaps = find_overlaps(buffers, _overlapping(graph, aliases, calls))
+    overlaps = find_overlaps(buffers, overlapping(graph, aliases, calls))
     plan = arena.plan_arena(buffers, overlaps)
     arena.verify_plan(buffers, plan, overlaps)
     offsets = _Offsets(plan, aliases, overlaps)
@@ -217,20 +218,6 @@ def _chosen(
     calls = with_narrow(graph, aliases, calls)
     calls = without_much_scratch(graph, aliases, calls)
     return with_winograd(graph, aliases, calls, winograd_bytes)
-
-
-def _overlapping(
-    graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall]
-) -> dict[int, tuple[int, int, Overlap]]:
-    """The layers whose kernels let the output overlap the input, by their place: for `find_overlaps`."""
-    found = {}
-    for moment, operator in enumerate(graph.operators):
-        call = calls.get(operator.index)
-        if call is not None and call.overlap is not None:
-            (source,) = call.inputs
-            buffers = aliases.get(source, source), aliases.get(call.output, call.output)
-            found[moment] = (*buffers, call.overlap)
-    return found
 
 
 def _scratch(calls: Mapping[int, KernelCall]) -> dict[int, int]:

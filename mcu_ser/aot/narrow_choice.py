@@ -8,15 +8,17 @@ from dataclasses import replace
 
 from mcu_ser.aot import arena, lifetimes
 from mcu_ser.aot.cost import predicted_instructions
-from mcu_ser.aot.ir import Graph, Operator
+from mcu_ser.aot.dying_inputs import needed_bytes
+from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.conv_2d import call_narrow
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall
 
 # Scratch for a strip, and for a band: with little of it the kernel is called more often.
 STRIP_BYTES = (1024, 256)
 
-# A layer may need this much of what the layer with the most tensors needs, with its scratch.
+# The arena may be so much larger than the tensors of the worst layer, and than it would be otherwise.
 _SPEED_ARENA = 1.2
+_GROWTH = 1.1
 
 
 def with_narrow(
@@ -25,29 +27,34 @@ def with_narrow(
     """The calls, those of convolutions of few channels by strips where that takes fewer instructions.
 
     Args:
-        graph: The model.
+        graph: The model, in the order of execution.
         aliases: Tensor index -> index of the tensor whose buffer it uses.
         calls: Layer -> its call.
     """
     chosen = dict(calls)
-    tensors = lifetimes.find_buffers(graph, aliases)
-    most = _SPEED_ARENA * arena.lower_bound(tensors)
+    before = needed_bytes(graph, aliases, calls)
+    tensors = arena.lower_bound(lifetimes.find_buffers(graph, aliases))
+    most = max(before, min(_SPEED_ARENA * tensors, _GROWTH * before))
     for operator in graph.operators:
-        if operator.opcode == "CONV_2D" and not graph.is_int16(operator):
-            room = most - arena.live_bytes(tensors, operator.index)
-            chosen[operator.index] = _better(graph, operator, calls[operator.index], room)
+        if operator.opcode != "CONV_2D" or graph.is_int16(operator):
+            continue
+        for strip_bytes in STRIP_BYTES:
+            call = _faster(call_narrow(graph, operator, strip_bytes), chosen[operator.index])
+            tried = chosen if call is None else {**chosen, operator.index: call}
+            if needed_bytes(graph, aliases, tried) <= most:
+                chosen = tried
+                break
     return chosen
 
 
-def _better(graph: Graph, operator: Operator, before: KernelCall, room: float) -> KernelCall:
+def _faster(call: KernelCall | None, before: KernelCall) -> KernelCall | None:
+    """The call, if it takes fewer instructions than the one before."""
     choice = before.sparse_choice
-    found = (call_narrow(graph, operator, strip_bytes) for strip_bytes in STRIP_BYTES)
-    call = next((call for call in found if call is not None and call.scratch_bytes <= room), None)
     if call is None or (choice is not None and choice.taken):
-        return before
+        return None
     now, then = predicted_instructions(before), predicted_instructions(call)
     if now is None or then is None or then >= now:
-        return before
+        return None
     if choice is None:
         return call
     stored = sum(table.values.nbytes for table in call.tables())
