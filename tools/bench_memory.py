@@ -2,9 +2,11 @@
 """Memory of the ahead-of-time engine: .venv/bin/python tools/bench_memory.py [MODEL...].
 
 For every model (default: all of ../shared/models), without running it:
+bound    most bytes of tensors that are alive at once in the order of the file, and in the best order of the
+         operators, in which the engine runs them
 arena    bytes of the plan for speed, and for size (kernels' scratch included), and how far they are above the
-         most bytes of tensors that are alive at once, which only outputs over dying inputs go below; and
-         TFLite-Micro's arena for the same model where it was measured
+         bound of the best order, which only outputs over dying inputs go below; and TFLite-Micro's arena for
+         the same model where it was measured
 weights  constants in flash, without the 16 bytes of each channel, above one byte per weight
 code     of the layers with their descriptions for a Cortex-M4, for speed (-O2) and for size (-Os)
 compile  seconds of processor time from the .tflite to C
@@ -18,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcu_ser.aot.compile import CompiledModel, compile_model
+from mcu_ser.aot.operator_order import best_order, schedule_of
 from mcu_ser.aot.optimization import Optimization
+from mcu_ser.aot.passes import find_aliases
 from mcu_ser.resources import firmware_templates_dir
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
@@ -47,9 +51,10 @@ TFLM_ARENA = {"ad01_int8": 3024, "ic_resnet_int8": 55_008, "kws_ref_model": 22_8
 
 @dataclass(frozen=True)
 class Memory:
-    """What one model takes."""
+    """What one model takes; `bound` is of the best order, `file_bound` of that of the file."""
 
     arena: dict[Optimization, int]
+    file_bound: int
     bound: int
     raw_weights: int
     stored_weights: int
@@ -57,11 +62,16 @@ class Memory:
     compile_s: float
 
 
-def tensor_bound(model: CompiledModel) -> int:
-    """Most bytes of tensors that are alive at once; what kernels need for themselves is left out."""
-    tensors = [buffer for buffer in model.buffers if not buffer.is_scratch]
-    moments = range(-1, len(model.layers) + 1)
-    return max(sum(b.bytes for b in tensors if b.first <= moment <= b.last) for moment in moments)
+def tensor_bounds(model: CompiledModel) -> tuple[int, int]:
+    """Most bytes of tensors that are alive at once: in the order of the file, and in the best one.
+
+    What kernels need for themselves is left out.
+    """
+    in_file = sorted(model.graph.operators, key=lambda operator: operator.index)
+    graph = replace(model.graph, operators=tuple(in_file))
+    schedule = schedule_of(graph, find_aliases(graph), {})
+    order = tuple(range(len(in_file)))
+    return schedule.peak_bytes(order), schedule.peak_bytes(best_order(schedule))
 
 
 def weights(model: CompiledModel) -> tuple[int, int]:
@@ -100,7 +110,7 @@ def measure(path: Path, directory: Path) -> Memory:
     models = {kind: compile_model(content, path.stem, optimization=kind) for kind in Optimization}
     arena = {kind: each.arena_bytes for kind, each in models.items()}
     code = {kind: code_bytes(each, directory, FLAGS[kind]) for kind, each in models.items()}
-    return Memory(arena, tensor_bound(model), raw, stored, code, seconds)
+    return Memory(arena, *tensor_bounds(model), raw, stored, code, seconds)
 
 
 def show(name: str, memory: Memory) -> None:
@@ -114,7 +124,8 @@ def show(name: str, memory: Memory) -> None:
     above = memory.stored_weights / memory.raw_weights - 1 if memory.raw_weights else 0.0
     code = " ".join(f"{size:7,}{_mark(size > CODE_LIMITS[kind])}" for kind, size in memory.code.items())
     print(
-        f"{name:20} {arena} {tflm or '':>8}{_mark(tflm is not None and most > tflm)} "
+        f"{name:20} {memory.file_bound:8,} {memory.bound:8,} {arena} "
+        f"{tflm or '':>8}{_mark(tflm is not None and most > tflm)} "
         f"{memory.stored_weights:9,} {above:+7.1%}{_mark(above > WEIGHTS_LIMIT)} {code} "
         f"{memory.compile_s:6.2f}{_mark(memory.compile_s > COMPILE_LIMIT_S)}"
     )
@@ -134,8 +145,8 @@ def main() -> int:
     if not models:
         parser.error(f"no .tflite in {', '.join(map(str, given))}")
     print(
-        f"{'model':20} {'arena':>8} {'over':>7}  {'size':>8} {'over':>7}  {'TFLM':>8}  "
-        f"{'weights':>9} {'over':>7}  {'-O2':>7}  {'-Os':>7}  {'compile':>6}"
+        f"{'model':20} {'bound':>8} {'best':>8} {'arena':>8} {'over':>7}  {'size':>8} {'over':>7}  "
+        f"{'TFLM':>8}  {'weights':>9} {'over':>7}  {'-O2':>7}  {'-Os':>7}  {'compile':>6}"
     )
     with tempfile.TemporaryDirectory() as directory:
         for path in models:
