@@ -8,11 +8,13 @@ from mcu_ser.aot import kernel_work, sparse_kernel_work
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
 from mcu_ser.aot.kernel_work import counted_kernels, work_of
 from mcu_ser.aot.kernels import KERNELS, unstructured
-from mcu_ser.aot.kernels.conv_2d import call_winograd
+from mcu_ser.aot.kernels.conv_2d import call_narrow, call_winograd
+from mcu_ser.aot.kernels.fully_connected import call_direct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
+from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
-from tests.layer_shapes import shapes, winograd_shapes
+from tests.layer_shapes import narrow_shapes, shapes, winograd_shapes
 
 KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
 
@@ -24,10 +26,15 @@ def calls():
         graph = read_model(file)
         operator = graph.operators[0]
         found.append(KERNELS[operator.opcode](graph, operator))
+        if operator.opcode == "FULLY_CONNECTED":
+            found.append(call_direct(graph, operator))
     for file in winograd_shapes():
         graph = read_model(file)
         found.append(call_winograd(graph, graph.operators[0]))
-    return found
+    for file in narrow_shapes():
+        graph = read_model(file)
+        found.append(call_narrow(graph, graph.operators[0], STRIP_BYTES[0]))
+    return [call for call in found if call is not None]
 
 
 def test_every_kernel_whose_parts_are_known_has_prices():
