@@ -28,6 +28,7 @@ from mcu_ser.aot.compile import CompiledModel, compile_model
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS
 from mcu_ser.aot.kernel_work import Parts, work_of
 from mcu_ser.aot.kernels import KERNELS
+from mcu_ser.aot.kernels.fully_connected import call_direct
 from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from tests.cortex_m4_layers import count_instructions, missing_tools
 from tests.layer_shapes import narrow_shapes, shapes, winograd_shapes
@@ -58,9 +59,11 @@ def measure(files: Iterable[bytes], directory: Path) -> dict[str, list[Measureme
     found = defaultdict(list)
     for model, (instructions,) in zip(models, count_instructions(models, directory), strict=True):
         operator = model.graph.operators[0]
-        call = KERNELS[operator.opcode](model.graph, operator)
-        work = work_of(call)
         layer = model.layers[0]
+        call = KERNELS[operator.opcode](model.graph, operator)
+        if operator.opcode == "FULLY_CONNECTED" and layer.kernel != call.kernel:
+            call = call_direct(model.graph, operator) or call
+        work = work_of(call)
         text = f"{layer.operator} {layer.input_shapes[0]} to {layer.output_shape}"
         if work is None:
             print(f"{call.kernel}: no parts are known; {text} takes {instructions}")
