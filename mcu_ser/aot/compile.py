@@ -27,6 +27,7 @@ from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.overlap import Overlaps, find_overlaps
 from mcu_ser.aot.scratch_choice import without_much_scratch
+from mcu_ser.aot.sparse_choice import with_sparse_room
 from mcu_ser.aot.sparse_storage import with_sparse_storage
 from mcu_ser.aot.tflite_reader import NUMPY_TYPES, read_model
 from mcu_ser.aot.winograd_choice import with_winograd
@@ -69,12 +70,12 @@ class Layer:
     what must be kept in the arena while it runs, less what may overlap, of which `scratch_bytes` are its
     kernel's own. `kernel` is the C function that was chosen for it, None where there is nothing to do.
     `predicted_instructions` are those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing
-    to do, None where the kernel was not measured. `weight_shape` is that of the file (None without weights). The output's bytes are kept
-    in the arena from layer `first` to layer `last` in the order of execution, which counts those tensors too
-    that share them; the model's input is written at layer -1, its output read at the number of layers. An
-    `index` is the file's. `sparse_choice` says what the layer takes with and without its zeros, None where it
-    has no sparse form. `left_out` channels of its output are not needed and not computed (`channel_folding`):
-    shapes and figures are of what is left.
+    to do, None where the kernel was not measured. `weight_shape` is that of the file (None without weights).
+    The output's bytes are kept in the arena from layer `first` to layer `last` in the order of execution,
+    which counts those tensors too that share them; the model's input is written at layer -1, its output read
+    at the number of layers. An `index` is the file's. `sparse_choice` says what the layer takes with and
+    without its zeros, None where it has no sparse form. `left_out` channels of its output are not needed and
+    not computed (`channel_folding`): shapes and figures are of what is left.
     """
 
     index: int
@@ -215,6 +216,7 @@ def _chosen(
     """The calls, others where the whole model decides what suits a layer."""
     if optimization is Optimization.SIZE:
         return with_sparse_storage(graph, aliases, calls)
+    calls = with_sparse_room(graph, aliases, calls)
     calls = with_narrow(graph, aliases, calls)
     calls = without_much_scratch(graph, aliases, calls)
     return with_winograd(graph, aliases, calls, winograd_bytes)

@@ -54,10 +54,16 @@ class _Convolution:
         return self.pixels * self.layer.weights_by_channel.size
 
 
-def call(graph: Graph, operator: Operator) -> KernelCall:
-    """The kernel call of a supported CONV_2D."""
+def call(graph: Graph, operator: Operator, room: int = 0) -> KernelCall:
+    """The kernel call of a supported CONV_2D.
+
+    Args:
+        graph: The model.
+        operator: The layer.
+        room: Bytes of scratch that a sparse kernel may have even if they are many for the layer.
+    """
     convolution = _convolution(graph, operator)
-    return sparse.better(_fast(convolution) or _plain(convolution), *_sparse(convolution))
+    return sparse.better(_fast(convolution) or _plain(convolution), *_sparse(convolution, room))
 
 
 def call_compact(graph: Graph, operator: Operator) -> KernelCall:
@@ -67,9 +73,9 @@ def call_compact(graph: Graph, operator: Operator) -> KernelCall:
     return found or _plain(convolution)
 
 
-def sparse_calls(graph: Graph, operator: Operator) -> Iterator[KernelCall | None]:
+def sparse_calls(graph: Graph, operator: Operator, room: int = 0) -> Iterator[KernelCall | None]:
     """The calls of a supported CONV_2D that leave zeros out; None for a form that it does not have."""
-    return _sparse(_convolution(graph, operator))
+    return _sparse(_convolution(graph, operator), room)
 
 
 def call_narrow(graph: Graph, operator: Operator, strip_bytes: int) -> KernelCall | None:
@@ -108,14 +114,14 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
     return _as_walk(convolution, fast) or _as_matmul(convolution, fast)
 
 
-def _sparse(convolution: _Convolution) -> Iterator[KernelCall | None]:
+def _sparse(convolution: _Convolution, room: int = 0) -> Iterator[KernelCall | None]:
     layer, output, window = convolution.layer, convolution.output, convolution.window
     if window.size == window.stride == (1, 1):
-        yield sparse.rows_call(layer, output, convolution.pixels)
-        yield unstructured.rows_call(layer, output, convolution.pixels)
+        yield sparse.rows_call(layer, output, convolution.pixels, room)
+        yield unstructured.rows_call(layer, output, convolution.pixels, room)
     else:
-        yield sparse.windows_call(layer, output, window)
-        yield unstructured.windows_call(layer, output, window)
+        yield sparse.windows_call(layer, output, window, room)
+        yield unstructured.windows_call(layer, output, window, room)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:

@@ -17,10 +17,16 @@ from mcu_ser.aot.weighted import Weighted, weighted
 MATMUL_KERNEL = "aot_fully_connected_matmul"
 
 
-def call(graph: Graph, operator: Operator) -> KernelCall:
-    """The kernel call of a supported FULLY_CONNECTED."""
+def call(graph: Graph, operator: Operator, room: int = 0) -> KernelCall:
+    """The kernel call of a supported FULLY_CONNECTED.
+
+    Args:
+        graph: The model.
+        operator: The layer.
+        room: Bytes of scratch that a sparse kernel may have even if they are many for the layer.
+    """
     layer, output = _layer(graph, operator)
-    return sparse.better(_fast(layer, output) or _plain(layer, output), *_sparse(layer, output))
+    return sparse.better(_fast(layer, output) or _plain(layer, output), *_sparse(layer, output, room))
 
 
 def call_compact(graph: Graph, operator: Operator) -> KernelCall:
@@ -29,9 +35,9 @@ def call_compact(graph: Graph, operator: Operator) -> KernelCall:
     return compact.rows(layer, output) or _plain(layer, output)
 
 
-def sparse_calls(graph: Graph, operator: Operator) -> Iterator[KernelCall | None]:
-    """The calls of a supported FULLY_CONNECTED that leave zeros out; None for a form that it does not have."""
-    return _sparse(*_layer(graph, operator))
+def sparse_calls(graph: Graph, operator: Operator, room: int = 0) -> Iterator[KernelCall | None]:
+    """The calls of a supported FULLY_CONNECTED that leave zeros out; None for a form that there is not."""
+    return _sparse(*_layer(graph, operator), room)
 
 
 def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
@@ -41,13 +47,13 @@ def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
     return layer, Output(layer.output.zero_point, low, high)
 
 
-def _sparse(layer: Weighted, output: Output) -> Iterator[KernelCall | None]:
+def _sparse(layer: Weighted, output: Output, room: int = 0) -> Iterator[KernelCall | None]:
     rows = _rows(layer)
     if rows > 1:
-        yield sparse.rows_call(layer, output, rows)
-        yield unstructured.rows_call(layer, output, rows)
+        yield sparse.rows_call(layer, output, rows, room)
+        yield unstructured.rows_call(layer, output, rows, room)
     else:
-        yield sparse.single_call(layer, output)
+        yield sparse.single_call(layer, output, room)
 
 
 def _fast(layer: Weighted, output: Output) -> KernelCall | None:

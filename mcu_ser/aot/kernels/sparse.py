@@ -98,11 +98,16 @@ def sparse(layer: Weighted, output: Output, kind: str = "QUAD") -> Sparse | None
     )
 
 
-def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
+def scratch_suits(scratch_bytes: int, layer: Weighted, room: int) -> bool:
+    """Whether a kernel may have so much scratch: there is `room` for it, or it is little for the layer."""
+    return scratch_bytes <= room or scratch_is_worth(scratch_bytes, layer)
+
+
+def rows_call(layer: Weighted, output: Output, rows: int, room: int) -> KernelCall | None:
     """The call of a sparse matrix product of several rows that follow each other; None where it cannot be."""
     form = sparse(layer, output)
     depth = layer.weights_by_channel.shape[1]
-    if form is None or rows < POSITIONS or not scratch_is_worth(8 * depth, layer):
+    if form is None or rows < POSITIONS or not scratch_suits(8 * depth, layer, room):
         return None
     return KernelCall(
         header="rows_sparse.h",
@@ -125,11 +130,11 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
     )
 
 
-def single_call(layer: Weighted, output: Output) -> KernelCall | None:
+def single_call(layer: Weighted, output: Output, room: int) -> KernelCall | None:
     """The call of a sparse matrix product of one row; None where it cannot be."""
     form = sparse(layer, output, "SINGLE")
     depth = layer.weights_by_channel.shape[1]
-    if form is None or not scratch_is_worth(2 * depth, layer):
+    if form is None or not scratch_suits(2 * depth, layer, room):
         return None
     return KernelCall(
         header="fully_connected_sparse.h",
@@ -146,10 +151,10 @@ def single_call(layer: Weighted, output: Output) -> KernelCall | None:
     )
 
 
-def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall | None:
+def windows_call(layer: Weighted, output: Output, window: Window, room: int) -> KernelCall | None:
     """The call of a sparse CONV_2D; None where it cannot be."""
     scratch = 8 * layer.weights_by_channel.shape[1] + layer.input.shape[3]
-    if not windows_suit(layer, window, POSITIONS, scratch):
+    if not (windows_suit(layer, window, POSITIONS) and scratch_suits(scratch, layer, room)):
         return None
     form = sparse(layer, output)
     if form is None:
@@ -169,15 +174,10 @@ def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall 
     )
 
 
-def windows_suit(layer: Weighted, window: Window, positions: int, scratch_bytes: int) -> bool:
+def windows_suit(layer: Weighted, window: Window, positions: int) -> bool:
     """Whether a sparse kernel computes so many windows at once: it has no dilation, and widens fours."""
     _, height, width, _ = layer.output.shape
-    return (
-        layer.input.shape[3] % BLOCK == 0
-        and height * width >= positions
-        and window.dilation == (1, 1)
-        and scratch_is_worth(scratch_bytes, layer)
-    )
+    return layer.input.shape[3] % BLOCK == 0 and height * width >= positions and window.dilation == (1, 1)
 
 
 def windows_struct(layer: Weighted, output: Output, window: Window, matmul: Struct) -> Struct:
@@ -204,17 +204,18 @@ def better(dense: KernelCall, *found: KernelCall | None) -> KernelCall:
         dense: The call that multiplies the zeros too.
         found: Sparse calls of the layer; None for a form that it does not have.
     """
-    forms = [(call, _form(call)) for call in found if call is not None]
+    forms = [(call, form_of(call)) for call in found if call is not None]
     if not forms:
         return dense
-    against = _form(dense)
+    against = form_of(dense)
     # Those that lose are told too; where nothing is predicted, bytes decide which.
     call, form = min(forms, key=lambda each: (not _wins(each[1], against), *_rank(each[1])))
     taken = _wins(form, against)
     return replace(call if taken else dense, sparse_choice=SparseChoice(against, form, taken))
 
 
-def _form(call: KernelCall) -> Form:
+def form_of(call: KernelCall) -> Form:
+    """What a layer takes with a call: bytes of constants, predicted instructions."""
     # The prices are of all kernels, and import them.
     from mcu_ser.aot.cost import predicted_instructions
 

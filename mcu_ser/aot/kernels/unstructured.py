@@ -14,7 +14,7 @@ from mcu_ser.aot.finish import SIGNED, Finish, Output
 from mcu_ser.aot.group_overlap import of_row_groups, of_window_groups
 from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
-from mcu_ser.aot.kernels.matmul import as_words, choose_finish, scratch_is_worth
+from mcu_ser.aot.kernels.matmul import as_words, choose_finish
 from mcu_ser.aot.sparse_kernel_work import STEPS
 from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
@@ -97,10 +97,10 @@ def unstructured(layer: Weighted, output: Output) -> Unstructured | None:
     return Unstructured(stream, layer.channels, most_pairs, end_shift)
 
 
-def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
+def rows_call(layer: Weighted, output: Output, rows: int, room: int) -> KernelCall | None:
     """The call of a sparse matrix product of several rows that follow each other; None where it cannot be."""
     depth = layer.weights_by_channel.shape[1]
-    if rows < POSITIONS or not scratch_is_worth(SCRATCH_BYTES * depth, layer):
+    if rows < POSITIONS or not sparse.scratch_suits(SCRATCH_BYTES * depth, layer, room):
         return None
     form = unstructured(layer, output)
     if form is None:
@@ -126,10 +126,11 @@ def rows_call(layer: Weighted, output: Output, rows: int) -> KernelCall | None:
     )
 
 
-def windows_call(layer: Weighted, output: Output, window: Window) -> KernelCall | None:
+def windows_call(layer: Weighted, output: Output, window: Window, room: int) -> KernelCall | None:
     """The call of a sparse CONV_2D; None where it cannot be."""
     scratch = SCRATCH_BYTES * layer.weights_by_channel.shape[1] + layer.input.shape[3]
-    if not sparse.windows_suit(layer, window, POSITIONS, scratch):
+    suits = sparse.windows_suit(layer, window, POSITIONS)
+    if not (suits and sparse.scratch_suits(scratch, layer, room)):
         return None
     form = unstructured(layer, output)
     if form is None:
