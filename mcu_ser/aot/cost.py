@@ -139,12 +139,12 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     "aot_conv_2d_sparse": _cost(
         "aot_conv_2d_sparse",
         0.006,
-        {"border tap": 82.7, "chain": 304, "clamp": 29.2, "inside row": 34.2, "layer": 42.7},
+        {"border tap": 84.5, "chain": 345, "clamp": 29.2, "inside row": 32.4, "layer": 42.7},
     ),
     "aot_conv_2d_unstructured": _cost(
         "aot_conv_2d_unstructured",
         0.008,
-        {"border tap": 164, "chain": 562, "clamp": 13, "clamped rest": 9, "inside row": 65.1, "layer": 42.2},
+        {"border tap": 164, "chain": 562, "clamp": 29.2, "inside row": 65.1, "layer": 42.2},
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
@@ -255,7 +255,7 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_rows_sparse": _cost("aot_rows_sparse", 0.000, {"chain": 62.7, "clamp": 26.5, "layer": 24.9}),
     "aot_rows_unstructured": _cost(
-        "aot_rows_unstructured", 0.000, {"chain": 107, "clamp": 20.7, "layer": 28.6}
+        "aot_rows_unstructured", 0.000, {"chain": 108, "clamp": 20.7, "layer": 28.6}
     ),
     "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),
