@@ -57,8 +57,8 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_winograd": {**_CLAMP, "step": 10, "line": 2},
     "aot_conv_2d_sparse": _SPARSE_CHAIN,
     "aot_conv_2d_unstructured": _UNSTRUCTURED_CHAIN,
-    "aot_fully_connected_direct": {**_SINGLE_CHAIN, "step": 31},
     "aot_depthwise_3x3": _CLAMP,
+    "aot_fully_connected_direct": {**_SINGLE_CHAIN, "step": 31},
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,
     "aot_rows_matmul": _PAIR_CHAIN,
@@ -198,18 +198,20 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_fully_connected", 0.009, {"output": 37.1, "product": 4.16, "product of 4": 11.1}
     ),
     "aot_fully_connected_direct": _cost(
-        "aot_fully_connected_direct", 0.02, {"chain": 53, "clamp": 13, "clamped rest": 9, "layer": 30}
+        "aot_fully_connected_direct",
+        0.005,
+        {"chain": 53, "clamp": 1.08, "clamped rest": 12.9, "layer": 30},
     ),
     "aot_fully_connected_matmul": _cost(
         "aot_fully_connected_matmul",
-        0.009,
+        0.013,
         {
-            "4 wide": 12.6,
-            "clamp": 1.36,
-            "clamped rest": 10.9,
-            "layer": 109,
-            "rest input": 33.5,
-            "rest output": 29.1,
+            "4 wide": 6.29,
+            "clamp": 1.51,
+            "clamped rest": 12.1,
+            "layer": 115,
+            "rest input": 32.5,
+            "rest output": 32.6,
         },
     ),
     "aot_fully_connected_sparse": _cost(

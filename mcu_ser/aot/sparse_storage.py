@@ -54,7 +54,7 @@ def _smaller(
 ) -> list[KernelCall]:
     if operator.opcode not in _FORMS or graph.is_int16(operator):
         return []
-    found = (call for call in _FORMS[operator.opcode](graph, operator) if call is not None)
+    found = (call for call in _FORMS[operator.opcode](graph, operator, int(room)) if call is not None)
     return [
         replace(call, for_size=True)
         for call in found
