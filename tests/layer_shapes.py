@@ -240,32 +240,6 @@ _SPARSE_WINDOWS: tuple[tuple[tuple[int, int, int], tuple[int, int], int, dict[st
 )
 
 
-def narrow_shapes() -> tuple[bytes, ...]:
-    """Convolutions of few input channels, which may go by strips of windows."""
-    return tuple(
-        _conv(image, window, outputs, **options)
-        for image, window, outputs, options in (
-            ((49, 10, 1), (10, 4), 64, {"stride": 2}),
-            ((40, 20, 1), (3, 3), 8, {}),
-            ((30, 21, 1), (3, 3), 16, {"relu": False}),
-            ((40, 20, 1), (5, 5), 16, {"stride": 2}),
-            ((24, 16, 1), (5, 5), 8, {"clamp": True}),
-            ((41, 20, 1), (7, 7), 8, {"stride": 2}),
-            ((30, 30, 1), (7, 7), 16, {"padding": VALID}),
-            ((20, 20, 3), (3, 3), 16, {}),
-            ((20, 20, 3), (3, 3), 8, {"stride": 2, "relu": False}),
-            ((12, 30, 2), (3, 3), 8, {"padding": VALID}),
-            ((10, 40, 1), (3, 8), 12, {}),
-            ((30, 10, 1), (4, 2), 24, {}),
-            ((6, 50, 1), (2, 6), 8, {"relu": False}),
-            ((9, 7, 1), (3, 3), 4, {}),
-            ((16, 64, 2), (1, 9), 16, {"stride": 2}),
-            ((60, 6, 1), (5, 3), 32, {"padding": VALID}),
-            ((16, 16, 1), (4, 4), 12, {"clamp": True, "relu": False}),
-        )
-    )
-
-
 def _sparse() -> Iterator[bytes]:
     for image, outputs, options in (
         ((5, 5, 64), 64, {}),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis strategy of convolutions of few input channels, and what makes them go by strips of windows."""
+"""Convolutions of few input channels, drawn by Hypothesis or chosen, and what makes them go by strips."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mcu_ser.aot import compile as compiler
 from mcu_ser.aot import kernels
 from mcu_ser.aot.kernels import conv_2d
+from tests.layer_shapes import _conv as chosen
 from tests.random_layers import SAME, VALID, Drawer, layer_strategy
 
 
@@ -56,3 +57,29 @@ def never_narrow() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiler, "with_narrow", lambda graph, aliases, calls: dict(calls))
         yield
+
+
+def narrow_shapes() -> tuple[bytes, ...]:
+    """Convolutions of few input channels, which may go by strips of windows."""
+    return tuple(
+        chosen(image, window, outputs, **options)
+        for image, window, outputs, options in (
+            ((49, 10, 1), (10, 4), 64, {"stride": 2}),
+            ((40, 20, 1), (3, 3), 8, {}),
+            ((30, 21, 1), (3, 3), 16, {"relu": False}),
+            ((40, 20, 1), (5, 5), 16, {"stride": 2}),
+            ((24, 16, 1), (5, 5), 8, {"clamp": True}),
+            ((41, 20, 1), (7, 7), 8, {"stride": 2}),
+            ((30, 30, 1), (7, 7), 16, {"padding": VALID}),
+            ((20, 20, 3), (3, 3), 16, {}),
+            ((20, 20, 3), (3, 3), 8, {"stride": 2, "relu": False}),
+            ((12, 30, 2), (3, 3), 8, {"padding": VALID}),
+            ((10, 40, 1), (3, 8), 12, {}),
+            ((30, 10, 1), (4, 2), 24, {}),
+            ((6, 50, 1), (2, 6), 8, {"relu": False}),
+            ((9, 7, 1), (3, 3), 4, {}),
+            ((16, 64, 2), (1, 9), 16, {"stride": 2}),
+            ((60, 6, 1), (5, 3), 32, {"padding": VALID}),
+            ((16, 16, 1), (4, 4), 12, {"clamp": True, "relu": False}),
+        )
+    )

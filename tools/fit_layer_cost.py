@@ -31,8 +31,8 @@ from mcu_ser.aot.kernels import KERNELS
 from mcu_ser.aot.kernels.fully_connected import call_direct
 from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from tests.cortex_m4_layers import count_instructions, missing_tools
-from tests.layer_shapes import narrow_shapes, shapes, winograd_shapes
-from tests.random_narrow import narrow_wherever_exact, never_narrow
+from tests.layer_shapes import shapes, winograd_shapes
+from tests.random_narrow import narrow_shapes, narrow_wherever_exact, never_narrow
 from tests.random_winograd import winograd_wherever_exact
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"

@@ -49,13 +49,8 @@ def narrow_call(layer: Weighted, window: Window, output: Output, strip_bytes: in
         strip_bytes: Scratch for the windows of a strip, and as much for the input rows of a band, if that is
             enough for a pair of windows and for one row.
     """
-    depth = layer.input.shape[3]
-    words = tuple(window_words(window.size[0], window.size[1] * depth))
-    if depth > _MOST_CHANNELS or layer.channels % BLOCK or len(words) > MOST_STEPS:
-        return None
-    if window.dilation != (1, 1) or window.size == (1, 1):
-        return None
-    found = _choose_finish(layer, output)
+    words = tuple(window_words(window.size[0], window.size[1] * layer.input.shape[3]))
+    found = _choose_finish(layer, output) if _suits(layer, window, len(words)) else None
     if found is None:
         return None
     end_shift, finishes = found
@@ -64,8 +59,7 @@ def narrow_call(layer: Weighted, window: Window, output: Output, strip_bytes: in
     strip = max(1, min(_MOST_PAIRS, strip_bytes // (8 * len(words))))
     parameters = _parameter_words(end_shift)
     form = "SIGNED" if end_shift == SIGNED else f"SHIFTED({end_shift})"
-    constant_words = layer.channels // BLOCK * (BLOCK + 1 + BLOCK * len(words) + parameters) + BLOCK + 1
-    height, width = window.output
+    scratch_words = _constant_words(layer, len(words), parameters) + 2 * strip * len(words)
     return KernelCall(
         header="conv_2d_narrow.h",
         kernel=NARROW_KERNEL,
@@ -87,9 +81,9 @@ def narrow_call(layer: Weighted, window: Window, output: Output, strip_bytes: in
         ),
         inputs=(layer.input.index,),
         output=layer.output.index,
-        macs=height * width * layer.weights_by_channel.size,
+        macs=int(np.prod(window.output)) * layer.weights_by_channel.size,
         included=("dsp.h", "conv_2d_border.h", "conv_2d_narrow_dsp.h"),
-        scratch_bytes=4 * constant_words + 8 * strip * len(words) + (int(np.prod(copied)) // 4 + 1) * 4,
+        scratch_bytes=4 * (scratch_words + int(np.prod(copied)) // 4 + 1),
         sparsity=layer.sparsity,
         narrow_steps=len(words),
         overlap=of_copied_bands(layer.input, layer.output, window, band),
@@ -126,6 +120,12 @@ def window_words(height: int, run: int) -> Iterator[Word]:
         yield left, None
 
 
+def _suits(layer: Weighted, window: Window, words: int) -> bool:
+    if layer.input.shape[3] > _MOST_CHANNELS or layer.channels % BLOCK or words > MOST_STEPS:
+        return False
+    return window.dilation == (1, 1) and window.size != (1, 1)
+
+
 def _copied_size(layer: Weighted, window: Window, band: int) -> tuple[int, int, int]:
     """Height, width and channels of the input rows, with their border, that a band of output rows needs."""
     _, width, channels = copied_size(layer.input, window)
@@ -142,6 +142,11 @@ def _band(layer: Weighted, window: Window, band_bytes: int) -> int:
         if np.prod(_copied_size(layer, window, rows)) <= band_bytes
     ]
     return fitting[-1] if fitting else min(step, height)
+
+
+def _constant_words(layer: Weighted, words: int, parameters: int) -> int:
+    """Of all blocks and of what ends them, as they lie in scratch."""
+    return layer.channels // BLOCK * (BLOCK + 1 + BLOCK * words + parameters) + BLOCK + 1
 
 
 def _parameter_words(end_shift: int) -> int:
