@@ -14,7 +14,8 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
 from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
-from tests.layer_shapes import narrow_shapes, shapes, winograd_shapes
+from tests.layer_shapes import shapes, winograd_shapes
+from tests.random_narrow import narrow_shapes
 
 KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
 
