@@ -34,8 +34,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--structure",
         choices=("unstructured", "block4"),
-        help="single weights, or fours along the input channels, which the firmware neither stores nor "
-        "multiplies, in place of pruning.structure in RUN/recipe.toml",
+        help="what becomes zero: single weights, or fours along the input channels, which leave the firmware "
+        "less to do, in place of pruning.structure in RUN/recipe.toml",
     )
     add_cache_option(parser)
     add_json_option(parser)

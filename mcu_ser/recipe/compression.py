@@ -17,9 +17,9 @@ class PruningRecipe(Stage):
     sparsity_fraction: Fraction = 0.5
     structure: Literal["unstructured", "block4"] = Field(
         default="unstructured",
-        description="which weights become zero: single ones, or fours along the input channels, which the "
-        "firmware neither stores nor multiplies; kernels whose input channels are no multiple of four stay "
-        "dense",
+        description="which weights become zero: single ones, which take the firmware two bytes each where "
+        "they stay, or fours along the input channels, five bytes; it neither stores nor multiplies the "
+        "others. Kernels whose input channels are no multiple of four stay dense",
     )
     begin_fraction: Fraction = Field(default=0.0, description="of the steps; no pruning before")
     end_fraction: float = Field(default=0.6, gt=0, le=1, description="of the steps; full sparsity from here")
