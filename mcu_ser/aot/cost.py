@@ -138,8 +138,8 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_sparse": _cost(
         "aot_conv_2d_sparse",
-        0.006,
-        {"border tap": 84.5, "chain": 345, "clamp": 29.2, "inside row": 32.4, "layer": 42.7},
+        0.012,
+        {"border tap": 84.6, "chain": 341, "clamp": 85.7, "inside row": 33.1, "layer": 62.4},
     ),
     "aot_conv_2d_unstructured": _cost(
         "aot_conv_2d_unstructured",
