@@ -37,8 +37,12 @@ from tests.random_winograd import winograd_wherever_exact
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 
-# Kernels of one loop, which share their prices.
-SHARED = {"aot_average_pool_2d": "aot_max_pool_2d"}
+# Kernels that share their prices with another.
+SHARED = {
+    "aot_average_pool_2d": "aot_max_pool_2d",
+    "aot_conv_2d_bytes": "aot_conv_2d_matmul",
+    "aot_conv_2d_copied": "aot_conv_2d_matmul",
+}
 
 # A part below it has no price.
 _LEAST_PRICE = 0.01

@@ -80,6 +80,23 @@ def _cost(kernel: str, error: float, prices: Mapping[str, float]) -> KernelCost:
     return KernelCost({**ASSEMBLY.get(kernel, {}), **prices}, error)
 
 
+# The three kernels of conv_2d_matmul.h.
+_WINDOW_PAIRS = _cost(
+    "aot_conv_2d_matmul",
+    0.027,
+    {
+        "16 wide": 16.7,
+        "16 wide run": 18.6,
+        "4 wide": 8.41,
+        "border tap": 52.1,
+        "bordered row": 61.6,
+        "bordered word": 8.42,
+        "chain": 52.3,
+        "copied row": 4.71,
+        "pair": 94.3,
+    },
+)
+
 KERNEL_COSTS: Mapping[str, KernelCost] = {
     "aot_add": _cost("aot_add", 0.000, {"element": 49, "layer": 0.0782, "row": 7.1}),
     "aot_add_affine": _cost("aot_add_affine", 0.008, {"clamped output": 6.04, "element": 7.5, "layer": 14.1}),
@@ -107,21 +124,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         0.076,
         {"output": 35.2, "pixel": 1.81, "product": 5.51, "product of 4": 11.8, "run": 11.2},
     ),
-    "aot_conv_2d_matmul": _cost(
-        "aot_conv_2d_matmul",
-        0.026,
-        {
-            "16 wide": 16.6,
-            "16 wide run": 18.1,
-            "4 wide": 9.33,
-            "border tap": 64,
-            "bordered row": 61.3,
-            "bordered word": 8.42,
-            "chain": 53.3,
-            "copied row": 3.39,
-            "pair": 102,
-        },
-    ),
+    "aot_conv_2d_bytes": _WINDOW_PAIRS,
+    "aot_conv_2d_copied": _WINDOW_PAIRS,
+    "aot_conv_2d_matmul": _WINDOW_PAIRS,
     "aot_conv_2d_narrow": _cost(
         "aot_conv_2d_narrow",
         0.008,
@@ -148,17 +153,17 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
     ),
     "aot_conv_2d_walk": _cost(
         "aot_conv_2d_walk",
-        0.003,
+        0.002,
         {
-            "border row": 98.4,
-            "border tap": 29.8,
-            "border word": 3.05,
-            "chain": 42.6,
-            "copied word": 2.1,
-            "inside row": 27.4,
-            "inside word": 6.96,
-            "pair": 39.1,
-            "rest output": 14.2,
+            "border row": 104,
+            "border tap": 23.7,
+            "border word": 3.11,
+            "chain": 36,
+            "copied word": 2.19,
+            "inside row": 22.2,
+            "inside word": 7.17,
+            "pair": 31.5,
+            "rest output": 18.3,
         },
     ),
     "aot_conv_2d_winograd": _cost(
@@ -247,19 +252,19 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         "aot_rows_matmul",
         0.004,
         {
-            "16 wide": 25.7,
-            "4 wide": 10.7,
-            "chain": 77.3,
-            "layer": 50.9,
-            "ragged pair": 74.1,
-            "rest output": 3.26,
+            "16 wide": 24.2,
+            "4 wide": 10.4,
+            "chain": 78,
+            "layer": 48.7,
+            "ragged pair": 73.8,
+            "rest output": 3.47,
         },
     ),
     "aot_rows_sparse": _cost("aot_rows_sparse", 0.000, {"chain": 62.7, "clamp": 26.5, "layer": 24.9}),
     "aot_rows_unstructured": _cost(
         "aot_rows_unstructured", 0.000, {"chain": 108, "clamp": 20.7, "layer": 28.6}
     ),
-    "aot_softmax": _cost("aot_softmax", 0.748, {"element": 70.5, "layer": 224, "row": 518}),
+    "aot_softmax": _cost("aot_softmax", 0.755, {"element": 73.7, "layer": 290, "row": 504}),
     "aot_table": _cost("aot_table", 0.183, {"element": 3.93, "layer": 21.4}),
 }
 """By C function; a kernel that is not here was not measured."""

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mcu_ser.aot import plain_kernel_work, sparse_kernel_work
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
+from mcu_ser.aot.kernels.matmul import pair_steps
 from mcu_ser.aot.plain_kernel_work import clamped
 
 Parts = Mapping[str, int]
 
-# Steps of one pass of the chains in matmul_dsp.h, and inputs of one step.
-PAIR_STEPS, _PAIR_DEPTH = 72, 2
-SINGLE_STEPS, _SINGLE_DEPTH = 8, 8
+# Inputs of a step of the chains in matmul_dsp.h, and steps of a pass of that for one position.
+_PAIR_DEPTH, _SINGLE_DEPTH = 2, 8
+SINGLE_STEPS = 8
 # Outputs of a full tile in depthwise_3x3_dsp.h, and bytes of the plane from one to the next.
 _TILE, _TILE_BYTES = 6, 12
 
@@ -60,10 +62,11 @@ def _up(count: int, unit: int) -> int:
 
 def _matmul(matmul: Mapping[str, Any], calls: int, rows: int) -> Counter[str]:
     """Parts of `calls` runs of matmul.h at `rows` positions each."""
-    chain, unit = (PAIR_STEPS, _PAIR_DEPTH) if rows == 2 else (SINGLE_STEPS, _SINGLE_DEPTH)
+    depth = matmul["depth"]
+    chain, unit = (pair_steps(depth), _PAIR_DEPTH) if rows == 2 else (SINGLE_STEPS, _SINGLE_DEPTH)
     whole, rest = divmod(matmul["channels"], 4)
     blocks = calls * (whole + (rest > 0))
-    steps = matmul["depth"] // unit
+    steps = depth // unit
     passes = _up(steps, chain)
     way = "signed" if "SIGNED" in matmul["finish"] else "shifted"
     return Counter(
@@ -120,14 +123,10 @@ def _inside(layer: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return inside
 
 
-def _conv_2d_matmul(layer: Mapping[str, Any]) -> Counter[str]:
+def _conv_2d_matmul(layer: Mapping[str, Any], *, copies: bool = False) -> Counter[str]:
     window, channels = layer["window"], layer["input"]["channels"]
     height, run = window["height"], window["width"] * channels
-    inside = (
-        np.ones(layer["output"]["height"] * layer["output"]["width"], bool)
-        if layer["copied"]
-        else _inside(layer)
-    )
+    inside = np.ones(layer["output"]["height"] * layer["output"]["width"], bool) if copies else _inside(layer)
     pairs = _up(len(inside), 2)
     both = int((inside[::2] & np.resize(np.append(inside, inside[-1]), 2 * pairs)[1::2]).sum())
     work = _matmul(layer["matmul"], pairs, 2) + clamped(layer, len(inside) * layer["matmul"]["channels"])
@@ -141,13 +140,13 @@ def _conv_2d_matmul(layer: Mapping[str, Any]) -> Counter[str]:
         taps = (pairs - direct) * height * window["width"]
         work += Counter({"border tap": taps}) + _widened(channels, True, taps)
     elif direct < pairs:
-        kind = "copied" if layer["copied"] else "bordered"
+        kind = "copied" if copies else "bordered"
         rows = 2 * (pairs - direct) * height
         work += Counter({f"{kind} row": rows, f"{kind} word": rows * _up(run, 4)})
         work += _widened(layer["matmul"]["depth"], True, pairs - direct)
     copy = layer["copied_size"]
     words = copy["height"] * copy["width"] * copy["channels"] // 4
-    return work + Counter({"copy word": words if layer["copied"] else 0})
+    return work + Counter({"copy word": words if copies else 0})
 
 
 def _conv_2d_narrow(layer: Mapping[str, Any]) -> Counter[str]:
@@ -271,6 +270,8 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_average_pool_2d": plain_kernel_work.average_pool_2d,
     "aot_average_pool_channels": plain_kernel_work.average_pool_channels,
     "aot_conv_2d": plain_kernel_work.conv_2d,
+    "aot_conv_2d_bytes": _conv_2d_matmul,
+    "aot_conv_2d_copied": partial(_conv_2d_matmul, copies=True),
     "aot_conv_2d_matmul": _conv_2d_matmul,
     "aot_conv_2d_narrow": _conv_2d_narrow,
     "aot_conv_2d_sparse": sparse_kernel_work.windows,

@@ -26,10 +26,11 @@ KWS, RESNET, AUTOENCODER = 7_698_000, 29_864_000, 583_000
         ("kws_ref_model", 0, 0.34 * KWS),
         # Its first layer without scratch, which would make the arena 2048 bytes in place of 896.
         ("ad01_int8", 0, 0.4365 * AUTOENCODER),
-        ("ic_resnet_int8", 0, 0.3554 * RESNET),
+        # With a chain of 72 steps 0.355, but then its code takes more than 16 KB.
+        ("ic_resnet_int8", 0, 0.3579 * RESNET),
         # Only its two layers of 16 channels: the 64 to 64 channels take most of the flash.
-        ("ic_resnet_int8", 12_000, 0.3047 * RESNET),
-        ("ic_resnet_int8", 130_000, 0.2386 * RESNET),
+        ("ic_resnet_int8", 12_000, 0.3059 * RESNET),
+        ("ic_resnet_int8", 130_000, 0.2391 * RESNET),
     ],
 )
 def test_a_model_stays_below_its_limit(name, winograd_bytes, limit, tmp_path):

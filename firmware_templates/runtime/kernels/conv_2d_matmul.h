@@ -15,8 +15,7 @@ struct aot_conv_2d_matmul {
   struct aot_image output;
   struct aot_window window;
   int32_t zero_point;           /* of the input: the value of its border */
-  int32_t copied;               /* 1 if the input is copied with its border before everything else */
-  struct aot_image copied_size; /* of that copy */
+  struct aot_image copied_size; /* with its border, for aot_conv_2d_copied() */
   struct aot_matmul matmul;
   int32_t min;
   int32_t max;
@@ -29,6 +28,12 @@ struct aot_window_source {
   int32_t first_x;
   int32_t first_y;
 };
+
+/* aot_widen_pair() in a function of its own: it has many callers here, and is long beside a call. */
+static AOT_NOINLINE __attribute__((unused)) aot_word *aot_widen_taps(aot_word *wide, const int8_t *first,
+                                                                     const int8_t *second, int32_t count) {
+  return aot_widen_pair(wide, first, second, count);
+}
 
 /* Upper left tap of one window, and the column of its output pixel. */
 struct aot_window_place {
@@ -102,7 +107,7 @@ AOT_INLINE void aot_widen_windows(const struct aot_conv_2d_matmul *layer,
     return;
   }
   for (int32_t y = 0; y < layer->window.height; ++y) {
-    wide = aot_widen_pair(wide, source->pixels + a, source->pixels + b, run);
+    wide = aot_widen_taps(wide, source->pixels + a, source->pixels + b, run);
     a += row;
     b += row;
   }
@@ -120,7 +125,7 @@ AOT_INLINE void aot_widen_border_windows(const struct aot_conv_2d_matmul *layer,
     for (int32_t x = 0; x < layer->window.width; ++x) {
       const int8_t *const a = aot_pixel_or(source, first->y + y, first->x + x, outside);
       const int8_t *const b = aot_pixel_or(source, second->y + y, second->x + x, outside);
-      wide = aot_widen_pair(wide, a, b, depth);
+      wide = aot_widen_taps(wide, a, b, depth);
     }
   }
 }
@@ -138,31 +143,32 @@ AOT_INLINE void aot_gather_run(int8_t *bytes, const int8_t *pixels, int32_t run)
   }
 }
 
-/* Widens the inputs of two windows, in the fastest way that suits where they lie. `gathered` is scratch for
- * both, or a pixel of the border where pixels are whole words. */
+/* Widens the inputs of two windows that may overlap the border; where pixels are whole words, `gathered` is a
+ * pixel of the border, else scratch for both windows. */
 AOT_INLINE void aot_widen_two_windows(const struct aot_conv_2d_matmul *layer,
                                       const struct aot_window_source *source,
                                       const struct aot_window_place *first,
-                                      const struct aot_window_place *second, int8_t *gathered,
+                                      const struct aot_window_place *second, int32_t words, int8_t *gathered,
                                       aot_word *wide) {
   const int32_t depth = layer->matmul.depth;
   int8_t *const other = gathered + depth + AOT_GATHER_SLACK;
   const int32_t inside = aot_window_is_inside(&layer->window, source, first) &&
                          aot_window_is_inside(&layer->window, source, second);
-  if (inside && source->size.channels * layer->window.width % 4 == 0) {
+  if (inside && (words || source->size.channels * layer->window.width % 4 == 0)) {
     aot_widen_windows(layer, source, first, second, wide);
-  } else if (source->size.channels % 4 == 0) {
+  } else if (words) {
     aot_widen_border_windows(layer, source, first, second, gathered, wide);
   } else {
     aot_gather_window(layer, source, first, gathered);
     aot_gather_window(layer, source, second, other);
-    (void)aot_widen_pair(wide, gathered, other, depth);
+    (void)aot_widen_taps(wide, gathered, other, depth);
   }
 }
 
-/* All outputs, from an input whose border the windows overlap. */
+/* All outputs, from an input whose border the windows overlap; `words`: its pixels are multiples of 4 bytes. */
 AOT_INLINE void aot_convolve_bordered(const struct aot_conv_2d_matmul *layer, struct aot_matmul_run *run,
-                                      const int8_t *input, int8_t *output, int8_t *gathered, aot_word *wide) {
+                                      const int8_t *input, int8_t *output, int32_t words, int8_t *gathered,
+                                      aot_word *wide) {
   const struct aot_window_source source = {input, layer->input, -layer->window.pad_left,
                                            -layer->window.pad_top};
   const int32_t channels = layer->output.channels;
@@ -175,7 +181,7 @@ AOT_INLINE void aot_convolve_bordered(const struct aot_conv_2d_matmul *layer, st
     /* The last of an odd number of pixels is computed twice. */
     const int32_t last = i + 1 == pixels;
     const struct aot_window_place second = last ? first : next;
-    aot_widen_two_windows(layer, &source, &first, &second, gathered, wide);
+    aot_widen_two_windows(layer, &source, &first, &second, words, gathered, wide);
     int8_t *const pixel = output + i * channels;
     aot_matmul_all(run, 2, pixel, last ? pixel : pixel + channels);
     aot_next_window(layer, &source, &next);
@@ -204,7 +210,7 @@ AOT_INLINE void aot_convolve_copy(const struct aot_conv_2d_matmul *layer, struct
     } else if (taken % 4 == 0) {
       aot_word *next = wide;
       for (int32_t i = 0; i < taps; ++i) {
-        next = aot_widen_pair(next, first + i * row, second + i * row, taken);
+        next = aot_widen_taps(next, first + i * row, second + i * row, taken);
       }
     } else {
       for (int32_t at = 0; at < taps * taken; at += taken) {
@@ -220,24 +226,44 @@ AOT_INLINE void aot_convolve_copy(const struct aot_conv_2d_matmul *layer, struct
   }
 }
 
-/* `scratch`: 4 * depth bytes of widened inputs, 2 * (depth + AOT_GATHER_SLACK) bytes of gathered ones, and the
- * copy, if any, with AOT_GATHER_SLACK bytes more. */
-static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct aot_conv_2d_matmul *layer,
-                                                                    const int8_t *input, int8_t *output,
-                                                                    int8_t *scratch) {
+/* All outputs by one way of the above, which is a constant where this is inlined. */
+AOT_INLINE void aot_convolve(const struct aot_conv_2d_matmul *layer, const int8_t *input, int8_t *output,
+                             int8_t *scratch, int32_t words, int32_t copied) {
   const int32_t depth = layer->matmul.depth;
   aot_word *const wide = (aot_word *)(void *)scratch;
   int8_t *const gathered = scratch + 4 * depth;
   struct aot_matmul_run run = aot_matmul_prepare(&layer->matmul, wide, 2);
-  if (layer->copied) {
+  if (copied) {
     int8_t *const copy = gathered + 2 * (depth + AOT_GATHER_SLACK);
     aot_copy_with_border(&layer->input, &layer->window, &layer->copied_size, layer->zero_point, input, copy);
     aot_convolve_copy(layer, &run, copy, output, gathered, wide);
   } else {
-    aot_convolve_bordered(layer, &run, input, output, gathered, wide);
+    aot_convolve_bordered(layer, &run, input, output, words, gathered, wide);
   }
   aot_clamp_all(output, layer->output.height * layer->output.width * layer->output.channels, layer->min,
                 layer->max);
+}
+
+/* The kernels. `scratch`: 4 * depth bytes of widened inputs, 2 * (depth + AOT_GATHER_SLACK) bytes of gathered
+ * ones, and the copy, if any, with AOT_GATHER_SLACK bytes more. Pixels are multiples of 4 bytes ... */
+static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_matmul(const struct aot_conv_2d_matmul *layer,
+                                                                    const int8_t *input, int8_t *output,
+                                                                    int8_t *scratch) {
+  aot_convolve(layer, input, output, scratch, 1, 0);
+}
+
+/* ... of any size ... */
+static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_bytes(const struct aot_conv_2d_matmul *layer,
+                                                                   const int8_t *input, int8_t *output,
+                                                                   int8_t *scratch) {
+  aot_convolve(layer, input, output, scratch, 0, 0);
+}
+
+/* ... and of any size, the input being copied with its border before everything else. */
+static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_copied(const struct aot_conv_2d_matmul *layer,
+                                                                    const int8_t *input, int8_t *output,
+                                                                    int8_t *scratch) {
+  aot_convolve(layer, input, output, scratch, 0, 1);
 }
 
 #endif

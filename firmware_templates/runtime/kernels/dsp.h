@@ -207,7 +207,7 @@ AOT_INLINE aot_word *aot_widen_pair(aot_word *wide, const int8_t *first, const i
 }
 
 /* The same for rows at word addresses. */
-AOT_INLINE aot_word *aot_widen_words(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
+static AOT_NOINLINE __attribute__((unused)) aot_word *aot_widen_words(aot_word *wide, const int8_t *first, const int8_t *second, int32_t count) {
 #if AOT_DSP
   uint32_t a, b, c, d;
   for (; count & 12; count -= 4) {

@@ -85,7 +85,7 @@ AOT_INLINE void aot_matmul_enter(struct aot_matmul_job *job, uint32_t count, uin
 
 /* The generator defines it as what the model's longest layer needs, at most this. */
 #ifndef AOT_PAIR_STEPS
-#define AOT_PAIR_STEPS 72
+#define AOT_PAIR_STEPS 32
 #endif
 
 AOT_NAKED void aot_matmul_pair_chain(void) {

@@ -58,7 +58,7 @@ AOT_INLINE int32_t aot_reciprocal_of_one_plus(int32_t x) {
   return aot_saturating_shift_left(estimate, 1);
 }
 
-AOT_INLINE int32_t aot_softmax_exp(const struct aot_softmax *layer, int32_t difference) {
+static AOT_NOINLINE int32_t aot_softmax_exp(const struct aot_softmax *layer, int32_t difference) {
   const int32_t scaled =
       aot_doubling_high_mul(aot_shift_left(difference, layer->left_shift), layer->multiplier);
   return aot_exp_of_negative(scaled);

@@ -35,6 +35,9 @@ _LEAST_ODD_WIDTH = 33
 # Bytes by which the kernel may overrun a gathered window.
 _GATHER_SLACK = 4
 
+# That of conv_2d_matmul.h which copies the input.
+COPYING_KERNEL = "aot_conv_2d_copied"
+
 
 @dataclass(frozen=True)
 class _Convolution:
@@ -192,14 +195,13 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
     copies = convolution.has_border and copy_bytes <= limit
     return KernelCall(
         header="conv_2d_matmul.h",
-        kernel="aot_conv_2d_matmul",
+        kernel=_matmul_kernel(layer, copies=copies),
         struct_name="aot_conv_2d_matmul",
         description=struct(
             input=image(layer.input),
             output=image(layer.output),
             window=window_struct(convolution.window),
             zero_point=layer.input.zero_point,
-            copied=int(copies),
             copied_size=size_struct(copied),
             matmul=fast.description("PAIR"),
             min=convolution.output.min,
@@ -216,6 +218,12 @@ def _as_matmul(convolution: _Convolution, fast: Matmul) -> KernelCall:
         if copies
         else of_window_pairs(layer.input, layer.output, convolution.window),
     )
+
+
+def _matmul_kernel(layer: Weighted, *, copies: bool) -> str:
+    if copies:
+        return COPYING_KERNEL
+    return "aot_conv_2d_bytes" if layer.input.shape[3] % 4 else "aot_conv_2d_matmul"
 
 
 def _plain(convolution: _Convolution) -> KernelCall:

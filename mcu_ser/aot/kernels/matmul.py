@@ -21,8 +21,10 @@ BLOCK = 4
 PAIR_MULTIPLE = 4
 SINGLE_MULTIPLE = 8
 
-# As matmul_dsp.h has them without the generator: with 16 input channels a window of 3x3 takes one pass.
-MOST_PAIR_STEPS = 72
+# Steps of the chain of matmul_dsp.h, of 48 bytes of code each. A layer of at most so many takes one pass; one
+# of more takes several passes in any case, which cost 5 instructions: 2 % of a pass of the fewer steps.
+MOST_PAIR_STEPS = 32
+_REPEATED_PAIR_STEPS = 24
 
 HEADERS = ("dsp.h", "matmul.h", "matmul_dsp.h")
 
@@ -36,6 +38,12 @@ _LITTLE_PADDING = 1024
 
 UInt32Array = npt.NDArray[np.uint32]
 Int64Array = npt.NDArray[np.int64]
+
+
+def pair_steps(depth: int) -> int:
+    """Steps of a pass of the chain for two positions with so many inputs."""
+    steps = depth // 2
+    return steps if steps <= MOST_PAIR_STEPS else _REPEATED_PAIR_STEPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +61,8 @@ class Matmul:
 
     @property
     def pair_steps(self) -> int:
-        """Steps of the chain for two positions; a longer depth takes several passes."""
-        return min(MOST_PAIR_STEPS, self.depth // 2)
+        """Steps of a pass of the chain for two positions."""
+        return pair_steps(self.depth)
 
     def description(self, kind: str) -> Struct:
         """`struct aot_matmul`; `kind` is PAIR or SINGLE, the number of positions at a time."""

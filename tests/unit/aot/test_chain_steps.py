@@ -30,7 +30,8 @@ def _defined(model):
 
 
 @pytest.mark.parametrize(
-    ("depths", "steps"), [((8,), 4), ((32, 8), 16), ((8, 20, 12), 10), ((144,), 72), ((160, 8), 72)]
+    ("depths", "steps"),
+    [((8,), 4), ((32, 8), 16), ((8, 20, 12), 10), ((64, 160), 32), ((66,), 24), ((160, 8), 24)],
 )
 def test_the_chain_is_as_long_as_the_deepest_layer_needs(depths, steps):
     model = _pointwise(*depths)
