@@ -55,18 +55,18 @@ def _weighted(
     x = _int16(d, input_shape, input_scale)
     w = d.model.tensor(weight_shape, scale=scales, axis=axis, data=d.weights(weight_shape))
     operands = [x, w]
+    least = 0.0
     if opcode == "DEPTHWISE_CONV_2D" or d.draw(st.booleans()):
-        # Biases also beyond int32.
+        # Biases also beyond int32, which must not leave it when they are rescaled.
         reach = d.draw(st.sampled_from([10, 100_000, _ACTIVATION * _WEIGHT * taps, 1 << 36]))
         bias = d.rng.integers(-reach, reach + 1, channels)
         bias_scale = (np.float32(input_scale) * np.asarray(scales, np.float32)).tolist()
         operands.append(d.model.tensor((channels,), "INT64", scale=bias_scale, data=bias))
+        least = reach * max(bias_scale) / 2.0**30
     elif d.draw(st.booleans()):
         operands.append(-1)
     typical = input_scale * weight_scale * _ACTIVATION * _WEIGHT * taps**0.5
     spread = d.draw(st.sampled_from([1, 1, 1, 1, 1 / 16, 64, 2.0**12]))
-    # Biases of 2^36 must not leave int32 when they are rescaled.
-    least = 2.0**-24 if opcode == "DEPTHWISE_CONV_2D" or len(operands) > 2 else 0
     y = _int16(d, output_shape, float(np.float32(max(typical / 12_000 * spread, least))))
     d.model.operator(opcode, operands, [y], FusedActivationFunction=_fused(d), **options)
     return d.model.build([x], [y])

@@ -229,8 +229,8 @@ def _description(layer: EmittedLayer, step: EmittedStep, name: str) -> str:
 
 def _call(layer: EmittedLayer, step: EmittedStep, description: str) -> str:
     operands = [_operand(layer, value) for value in step.inputs]
-    scratch = [] if step.scratch_offset is None else [f"arena + {step.scratch_offset}"]
-    arguments = ", ".join([f"&{description}", *operands, f"arena + {step.output_offset}", *scratch])
+    written = [step.output_offset] + ([] if step.scratch_offset is None else [step.scratch_offset])
+    arguments = ", ".join([f"&{description}", *operands, *(f"aot_apart(arena + {at})" for at in written)])
     return f"  {step.call.kernel}({arguments});\n"
 
 

@@ -14,22 +14,14 @@ struct aot_copy {
   int32_t write_start;
 };
 
-/* `step`, of which the compiler knows nothing more. GCC 12 at -Os, which knew that an input is read backwards,
- * lost where the output goes, and with it the layer. */
-AOT_INLINE int32_t aot_hidden_step(int32_t step) {
-  __asm__("" : "+r"(step));
-  return step;
-}
-
 AOT_INLINE void aot_copy_run(const struct aot_copy *layer, const int8_t *restrict input,
                              int8_t *restrict output) {
   if (layer->read_step[4] == 1 && layer->write_step[4] == 1) {
     memcpy(output, input, (size_t)layer->size[4]);
     return;
   }
-  const int32_t read = layer->read_step[4] < 0 ? aot_hidden_step(layer->read_step[4]) : layer->read_step[4];
   for (int32_t i = 0; i < layer->size[4]; ++i) {
-    output[i * layer->write_step[4]] = input[i * read];
+    output[i * layer->write_step[4]] = input[i * layer->read_step[4]];
   }
 }
 

@@ -32,6 +32,13 @@
 #define AOT_UNROLL(times) AOT_PRAGMA(GCC unroll times)
 #endif
 
+/* A place to write to, of which the compiler does not know what else lies in the same array. GCC 12 would find it
+ * from the place that is read, lose what it writes to, and drop the call of a layer as one without effect. */
+AOT_ALWAYS_INLINE int8_t *aot_apart(int8_t *place) {
+  __asm__("" : "+r"(place));
+  return place;
+}
+
 /* The generator defines shorter types for the sizes of images, and of windows, in descriptions where all of
  * them fit. */
 #ifndef AOT_DIMENSION
