@@ -19,7 +19,7 @@ class GraphRecipe(Stage):
     builder: Literal["nsl", "exact", "hnsw"] = Field(
         default="nsl",
         description="nsl.tools.build_graph; all pairs as matrix products, for the edges that nsl finds "
-        "without hashing, in less time; approximate search, which pays above some 50 000 utterances",
+        "without hashing, in less time; approximate search, which pays above some 80 000 utterances",
     )
     similarity_threshold: float = Field(default=0.7, ge=-1, le=1, description="least cosine of an edge")
     similarity_quantile: Annotated[float, Field(ge=0, lt=1)] | None = Field(
