@@ -198,6 +198,8 @@ def _taps(value: Struct) -> Iterator[int]:
     for name, member in value.members:
         if isinstance(member, Struct) and name == _WINDOW:
             yield from (size for _, size in member.members if isinstance(size, int))
+        elif isinstance(member, Struct):
+            yield from _taps(member)
 
 
 def _chain(model: EmittedModel) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mcu_ser.aot import rules
-from mcu_ser.aot.channel_ranges import ChannelRanges, last_dimension
+from mcu_ser.aot.channel_ranges import ChannelRanges, keeps_channels, last_dimension
 from mcu_ser.aot.ir import Graph, Operator
-from mcu_ser.aot.kernels.mean import mean_axes
 from mcu_ser.aot.kernels.pad import paddings_of
 from mcu_ser.aot.passes import ALIASING
 from mcu_ser.aot.window import depth_multiplier
@@ -79,10 +78,6 @@ def _multiplies_once(graph: Graph, operator: Operator) -> bool:
     return depth_multiplier(operator) == 1 and graph.tensors[operator.inputs[1]].shape[3] == channels
 
 
-def _keeps_last_dimension(graph: Graph, operator: Operator) -> bool:
-    return len(graph.tensors[operator.inputs[0]].shape) - 1 not in mean_axes(graph, operator)
-
-
 def _pads_no_channel(graph: Graph, operator: Operator) -> bool:
     return not any(paddings_of(graph, operator)[-1])
 
@@ -92,7 +87,7 @@ _BY_CHANNEL: dict[str, Callable[[Graph, Operator], bool]] = {
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "RELU", "RELU6"), _always),
     **dict.fromkeys(("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "TANH"), _always),
     **dict.fromkeys(("ADD", "MAXIMUM", "MINIMUM", "MUL", "SUB"), _of_one_shape),
-    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX"), _keeps_last_dimension),
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX"), keeps_channels),
     **dict.fromkeys(("PAD", "PADV2"), _pads_no_channel),
     "DEPTHWISE_CONV_2D": _multiplies_once,
 }

@@ -202,11 +202,21 @@ def _table(graph: Graph, operator: Operator, ranges: Ranges) -> ChannelRanges:
     return ChannelRanges(np.array([s.min() for s in spans]), np.array([s.max() for s in spans]))
 
 
+def keeps_channels(graph: Graph, operator: Operator) -> bool:
+    """Whether the channels of a MEAN, SUM or REDUCE_MAX are those of its input.
+
+    An output of the right number of elements may have any shape.
+    """
+    input_, output = _ends(graph, operator)
+    is_kept = len(input_.shape) - 1 not in mean.mean_axes(graph, operator)
+    return is_kept and last_dimension(input_) == last_dimension(output)
+
+
 def _reduction(graph: Graph, operator: Operator, ranges: Ranges) -> ChannelRanges | None:
     """MEAN, SUM and REDUCE_MAX over dimensions of which none is that of the channels."""
-    input_, output = _ends(graph, operator)
-    if len(input_.shape) - 1 in mean.mean_axes(graph, operator):
+    if not keeps_channels(graph, operator):
         return None
+    input_, output = _ends(graph, operator)
     source = ranges[input_.index]
     if operator.opcode == "REDUCE_MAX":
         return source

@@ -74,8 +74,8 @@ class Layer:
     The output's bytes are kept in the arena from layer `first` to layer `last` in the order of execution,
     which counts those tensors too that share them; the model's input is written at layer -1, its output read
     at the number of layers. An `index` is the file's. `sparse_choice` says what the layer takes with and
-    without its zeros, None where it has no sparse form. `left_out` channels of its output are not needed and
-    not computed (`channel_folding`): shapes and figures are of what is left.
+    without its zeros, None where it has no sparse form, or where the build is for size. `left_out` channels
+    of its output are not needed and not computed (`channel_folding`): shapes and figures are of what is left.
     """
 
     index: int

@@ -40,7 +40,9 @@ def with_narrow(
             continue
         for strip_bytes in STRIP_BYTES:
             call = _faster(call_narrow(graph, operator, strip_bytes), chosen[operator.index])
-            tried = chosen if call is None else {**chosen, operator.index: call}
+            if call is None:
+                break
+            tried = {**chosen, operator.index: call}
             if needed_bytes(graph, aliases, tried) <= most:
                 chosen = tried
                 break

@@ -65,7 +65,7 @@ def _add_winograd(parser: argparse.ArgumentParser) -> None:
 
 
 def add_optimize_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--optimize`, which generate and run have."""
+    """Add `--optimize`, which generate, run and inspect have."""
     parser.add_argument(
         "--optimize",
         choices=("speed", "size"),

@@ -64,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0.
 
     Raises:
+        ConfigError: The engine cannot be built for size.
         ModelError: The model cannot be read, or has layers that no engine supports.
         BudgetError: The model does not fit a board that was asked for by name.
     """
     from mcu_ser.aot.optimization import Optimization
     from mcu_ser.generate.assessment import assess, check_assessment, check_runnable
+    from mcu_ser.generate.engine_model import require_optimization
 
     output = Output(as_json=args.json)
     named = args.board or ["all"]
@@ -77,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     model = _read(args.model)
     hearing = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
     size = None if hearing is None else hearing[0]
+    require_optimization(args.engine or "aot", Optimization(args.optimize))
     assessment = assess(model, str(args.model), boards, engines, size, Optimization(args.optimize))
     check_runnable(assessment)
     output.document(_document(args.model, assessment, hearing))
@@ -92,8 +95,10 @@ def run(args: argparse.Namespace) -> int:
         if board.id in named:
             check_assessment(assessment, board)
     options = [] if args.front_end is None else ["--front-end", args.front_end]
-    options += [] if args.optimize == "speed" else ["--optimize", args.optimize]
-    generate = ("mcu-ser", "generate", args.model, *_next_options(assessment), *options, "--out", "PROJECT")
+    chosen = _next_options(assessment)
+    if args.optimize != "speed" and "tflm" not in chosen:
+        options += ["--optimize", args.optimize]
+    generate = ("mcu-ser", "generate", args.model, *chosen, *options, "--out", "PROJECT")
     output.wrote(*written, next_command=shell_command(*generate))
     return 0
 

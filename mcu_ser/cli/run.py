@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe)
     board = load_board(args.board, args.boards_dir)
     run_dir = RunDir(args.out)
-    _require_all(board, args.engine, args.port)
+    _require_all(board, args)
     _require_hearing(recipe, args.input)
     run_dir.claim()
     discard_report(run_dir.report(board.id, args.engine))
@@ -86,17 +86,20 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _require_all(board: Board, engine: str, port: str | None) -> None:
+def _require_all(board: Board, args: argparse.Namespace) -> None:
     """Find now what would otherwise be found missing after minutes of training."""
+    from mcu_ser.aot.optimization import Optimization
     from mcu_ser.device.start import require_device
+    from mcu_ser.generate.engine_model import require_optimization
     from mcu_ser.generate.project import require_engine
     from mcu_ser.programs import require_packages
     from mcu_ser.toolchain.build import require_programs
 
-    require_engine(engine, board)
+    require_engine(args.engine, board)
+    require_optimization(args.engine, Optimization(args.optimize))
     require_packages("train")
-    require_programs(board, engine)
-    require_device(board, port)
+    require_programs(board, args.engine)
+    require_device(board, args.port)
 
 
 def _require_hearing(recipe: Recipe, kind: str) -> None:

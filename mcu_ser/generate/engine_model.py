@@ -105,7 +105,7 @@ def engine_model(
         ConfigError: The platform has no such engine, or the engine no such option, or a size is none.
     """
     _require_winograd(engine, winograd_bytes)
-    _require_optimization(engine, winograd_bytes, optimization)
+    require_optimization(engine, optimization, winograd_bytes)
     if engine == "tflm":
         return _tflm_model(model, name, board, arena)
     if arena is not None:
@@ -136,7 +136,12 @@ def _require_winograd(engine: str, winograd_bytes: int) -> None:
         raise ConfigError(f"engine {engine!r}", problem, hint="--engine aot")
 
 
-def _require_optimization(engine: str, winograd_bytes: int, optimization: Optimization) -> None:
+def require_optimization(engine: str, optimization: Optimization, winograd_bytes: int = 0) -> None:
+    """Check that an engine can be built for what is asked.
+
+    Raises:
+        ConfigError: It cannot, or not with flash for Winograd's algorithm.
+    """
     if optimization is Optimization.SPEED:
         return
     if engine != "aot":

@@ -73,7 +73,8 @@ class Manifest(_Part):
     `arena_basis` says where `arena_bytes` comes from (`ArenaBasis`), `layers` whether the firmware traces
     layers, `front_end` whether it computes its input of audio; a project that does not say so does not.
     `winograd_bytes` is the flash that convolutions by Winograd's algorithm may take more, `winograd_layers`
-    which layers are computed so. `optimization` is what kernels and compiler flags were chosen for.
+    which layers are computed so. `optimization` is what kernels, and a Cortex-M's compiler flags, were
+    chosen for.
     """
 
     format: Literal[2]

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers with weights in a build for size: CONV_2D, FULLY_CONNECTED and DEPTHWISE_CONV_2D without dilation.
  * One function walks the output pixels of all of them; another one, named in the description, makes four
- * channels of one pixel. Inputs are read where they lie, and need scratch only where the rows of a window are
- * no whole words.
+ * channels of one pixel. Inputs are read where they lie, and need scratch only where pixels are no whole
+ * words.
  *
  * All constants of a layer are one stream in the order of their use. For each block of four channels:
  *   4 words       what their sums start from
@@ -63,7 +63,8 @@ static AOT_NOINLINE __attribute__((unused)) void aot_compact_finish(const struct
   const int32_t min = taps->range->min, max = taps->range->max;
   const int8_t *const end = output + count;
   do {
-    const int32_t x = *sums++ * 2;
+    /* Of a channel of one output the sum may be any. */
+    const int32_t x = (int32_t)((uint32_t)*sums++ * 2u);
     const int32_t high = aot_rounded_high_mac(x, (int32_t)parameters[0], (int32_t)parameters[1]);
     const int32_t scaled = (high + (x >> 31)) >> parameters[2];
     *output++ = (int8_t)aot_clamp(scaled, min, max);

@@ -4,7 +4,8 @@
  * The sums of a block stay in registers while a chain of equal steps consumes weights and activations; the
  * chain is entered so far before its end that its last step is the last of the depth, and repeated until the
  * activations end. A `finish` turns the sums into int8, stores them, and starts the next block. The
- * functions below are naked and jump to each other; only those whose names end with _chain are called. Saved on the stack while they run:
+ * functions below are naked and jump to each other; only those whose names end with _chain are called. Saved
+ * on the stack while they run:
  *   [sp] activations, +4 their end, +8 finish, +12 output, +16 second output, +20 end of the stream,
  *   +24 where the chain is entered, +28 where it ends: at the finish, or at a test whether to repeat it;
  *   then r4 - r11 and lr.

@@ -90,7 +90,8 @@ class KernelCall:
     `chain_steps` is the length of the assembly's chain of steps (matmul_dsp.h) that suits it, 0 without one;
     `narrow_steps` the same of conv_2d_narrow_dsp.h.
     `more` are further calls of the layer, of the same header, for its other inputs or outputs.
-    `sparse_choice` says what the layer takes with and without its zeros, None where it has no sparse form.
+    `sparse_choice` says what the layer takes with and without its zeros, None where it has no sparse form
+    or the build is for size.
     `overlap` says how the output may lie over the only input, None where it may not.
     `for_size`: the kernel is compiled for size.
     """

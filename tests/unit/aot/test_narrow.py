@@ -21,7 +21,7 @@ from tests.tflite_builder import TfliteBuilder
 HEADER = firmware_templates_dir() / "runtime" / "kernels" / "conv_2d_narrow_dsp.h"
 NARROW_KERNEL = "aot_conv_2d_narrow"
 # Instead of strips.
-BYTES_KERNEL = "aot_conv_2d_bytes"
+COPIED_KERNEL = "aot_conv_2d_copied"
 
 
 @given(height=st.integers(1, 11), run=st.integers(1, 30))
@@ -130,7 +130,7 @@ def test_a_build_for_speed_takes_it_where_it_is_faster():
 
 def test_the_arena_hardly_grows_for_it():
     small = compile_model(_model(image=(8, 8, 1)))
-    assert small.layers[0].kernel == BYTES_KERNEL
+    assert small.layers[0].kernel == COPIED_KERNEL
     assert compile_model(_model(image=(24, 20, 1))).layers[0].kernel == NARROW_KERNEL
 
 
@@ -140,9 +140,9 @@ def test_what_is_predicted_to_be_slower_is_not_taken(monkeypatch):
         "predicted_instructions",
         lambda call: 2 if call.kernel == NARROW_KERNEL else 1,
     )
-    assert compile_model(_model()).layers[0].kernel == BYTES_KERNEL
+    assert compile_model(_model()).layers[0].kernel == COPIED_KERNEL
     monkeypatch.setattr(narrow_choice, "predicted_instructions", lambda call: None)
-    assert compile_model(_model()).layers[0].kernel == BYTES_KERNEL
+    assert compile_model(_model()).layers[0].kernel == COPIED_KERNEL
 
 
 def test_the_chain_is_as_long_as_the_layer_needs():

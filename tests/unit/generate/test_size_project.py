@@ -114,6 +114,28 @@ def test_what_a_build_for_size_cannot_have_is_refused(model, options, error, cap
     assert not model.with_name("project").exists()
 
 
+def test_inspect_refuses_what_generate_would(model, capsys):
+    assert main(["inspect", str(model), "--engine", "tflm", "--optimize", "size"]) == 2
+    assert "its firmware cannot be optimised for size" in capsys.readouterr().err
+
+
+def test_run_refuses_it_before_anything_is_trained(tmp_path, capsys):
+    arguments = (
+        "--recipe",
+        "synthetic",
+        "--board",
+        "netduinoplus2",
+        "--engine",
+        "tflm",
+        "--optimize",
+        "size",
+    )
+    assert main(["run", *arguments, "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be optimised for size" in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_optimisation_is_a_wrong_use(model, capsys):
     with pytest.raises(SystemExit, match="2"):
         _generate(model, "--optimize", "fun")
