@@ -33,7 +33,7 @@ def test_a_small_model_fits():
     board = load_board("netduinoplus2")
     fit = find_fit(_model(100), board)
     assert fit.fits
-    # 100 inputs, over which the output may lie, and the inputs widened for a kernel that leaves zero weights out.
+    # 100 inputs, over which the output may lie, and the inputs widened for a kernel without zero weights.
     assert (fit.needs.arena_bytes, fit.arena_limit) == (100 + 2 * 100, board.budget.arena_bytes)
     assert fit.flash_limit == board.flash_bytes - board.budget.flash_reserve_bytes
     check_fit(_model(100), board)
