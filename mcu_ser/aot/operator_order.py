@@ -95,11 +95,12 @@ def in_best_order(graph: Graph, aliases: Mapping[int, int], scratch_bytes: Mappi
 def best_order(schedule: Schedule, states: int = MAX_STATES) -> tuple[int, ...]:
     """The order with the least peak, found within so many states; that of the steps where none is better."""
     order = tuple(range(len(schedule.steps)))
-    while True:
+    while len(order) > 1:
         found, states = _order_below(schedule, schedule.peak_bytes(order), states)
         if found is None:
-            return order
+            break
         order = found
+    return order
 
 
 def schedule_of(graph: Graph, aliases: Mapping[int, int], scratch_bytes: Mapping[int, int]) -> Schedule:

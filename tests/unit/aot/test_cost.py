@@ -57,9 +57,12 @@ def test_every_price_is_of_a_part_that_occurs(calls):
     parts = {kernel: set() for kernel in KERNEL_COSTS}
     for call in calls:
         parts[call.kernel] |= set(work_of(call))
-    # The two pools share their prices.
-    pools = parts["aot_average_pool_2d"] | parts["aot_max_pool_2d"]
-    parts["aot_average_pool_2d"] = parts["aot_max_pool_2d"] = pools
+    for sharing in (
+        ("aot_average_pool_2d", "aot_max_pool_2d"),
+        ("aot_conv_2d_bytes", "aot_conv_2d_copied", "aot_conv_2d_matmul"),
+    ):
+        together = set.union(*(parts[kernel] for kernel in sharing))
+        parts.update(dict.fromkeys(sharing, together))
     for kernel, cost in KERNEL_COSTS.items():
         assert set(cost.prices) <= parts[kernel], kernel
         assert min(cost.prices.values()) > 0

@@ -51,8 +51,12 @@ def test_what_lives_at_the_same_time_does_not_overlap_in_the_picture(model):
     # Larger than the least height, which may hide a boundary.
     tall = [box(rect) for _, rect in groups(memory_plan_svg(model))]
     tall = [b for b in tall if b[3] - b[1] > 2]
+    layer = min(b[2] - b[0] for b in tall)
     for i, a in enumerate(tall):
         for b in tall[:i]:
+            # An output may lie over an input that dies in its layer.
+            if layer in (a[2] - b[0], b[2] - a[0]):
+                continue
             assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] - 0.11 or b[1] >= a[3] - 0.11
 
 
