@@ -13,13 +13,15 @@
 #define SAMPLES 400000u
 
 static uint32_t done;
+static uint32_t seen;
 
 /* Blocks of 1 to 64 samples; the first sample of each is its length, the others its number. */
 static void *produce(void *unused) {
   int16_t block[64];
   uint32_t put = 0;
   (void)unused;
-  for (uint32_t number = 0; put < SAMPLES; number++) {
+  /* On a busy machine the other thread may start late. */
+  for (uint32_t number = 0; put < SAMPLES || __atomic_load_n(&seen, __ATOMIC_ACQUIRE) <= 1000u; number++) {
     const uint32_t length = 1u + number * 7u % 64u;
     block[0] = (int16_t)length;
     for (uint32_t i = 1; i < length; i++) {
@@ -74,6 +76,7 @@ int main(void) {
       judge(samples[i]);
     }
     taken += count;
+    __atomic_store_n(&seen, taken, __ATOMIC_RELEASE);
     if (count == 0 && ended != 0) {
       break;
     }
