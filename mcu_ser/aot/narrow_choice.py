@@ -12,12 +12,12 @@ from mcu_ser.aot.dying_inputs import needed_bytes
 from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.conv_2d import call_narrow
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall
+from mcu_ser.aot.scratch_choice import SPEED_ARENA
 
 # Scratch for a strip, and for a band: with little of it the kernel is called more often.
 STRIP_BYTES = (1024, 256)
 
-# The arena may be so much larger than the tensors of the worst layer, and than it would be otherwise.
-_SPEED_ARENA = 1.2
+# The arena may be so much larger than it would be otherwise.
 _GROWTH = 1.1
 
 
@@ -34,7 +34,7 @@ def with_narrow(
     chosen = dict(calls)
     before = needed_bytes(graph, aliases, calls)
     tensors = arena.lower_bound(lifetimes.find_buffers(graph, aliases))
-    most = max(before, min(_SPEED_ARENA * tensors, _GROWTH * before))
+    most = max(before, min(SPEED_ARENA * tensors, _GROWTH * before))
     for operator in graph.operators:
         if operator.opcode != "CONV_2D" or graph.is_int16(operator):
             continue

@@ -10,8 +10,8 @@ from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.fully_connected import MATMUL_KERNEL, call_direct
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 
-# A layer may need this much of what the layer with the most tensors needs, with its scratch.
-_SPEED_ARENA = 1.2
+# In a build for speed the arena may be so much larger than what the layer with the most tensors needs.
+SPEED_ARENA = 1.2
 
 # Scratch of so many bytes is little on any board.
 _LITTLE_SCRATCH = 512
@@ -29,7 +29,7 @@ def without_much_scratch(
     """
     chosen = dict(calls)
     tensors = lifetimes.find_buffers(graph, aliases)
-    most = _SPEED_ARENA * arena.lower_bound(tensors)
+    most = SPEED_ARENA * arena.lower_bound(tensors)
     for place, operator in enumerate(graph.operators):
         call = calls.get(operator.index)
         if call is None or call.kernel != MATMUL_KERNEL or call.scratch_bytes <= _LITTLE_SCRATCH:

@@ -63,7 +63,8 @@ def test_the_weakest_fours_of_input_channels_go(model) -> None:
         assert stays.sum() == count
         expected = np.repeat(stays, 4, axis=-2)
         np.testing.assert_array_equal(kept[name] != 0, expected)
-        np.testing.assert_allclose(kept[name][expected], whole[name][expected], atol=1e-6)
+        # One step of the optimiser may round a weight to its float32 neighbour.
+        np.testing.assert_array_max_ulp(kept[name][expected], whole[name][expected], maxulp=1)
 
 
 def test_kernels_without_fours_and_depthwise_ones_stay_whole(model) -> None:
