@@ -12,7 +12,7 @@ from mcu_ser.generate.project_files import FRONT_END_FILES
 from mcu_ser.recipe import FeaturesRecipe
 from mcu_ser.resources import firmware_templates_dir
 from tests.hearing_model import front_end_of
-from tests.native_firmware import ENGINE, SANITIZED, STRICT, TestModel, require_gcc
+from tests.native_firmware import ENGINE, SANITIZED, STRICT, TestModel, require_compiler
 
 DRIVER = Path(__file__).parent / "c" / "fuzz_server.c"
 # Short windows: one frame brings several.
@@ -21,7 +21,7 @@ MODEL = TestModel(input_bytes=90, output_bytes=600, layers=3, front_end=front_en
 _COUNTS = re.compile(r"(\d+) inputs, (\d+) frames accepted, (\d+) answers, (\d+) restarts, (\d+) probes\n")
 
 
-def build_fuzzer(directory: Path, runtime: Path | None = None) -> Path:
+def build_fuzzer(directory: Path, runtime: Path | None = None, *, compiler: str = "gcc") -> Path:
     """Compile server and frames (of `runtime`: the real ones), test engine and driver into a program."""
     runtime = runtime or firmware_templates_dir() / "runtime"
     (directory / "model_info.h").write_text(MODEL.header())
@@ -32,7 +32,7 @@ def build_fuzzer(directory: Path, runtime: Path | None = None) -> Path:
     hearing += [*sorted((runtime / "front_end").glob("*.c")), directory / "front_end_tables.c"]
     program = directory / "fuzz_server"
     command = [
-        require_gcc(),
+        require_compiler(compiler),
         *STRICT,
         *SANITIZED,
         *("-DENGINE_ALWAYS_OBEYS", "-DENGINE_NEEDS_ARENA=1600u"),

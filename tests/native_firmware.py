@@ -92,10 +92,20 @@ def _initialiser(data: bytes) -> str:
 
 def require_gcc() -> str:
     """The host compiler; the test is skipped without one."""
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        pytest.skip("gcc is not installed")
-    return gcc
+    return require_compiler("gcc")
+
+
+def require_compiler(name: str) -> str:
+    """A compiler; the test is skipped without it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def host_compilers() -> list[str]:
+    """Those of gcc and clang that are installed; the test is skipped without any."""
+    return [name for name in ("clang", "gcc") if shutil.which(name)] or [require_gcc()]
 
 
 def build_native_firmware(

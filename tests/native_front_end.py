@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.generate.front_end import front_end_sources
 from mcu_ser.resources import firmware_templates_dir
-from tests.native_firmware import SANITIZED, STRICT, require_gcc
+from tests.native_firmware import SANITIZED, STRICT, require_compiler
 
 FRONT_END_DIR = firmware_templates_dir() / "runtime" / "front_end"
 FILTER = Path(__file__).parent / "c" / "front_end_filter.c"
@@ -32,16 +32,18 @@ def write_sources(front_end: FrontEnd, directory: Path) -> list[Path]:
 class NativeFrontEnd:
     """The front end as a program; each call starts it afresh.
 
-    `filter_source` is its main(), which says what it reads and writes.
+    `filter_source` is its main(), which says what it reads and writes; `compiler` is one of the host.
     """
 
-    def __init__(self, front_end: FrontEnd, directory: Path, filter_source: Path = FILTER) -> None:
+    def __init__(
+        self, front_end: FrontEnd, directory: Path, filter_source: Path = FILTER, *, compiler: str = "gcc"
+    ) -> None:
         self._program = directory / "front_end"
         self._shape = (front_end.spec.frames, front_end.spec.mels)
         sources = map(str, [filter_source, *write_sources(front_end, directory)])
         includes = [f"-I{FRONT_END_DIR}", f"-I{directory}"]
         flags = [*STRICT, "-Wshadow", *SANITIZED, *includes]
-        command = [require_gcc(), *flags, *sources, "-o", str(self._program)]
+        command = [require_compiler(compiler), *flags, *sources, "-o", str(self._program)]
         subprocess.run(command, check=True, timeout=120)
 
     def clips(self, clips: Sequence[Pcm]) -> list[npt.NDArray[np.int8]]:

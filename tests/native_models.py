@@ -67,9 +67,17 @@ class NativeModels:
         models: What to build.
         directory: Where to build it.
         layers: Also write every layer's output (index, size, bytes) before the model's own.
+        compiler: Of the host.
     """
 
-    def __init__(self, models: Sequence[CompiledModel], directory: Path, *, layers: bool = False) -> None:
+    def __init__(
+        self,
+        models: Sequence[CompiledModel],
+        directory: Path,
+        *,
+        layers: bool = False,
+        compiler: str = "gcc",
+    ) -> None:
         self._models = tuple(models)
         self._program = directory / "models"
         cases = []
@@ -79,7 +87,7 @@ class NativeModels:
         includes = "".join(f'#include "m{number}.c"\n' for number in range(len(models)))
         (directory / "main.c").write_text(includes + _MAIN.replace("CASES", "\n".join(cases)))
         subprocess.run(
-            ["gcc", *STRICT, *SANITIZERS, f"-I{RUNTIME}", "-o", self._program, directory / "main.c"],
+            [compiler, *STRICT, *SANITIZERS, f"-I{RUNTIME}", "-o", self._program, directory / "main.c"],
             check=True,
             timeout=300,
         )

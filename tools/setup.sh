@@ -28,10 +28,11 @@ case "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null || true)" in
 */*) ;;
 *) packages+=(libnewlib-arm-none-eabi) ;;
 esac
-# The tests take the Arduino sketch to a core that this system has, and run it; they see the real flash tools
-# take the command lines.
+# The tests build the C with a second compiler, take the Arduino sketch to a core that this system has, and run
+# it; they see the real flash tools take the command lines.
 case ",$extras," in
 *,dev,*)
+    need clang clang
     need avr-gcc gcc-avr
     need qemu-system-avr qemu-system-misc
     avr-gcc -mmcu=atmega2560 -E - >/dev/null 2>&1 <<<'#include <avr/io.h>' || packages+=(avr-libc)
@@ -57,7 +58,8 @@ done
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
 
-if [ "${#packages[@]}" -gt 0 ]; then
+install_packages() {
+    [ "${#packages[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null 2>&1 ||
         fail "missing: ${packages[*]} (Debian package names); install them with this system's package manager"
     by_hand="run as root, then start again: apt-get update && apt-get install -y ${packages[*]}"
@@ -70,7 +72,17 @@ if [ "${#packages[@]}" -gt 0 ]; then
     "${as_root[@]}" apt-get update -q >/dev/null || fail "$by_hand"
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null || fail "$by_hand"
-fi
+}
+install_packages
+# What the sanitizers of Debian's clang link to is a package with the compiler's version in its name.
+case ",$extras," in
+*,dev,*)
+    if ! clang -fsanitize=address,undefined -x c -o /dev/null - >/dev/null 2>&1 <<<'int main(void) { return 0; }'; then
+        packages=("libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev")
+        install_packages
+    fi
+    ;;
+esac
 
 # --- Python packages, into .venv; again only when pyproject.toml or the extras change -------------------
 unfit=

@@ -7,6 +7,7 @@ import pytest
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.convert.oracle import Oracle
+from tests.native_firmware import host_compilers
 from tests.native_models import NativeModels
 from tests.tflite_builder import TfliteBuilder
 
@@ -17,8 +18,11 @@ def _same_bytes(file: bytes, directory, optimization=Optimization.SPEED):
     model = compile_model(file, optimization=optimization)
     draws = np.random.default_rng(2)
     samples = draws.integers(-128, 128, (5, *model.input.shape[1:]), dtype=np.int8)
-    answers = NativeModels([model], directory).run([(0, sample) for sample in samples])
-    assert np.array_equal(np.stack(answers).ravel(), Oracle(file).run(samples).ravel())
+    expected = Oracle(file).run(samples).ravel()
+    for compiler in host_compilers():
+        program = NativeModels([model], directory, compiler=compiler)
+        answers = program.run([(0, sample) for sample in samples])
+        assert np.array_equal(np.stack(answers).ravel(), expected), compiler
     return model
 
 

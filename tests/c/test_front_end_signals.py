@@ -44,9 +44,9 @@ def signals(draw):
     return np.clip(np.rint(mixed * 32768), -32768, 32767).astype(np.int16)
 
 
-@pytest.fixture(scope="module")
-def native(tmp_path_factory) -> NativeFrontEnd:
-    return NativeFrontEnd(front_end_of(SPEC), tmp_path_factory.mktemp("front_end"))
+@pytest.fixture(scope="module", params=["gcc", "clang"])
+def native(request, tmp_path_factory) -> NativeFrontEnd:
+    return NativeFrontEnd(front_end_of(SPEC), tmp_path_factory.mktemp("front_end"), compiler=request.param)
 
 
 @settings(max_examples=150)

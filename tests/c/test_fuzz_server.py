@@ -10,8 +10,9 @@ from mcu_ser.resources import firmware_templates_dir
 from tests.fuzzed_server import build_fuzzer, fuzz
 
 
-def test_nothing_that_can_arrive_breaks_the_server(tmp_path):
-    counted = fuzz(build_fuzzer(tmp_path), inputs=20_000, seed=1, timeout_s=300)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_nothing_that_can_arrive_breaks_the_server(compiler, tmp_path):
+    counted = fuzz(build_fuzzer(tmp_path, compiler=compiler), inputs=20_000, seed=1, timeout_s=300)
     assert counted["inputs"] == 20_000
     # The inputs must be worth the name: most good frames are found, and answered.
     assert counted["accepted"] > 20_000

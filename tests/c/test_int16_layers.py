@@ -13,6 +13,7 @@ from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
 from tests.int16_model import ds_cnn
+from tests.native_firmware import host_compilers
 from tests.native_models import NativeModels, any_samples
 from tests.random_int16 import INT16
 from tests.tflite_builder import TfliteBuilder
@@ -30,11 +31,11 @@ def _samples(spec, rng):
     return [*(kind.astype(np.int16) for kind in (*ends, walk, small)), *any_samples(12, spec, rng)]
 
 
-def _differing(files, models, samples):
+def _differing(files, models, samples, compiler="gcc"):
     """Models with an output that is not the oracle's."""
     requests = [(i, sample) for i, of_model in enumerate(samples) for sample in of_model]
     with tempfile.TemporaryDirectory() as directory:
-        outputs = NativeModels(models, Path(directory)).run(requests)
+        outputs = NativeModels(models, Path(directory), compiler=compiler).run(requests)
     oracles = [runtime.Interpreter.from_bytes(file, arena_size=1 << 20) for file in files]
     wrong = []
     for (number, sample), output in zip(requests, outputs, strict=True):
@@ -57,7 +58,8 @@ def test_layer_gives_the_bytes_of_the_oracle(kind, data):
     files = [model.file for model in drawn]
     models = [compile_model(file, f"{kind} {number}") for number, file in enumerate(files)]
     rng = np.random.default_rng(0)
-    assert _differing(files, models, [_samples(model.input, rng) for model in models]) == []
+    samples = [_samples(model.input, rng) for model in models]
+    assert _differing(files, models, samples, data.draw(st.sampled_from(host_compilers()))) == []
 
 
 def test_a_whole_model_gives_the_bytes_of_the_oracle():

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
+from tests.native_firmware import host_compilers
 from tests.native_models import NativeModels
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
+from tests.random_lstm import RECURRENT
 from tests.random_moves import MOVES
 from tests.random_products import PRODUCTS
 
@@ -29,7 +31,7 @@ def _samples(shape, rng):
     return [kind.astype(np.int8) for kind in (walk, *ends, *noise)]
 
 
-KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS
+KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS | RECURRENT
 
 
 # Shrinking would compile hundreds of programs; the failing model is named instead.
@@ -42,16 +44,18 @@ whole_programs = settings(
 
 def check_a_program(data, strategy, **options):
     """A program of models that are drawn, compiled with options, gives the bytes of the oracle."""
+    compiler = data.draw(st.sampled_from(host_compilers()))
     drawn = data.draw(st.lists(strategy, min_size=MODELS_PER_PROGRAM, max_size=MODELS_PER_PROGRAM))
     files = [model.file for model in drawn]
     models = [compile_model(file, f"model {number}", **options) for number, file in enumerate(files)]
     rng = np.random.default_rng(0)
     requests = [(i, sample) for i, model in enumerate(models) for sample in _samples(model.input.shape, rng)]
     with tempfile.TemporaryDirectory() as directory:
-        outputs = NativeModels(models, Path(directory)).run(requests)
+        outputs = NativeModels(models, Path(directory), compiler=compiler).run(requests)
     oracles = [runtime.Interpreter.from_bytes(file, arena_size=1 << 20) for file in files]
     for (number, sample), output in zip(requests, outputs, strict=True):
         oracles[number].set_input(sample, 0)
+        oracles[number].reset()
         oracles[number].invoke()
         expected = oracles[number].get_output(0).ravel()
         assert output.tolist() == expected.tolist(), models[number].sources["aot_model.c"]

@@ -6,6 +6,7 @@ import pytest
 from tflite_micro import runtime
 
 from mcu_ser.aot.compile import compile_model
+from tests.native_firmware import require_compiler
 from tests.native_models import NativeModels
 
 MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
@@ -19,23 +20,11 @@ def _file(name):
     return path.read_bytes()
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    programs = {}
-
-    def build(name):
-        if name not in programs:
-            model = compile_model(_file(name), name)
-            directory = tmp_path_factory.mktemp(name)
-            programs[name] = model, NativeModels([model], directory, layers=True)
-        return programs[name]
-
-    return build
-
-
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_layer_gives_the_bytes_of_the_oracle(name, built):
-    model, program = built(name)
+def test_every_layer_gives_the_bytes_of_the_oracle(name, compiler, tmp_path):
+    model = compile_model(_file(name), name)
+    program = NativeModels([model], tmp_path, layers=True, compiler=require_compiler(compiler))
     oracle = runtime.Interpreter.from_bytes(
         _file(name), intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors
     )

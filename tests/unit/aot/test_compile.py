@@ -10,6 +10,7 @@ from mcu_ser.aot.c_emitter import comment_text
 from mcu_ser.aot.compile import TensorSpec, compile_model
 from mcu_ser.artifacts import sha256_hex
 from mcu_ser.errors import ModelError
+from tests.native_firmware import require_compiler
 from tests.native_models import RUNTIME, STRICT
 from tests.tflite_builder import TfliteBuilder
 
@@ -153,7 +154,7 @@ def test_a_comment_cannot_be_ended_by_a_name(text):
     assert safe.isascii()
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "arm-none-eabi-gcc"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "arm-none-eabi-gcc"])
 @pytest.mark.parametrize("level", ["-O2", "-Os"])
 def test_hostile_names_still_give_code_without_warnings(tmp_path, compiler, level):
     for name, text in compile_model(_two_layers(HOSTILE)).sources.items():
@@ -161,8 +162,8 @@ def test_hostile_names_still_give_code_without_warnings(tmp_path, compiler, leve
     core = ["-mcpu=cortex-m4", "-mthumb"] if compiler.startswith("arm") else []
     engine = RUNTIME / "engine_aot.c"
     for source in (tmp_path / "aot_model.c", tmp_path / "aot_weights.c", engine):
-        command = [compiler, *STRICT, *core, level, "-c", f"-I{RUNTIME}", f"-I{tmp_path}", source]
-        subprocess.run([*command, "-o", tmp_path / "object.o"], check=True, timeout=60)
+        command = [require_compiler(compiler), *STRICT, *core, level, f"-I{RUNTIME}", f"-I{tmp_path}"]
+        subprocess.run([*command, "-c", source, "-o", tmp_path / "object.o"], check=True, timeout=60)
 
 
 def test_a_model_whose_output_is_its_input_compiles():
