@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests import plain_int16, plain_moves, plain_products
+from tests import plain_int16, plain_lstm, plain_moves, plain_products
 from tests.plain_layers import (
     add,
     bias,
@@ -19,7 +19,7 @@ from tests.plain_layers import (
 )
 
 # One per way to break a rule.
-OTHERS = plain_int16.BROKEN | plain_moves.BROKEN | plain_products.BROKEN
+OTHERS = plain_int16.BROKEN | plain_lstm.BROKEN | plain_moves.BROKEN | plain_products.BROKEN
 BROKEN = OTHERS | {
     "two inputs for one": (
         layer("RELU", inputs=[0, 0]),

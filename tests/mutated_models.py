@@ -23,10 +23,12 @@ from tests.layered_model import layered_model
 from tests.random_elements import ELEMENTS
 from tests.random_int16 import INT16
 from tests.random_layers import LAYERS, LayerModel
+from tests.random_lstm import RECURRENT
 from tests.random_moves import MOVES
 from tests.random_products import PRODUCTS
 
-KINDS = LAYERS | ELEMENTS | MOVES | PRODUCTS | {f"{kind}, INT16": INT16[kind] for kind in INT16}
+BYTES = LAYERS | ELEMENTS | MOVES | PRODUCTS | RECURRENT
+KINDS = BYTES | {f"{kind}, INT16": INT16[kind] for kind in INT16}
 
 # Numbers at which lengths, offsets, shapes, enumerations and quantisation change their meaning.
 _WORDS = (0, 1, 2, 3, 4, 127, 128, 255, 256, 65535, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)

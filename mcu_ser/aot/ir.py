@@ -62,6 +62,7 @@ class Tensor:
 
     `dtype` is the type's name in the .tflite schema, e.g. INT8. `left_out` are the indices along
     the last dimension of the file's tensor that are not computed (`channel_folding`); `shape` is of the rest.
+    A variable is the state of one layer (`states`), zero before each inference.
     """
 
     index: int
@@ -71,6 +72,7 @@ class Tensor:
     quantization: Quantization | None
     data: Constant | None = None
     left_out: tuple[int, ...] = ()
+    is_variable: bool = False
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -225,6 +227,21 @@ class ResizeOptions:
 
 
 @dataclass(frozen=True)
+class LstmOptions:
+    """An LSTM over a sequence.
+
+    `activation` is that of the cell gate and of the cell state. Cell states are limited to -`cell_clip` ..
+    `cell_clip`, a binary32, if that is above 0. `time_major`: time comes before the batch. `diagonal`: the
+    recurrent weights are the diagonals of matrices.
+    """
+
+    activation: Activation
+    cell_clip: float
+    time_major: bool
+    diagonal: bool
+
+
+@dataclass(frozen=True)
 class NormOptions:
     """Activation fused into a normalisation."""
 
@@ -236,6 +253,7 @@ Options = (
     | BatchMatmulOptions
     | FullyConnectedOptions
     | LeakyReluOptions
+    | LstmOptions
     | NormOptions
     | PartsOptions
     | ResizeOptions
@@ -306,7 +324,7 @@ def verify_graph(graph: Graph) -> None:
     """
     for index in (*graph.inputs, *graph.outputs):
         _require_tensor(graph, index, "the model's inputs and outputs")
-    known = set(graph.inputs) | {t.index for t in graph.tensors if t.data is not None}
+    known = set(graph.inputs) | {t.index for t in graph.tensors if t.data is not None or t.is_variable}
     for operator in graph.operators:
         where = f"operator {operator.index} ({operator.opcode})"
         for index in operator.inputs:

@@ -14,6 +14,7 @@ from mcu_ser.aot.ir import (
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
+    LstmOptions,
     NormOptions,
     Options,
     Padding,
@@ -135,6 +136,15 @@ def _norm(table: Any) -> NormOptions:
     return NormOptions(Activation(table.FusedActivationFunction()))
 
 
+def _lstm(table: Any) -> LstmOptions:
+    return LstmOptions(
+        activation=Activation(table.FusedActivationFunction()),
+        cell_clip=float(table.CellClip()),
+        time_major=bool(table.TimeMajor()),
+        diagonal=bool(table.DiagonalRecurrentTensors()),
+    )
+
+
 # Operator -> name of its table in the schema, and what to make of it.
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "CONV_2D": ("Conv2DOptions", _convolution),
@@ -151,6 +161,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "SQUEEZE": ("SqueezeOptions", _squeeze),
     "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
     "TRANSPOSE_CONV": ("TransposeConvOptions", _transpose_conv),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": ("UnidirectionalSequenceLSTMOptions", _lstm),
     "UNPACK": ("UnpackOptions", _unpack),
     "LEAKY_RELU": ("LeakyReluOptions", _leaky_relu),
     "MUL": ("MulOptions", _add),

@@ -68,6 +68,7 @@ OPERANDS = {
     "SUM": (2, 2),
     "TRANSPOSE": (2, 2),
     "TRANSPOSE_CONV": (3, 4),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (24, 24),
     "UNPACK": (1, 1),
     "SUB": (2, 2),
     "TANH": (1, 1),
@@ -93,6 +94,9 @@ _SEVERAL_OUTPUTS = frozenset({"SPLIT", "SPLIT_V", "UNPACK"})
 
 # Operators whose last operand may be marked as absent. The oracle crashes on such a DEPTHWISE_CONV_2D.
 _BIAS_MAY_BE_ABSENT = {"CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+
+# Operators whose own rules say which operands besides the first must be given.
+_RULED_OPERANDS = {"UNIDIRECTIONAL_SEQUENCE_LSTM"}
 
 # Types of the operands that are not data.
 _OPERAND_TYPES = {
@@ -146,6 +150,7 @@ def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
     if not (fewest <= len(operator.inputs) <= most and outputs_right):
         return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
     required = operator.inputs[:fewest] if operator.opcode in _BIAS_MAY_BE_ABSENT else operator.inputs
+    required = operator.inputs[:1] if operator.opcode in _RULED_OPERANDS else required
     if ABSENT in required or ABSENT in operator.outputs:
         return "a tensor is not given"
     return None

@@ -18,6 +18,7 @@ import numpy as np
 
 from mcu_ser.aot import operator_options
 from mcu_ser.aot.ir import Constant, Graph, Operator, Quantization, Tensor, verify_graph
+from mcu_ser.aot.states import verify_states
 from mcu_ser.errors import ModelError
 
 # Constants of these types are decoded; little-endian as the format demands.
@@ -79,6 +80,7 @@ def read_model(model: bytes, name: str = "model") -> Graph:
     with _damage_reported(name):
         graph = _read_graph(model, name)
     verify_graph(graph)
+    verify_states(graph)
     return graph
 
 
@@ -103,21 +105,18 @@ def _read_graph(model: bytes, name: str) -> Graph:
         raise ModelError(name, f"has {root.SubgraphsLength()} subgraphs", limit="1 subgraph")
     subgraph = root.Subgraphs(0)
     opcodes = _read_opcodes(root, bounds)
-    tensors = tuple(
-        _read_tensor(root, subgraph.Tensors(i), i, bounds, name)
-        for i in range(bounds.vector(subgraph.TensorsLength(), 4, "tensors"))
-    )
     operators = tuple(
         _read_operator(subgraph.Operators(i), i, opcodes, bounds, name)
         for i in range(bounds.vector(subgraph.OperatorsLength(), 4, "operators"))
     )
-    return Graph(
-        name=name,
-        tensors=tensors,
-        operators=operators,
-        inputs=_integers(subgraph.InputsLength, subgraph.InputsAsNumpy, bounds, "model inputs"),
-        outputs=_integers(subgraph.OutputsLength, subgraph.OutputsAsNumpy, bounds, "model outputs"),
+    inputs = _integers(subgraph.InputsLength, subgraph.InputsAsNumpy, bounds, "model inputs")
+    outputs = _integers(subgraph.OutputsLength, subgraph.OutputsAsNumpy, bounds, "model outputs")
+    used = {*inputs, *outputs}.union(*((*operator.inputs, *operator.outputs) for operator in operators))
+    tensors = tuple(
+        _read_tensor(root, subgraph.Tensors(i), i, bounds, name, is_used=i in used)
+        for i in range(bounds.vector(subgraph.TensorsLength(), 4, "tensors"))
     )
+    return Graph(name=name, tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
 
 
 @lru_cache(maxsize=2)
@@ -160,22 +159,16 @@ def _text(raw: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _read_tensor(root: Any, tensor: Any, index: int, bounds: _Bounds, name: str) -> Tensor:
+def _read_tensor(root: Any, tensor: Any, index: int, bounds: _Bounds, name: str, *, is_used: bool) -> Tensor:
     label = tensor.Name() or b""
     bounds.vector(len(label), 1, "bytes of a tensor name")
     where = f"tensor {index} ({_text(label)})"
     shape = _integers(tensor.ShapeLength, tensor.ShapeAsNumpy, bounds, "dimensions of a tensor")
-    _check_shape(shape, where, name)
+    # Converters leave empty tensors that say how they have quantised the inside of a layer.
+    _check_shape(shape if is_used else tuple(size or 1 for size in shape), where, name)
     dtype = _schema_names("TensorType").get(tensor.Type(), f"TYPE_{tensor.Type()}")
     if tensor.Sparsity() is not None:
         raise ModelError(name, f"{where} is stored in a sparse encoding, which the engine does not read")
-    if tensor.IsVariable():
-        # The oracle keeps it, too: the answer to a sample would depend on the samples before it.
-        raise ModelError(
-            name,
-            f"{where} is a variable that lives from one inference to the next",
-            hint="a recurrent layer with unroll=True, which converts to plain operators",
-        )
     return Tensor(
         index=index,
         name=_text(label) or f"tensor_{index}",
@@ -183,6 +176,7 @@ def _read_tensor(root: Any, tensor: Any, index: int, bounds: _Bounds, name: str)
         dtype=dtype,
         quantization=_read_quantization(tensor.Quantization(), bounds, where, name),
         data=_read_constant(root, tensor.Buffer(), (shape, dtype), bounds, (where, name)),
+        is_variable=bool(tensor.IsVariable()),
     )
 
 

@@ -76,7 +76,7 @@ class Oracle:
         return math.prod(self.output_shape) * self.output_type.itemsize
 
     def run(self, x: NDArray[Any], track: Track = silent) -> NDArray[Any]:
-        """Outputs of each sample.
+        """Outputs of each sample, which do not depend on other samples: recurrent layers start from zero.
 
         Args:
             x: Of the input's type, of shape (n, *input_shape[1:]) or (n, input elements), or the bytes of
@@ -96,6 +96,7 @@ class Oracle:
             for index, sample in enumerate(x):
                 self._interpreter.set_input(np.ascontiguousarray(sample).reshape(self.input_shape), 0)
                 try:
+                    self._interpreter.reset()
                     self._interpreter.invoke()
                 except RuntimeError as error:
                     raise ModelError(self.name, f"TFLite-Micro failed at sample {index} ({error})") from error

@@ -15,11 +15,17 @@ from tests.native_models import RUNTIME, STRICT, any_samples, write_model
 from tests.random_elements import ELEMENTS
 from tests.random_int16 import INT16
 from tests.random_layers import LAYERS
+from tests.random_lstm import RECURRENT
 from tests.random_moves import MOVES
 from tests.random_products import PRODUCTS
 
 # No more models in one example than Hypothesis is ready to draw.
-GROUPS = {"layers": LAYERS | ELEMENTS, "moves and products": MOVES | PRODUCTS, "INT16": INT16}
+GROUPS = {
+    "layers": LAYERS | ELEMENTS,
+    "moves and products": MOVES | PRODUCTS,
+    "recurrent": RECURRENT,
+    "INT16": INT16,
+}
 
 pytestmark = pytest.mark.emulator
 
@@ -91,6 +97,7 @@ def check_a_program(files, build, directory, **options):
         oracle = runtime.Interpreter.from_bytes(file, arena_size=1 << 20)
         for sample in inputs:
             oracle.set_input(sample, 0)
+            oracle.reset()
             oracle.invoke()
             expected.append(oracle.get_output(0).tobytes())
     assert output == b"".join(expected)

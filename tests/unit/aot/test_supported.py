@@ -7,10 +7,10 @@ from mcu_ser.aot import int16_rules
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.supported import RULES, operator_table
 from mcu_ser.errors import ModelError
-from tests import plain_int16, plain_layers, plain_moves, plain_products
+from tests import plain_int16, plain_layers, plain_lstm, plain_moves, plain_products
 from tests.broken_layers import BROKEN
 
-VALID = plain_layers.VALID | plain_moves.VALID | plain_products.VALID
+VALID = plain_layers.VALID | plain_lstm.VALID | plain_moves.VALID | plain_products.VALID
 
 
 def _refusal(file) -> str:

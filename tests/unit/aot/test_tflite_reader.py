@@ -14,13 +14,16 @@ from mcu_ser.aot.ir import (
     DepthwiseOptions,
     FullyConnectedOptions,
     LeakyReluOptions,
+    LstmOptions,
     Padding,
     PoolOptions,
     SoftmaxOptions,
     WindowOptions,
 )
+from mcu_ser.aot.states import has_states
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.errors import ModelError
+from tests import plain_layers, plain_lstm
 from tests.tflite_builder import TfliteBuilder
 
 
@@ -110,6 +113,16 @@ def test_constants_cannot_be_written_to():
         ("LEAKY_RELU", {"Alpha": -0.5}, LeakyReluOptions(-0.5)),
         ("ADD", {"FusedActivationFunction": 1}, AddOptions(Activation.RELU)),
         ("SOFTMAX", {"Beta": 0.5}, SoftmaxOptions(0.5)),
+        (
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            {"FusedActivationFunction": 4, "CellClip": 0.5, "TimeMajor": True},
+            LstmOptions(Activation.TANH, 0.5, time_major=True, diagonal=False),
+        ),
+        (
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            {"DiagonalRecurrentTensors": True},
+            LstmOptions(Activation.NONE, 0.0, time_major=False, diagonal=True),
+        ),
         ("RESHAPE", {}, None),
     ],
 )
@@ -285,10 +298,60 @@ def test_an_unknown_activation_is_an_error():
     _fails(model.build([x], [y]), "operator 0 (ADD) has an unknown option: 77")
 
 
+_NO_STATE = "is a variable that lives from one inference to the next, and not the state of one layer"
+
+
 def test_a_variable_is_an_error():
     model = TfliteBuilder()
     x = model.tensor((1, 1), variable=True)
-    _fails(model.build([x], [x]), "is a variable that lives from one inference to the next")
+    _fails(model.build([x], [x]), _NO_STATE)
+
+
+def test_a_variable_that_another_layer_reads_is_an_error():
+    model = TfliteBuilder()
+    x, y, state = (model.tensor((1, 1), variable=v, name=n) for v, n in ((0, "x"), (0, "y"), (1, "s")))
+    model.operator("ADD", [x, state], [y])
+    _fails(model.build([x], [y]), f"tensor 2 (s) {_NO_STATE}")
+
+
+@pytest.mark.parametrize("place", [9, 18])
+def test_a_state_of_two_places_is_an_error(place):
+    # One layer would go on from the state of the other, or read it as something else.
+    _fails(plain_lstm.lstm(same={place: 19}), f"(c) {_NO_STATE}")
+
+
+def test_a_state_with_a_value_is_an_error():
+    _fails(plain_lstm.lstm({18: {"data": [1, 2]}}), f"(h) {_NO_STATE}")
+
+
+def test_an_output_that_is_a_state_is_an_error():
+    model = TfliteBuilder()
+    x, state = model.tensor((1, 1)), model.tensor((1, 1), variable=True)
+    model.operator("RELU", [x], [state])
+    _fails(model.build([x], [x]), "writes tensor 1, which already has a value")
+
+
+def test_a_state_is_read():
+    graph = read_model(plain_lstm.lstm())
+    assert [t.name for t in graph.tensors if t.is_variable] == ["h", "c"]
+    assert has_states(graph)
+    assert not has_states(read_model(plain_layers.VALID["RELU"]))
+
+
+def test_an_empty_tensor_that_nothing_uses_may_be_there():
+    """Converters leave some beside an LSTM."""
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 1)), model.tensor((1, 1))
+    model.tensor((0,), "FLOAT32", name="empty")
+    model.operator("RELU", [x], [y])
+    assert read_model(model.build([x], [y])).tensors[2].shape == (0,)
+
+
+def test_an_empty_tensor_that_is_used_is_an_error():
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 0), name="x"), model.tensor((1, 1))
+    model.operator("RELU", [x], [y])
+    _fails(model.build([x], [y]), "tensor 0 (x) has shape [1, 0]; every dimension must be known")
 
 
 def test_a_sparse_encoding_is_an_error():

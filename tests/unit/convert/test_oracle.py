@@ -14,6 +14,7 @@ from mcu_ser.convert.oracle import Oracle, layer_outputs
 from mcu_ser.convert.quantization import Quantization
 from mcu_ser.errors import ModelError, SamplesError
 from tests.layered_model import layered_model
+from tests.plain_lstm import lstm
 
 WEIGHTS = np.array([[1, -2, 3, 0, 5, -6], [0, 0, 0, 0, 0, 4]], np.int8)
 BIAS = np.array([8, -3], np.int32)
@@ -177,3 +178,21 @@ def test_a_tensor_that_is_not_int8_is_refused():
 def test_tensors_need_a_sample_of_the_right_size():
     with pytest.raises(SamplesError, match="have shape"):
         layer_outputs(dense_model(), "m", np.zeros(5, np.int8), [3])
+
+
+def test_a_recurrent_layer_starts_from_zero_at_every_sample() -> None:
+    samples = np.random.default_rng(0).integers(-128, 128, (6, 12)).astype(np.int8)
+    model = lstm({5 + gate: {"scale": 0.1} for gate in range(4)})
+    alone = [Oracle(model).run(sample[None]).tolist()[0] for sample in samples]
+    oracle = Oracle(model)
+    assert oracle.run(samples).tolist() == alone
+    assert oracle.run(samples[::-1]).tolist() == alone[::-1]
+    assert len({tuple(outputs) for outputs in alone}) == 6
+
+
+def test_layers_of_a_recurrent_model_are_those_of_its_sample() -> None:
+    samples = np.random.default_rng(0).integers(-128, 128, (2, 12)).astype(np.int8)
+    graph = read_model(lstm())
+    (output,) = graph.outputs
+    (values,) = layer_outputs(lstm(), "model", samples[1], [output])
+    assert values.tolist() == Oracle(lstm()).run(samples)[1].tolist()

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UNIDIRECTIONAL_SEQUENCE_LSTM of int8 activations and weights over one sequence, from a state of zero.
+ *
+ * The output of a step is the hidden state of the next. The cell state is int16; what the gates add up is in
+ * Q3.12, their values are in Q0.15. Inputs and hidden state are widened to int16 without their zero points once
+ * per step, so that no bias has to make up for these. */
+#ifndef AOT_LSTM_H
+#define AOT_LSTM_H
+
+#include "int16_curves.h"
+#include "int16_matmul.h"
+
+#define AOT_LSTM_GATES 4
+enum { AOT_INPUT_GATE, AOT_FORGET_GATE, AOT_CELL_GATE, AOT_OUTPUT_GATE };
+
+/* From sums to Q3.12, by gate. */
+struct aot_lstm_rescale {
+  int32_t multiplier[AOT_LSTM_GATES];
+  int32_t shift[AOT_LSTM_GATES];
+};
+
+struct aot_lstm {
+  int32_t steps;
+  int32_t inputs; /* of a step */
+  int32_t cells;
+  int32_t input_offset; /* minus the input's zero point */
+  /* For each block of AOT_BLOCK cells and each gate, words as in int16_matmul.h: weights of the inputs, then of
+   * the hidden state. All three are padded to multiples of 4. */
+  const uint32_t *weights;
+  const int32_t *bias; /* [block][gate][AOT_BLOCK] */
+  struct aot_lstm_rescale from_input;
+  struct aot_lstm_rescale from_hidden;
+  int32_t cell_bits; /* a cell state of 1 is 2^cell_bits; -2 .. 29 */
+  int32_t cell_min;
+  int32_t cell_max;
+  int32_t multiplier; /* from the output gate's value times tanh of the cell state to the output */
+  int32_t shift;
+  int32_t zero_point; /* of the output */
+};
+
+AOT_INLINE int32_t aot_lstm_padded(int32_t count) { return (count + 3) / 4 * 4; }
+
+AOT_INLINE void aot_lstm_widen(aot_int16 *wide, const int8_t *values, int32_t count, int32_t offset) {
+  for (int32_t i = 0; i < count; ++i) {
+    wide[i] = (int16_t)(values[i] + offset);
+  }
+}
+
+AOT_INLINE int32_t aot_to_int16(int32_t x) { return aot_clamp(x, INT16_MIN, INT16_MAX); }
+
+/* Values of one gate for a block of cells. Returns the end of the weights. */
+AOT_INLINE const uint32_t *aot_lstm_gate(const struct aot_lstm *layer, int32_t gate, const uint32_t *weights,
+                                         const int32_t *bias, const aot_int16 *input,
+                                         const aot_int16 *hidden, int32_t *values) {
+  const int32_t inputs = aot_lstm_padded(layer->inputs), cells = aot_lstm_padded(layer->cells);
+  uint32_t from_input[AOT_BLOCK], from_hidden[AOT_BLOCK] = {0};
+  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+    from_input[k] = (uint32_t)bias[k];
+  }
+  aot_int16_dot(from_input, weights, input, inputs);
+  aot_int16_dot(from_hidden, weights + inputs, hidden, cells);
+  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+    const int32_t first = aot_scale((int32_t)from_input[k], layer->from_input.multiplier[gate],
+                                    layer->from_input.shift[gate]);
+    const int32_t second = aot_scale((int32_t)from_hidden[k], layer->from_hidden.multiplier[gate],
+                                     layer->from_hidden.shift[gate]);
+    const int32_t sum = aot_to_int16(aot_to_int16(first) + aot_to_int16(second));
+    const int32_t x = sum * (AOT_CURVE_SCALE >> 12);
+    values[k] = gate == AOT_CELL_GATE ? aot_int16_tanh(x) : aot_int16_logistic(x);
+  }
+  return weights + inputs + cells;
+}
+
+/* tanh of a cell state. */
+AOT_INLINE int32_t aot_lstm_tanh(int32_t cell, int32_t cell_bits) {
+  const int32_t left = 12 - cell_bits, scaled = cell * (AOT_CURVE_SCALE >> 12);
+  return aot_int16_tanh(left >= 0 ? scaled * (1 << left) : (scaled + (1 << (-left - 1))) >> -left);
+}
+
+/* x / 2^exponent, rounded twice as by a multiplier of that size; exponent > 0. */
+AOT_INLINE int32_t aot_lstm_shift_right(int32_t x, int32_t exponent) {
+  return aot_rounding_shift_right((x + 1) >> 1, exponent - 1);
+}
+
+/* The output of one cell, whose state is updated; `values` of its gates are AOT_BLOCK apart. */
+AOT_INLINE int8_t aot_lstm_output(const struct aot_lstm *layer, const int32_t *values, aot_int16 *cell) {
+  const int32_t kept = aot_lstm_shift_right(values[AOT_FORGET_GATE * AOT_BLOCK] * *cell, 15);
+  const int32_t added = aot_lstm_shift_right(values[AOT_INPUT_GATE * AOT_BLOCK] * values[AOT_CELL_GATE * AOT_BLOCK],
+                                             30 - layer->cell_bits);
+  const int32_t state = aot_clamp(kept + aot_to_int16(added), layer->cell_min, layer->cell_max);
+  *cell = (int16_t)state;
+  const int32_t product = aot_lstm_tanh(state, layer->cell_bits) * values[AOT_OUTPUT_GATE * AOT_BLOCK];
+  const int32_t scaled = aot_scale(product, layer->multiplier, layer->shift) + layer->zero_point;
+  return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
+}
+
+/* One step; `output` may not be what `hidden` was widened from. */
+AOT_INLINE void aot_lstm_step(const struct aot_lstm *layer, const aot_int16 *input, const aot_int16 *hidden,
+                              aot_int16 *cells, int8_t *output) {
+  const uint32_t *weights = layer->weights;
+  const int32_t *bias = layer->bias;
+  for (int32_t block = 0; block < layer->cells; block += AOT_BLOCK) {
+    int32_t values[AOT_LSTM_GATES * AOT_BLOCK];
+    for (int32_t gate = 0; gate < AOT_LSTM_GATES; ++gate) {
+      weights = aot_lstm_gate(layer, gate, weights, bias, input, hidden, values + gate * AOT_BLOCK);
+      bias += AOT_BLOCK;
+    }
+    const int32_t count = aot_min(AOT_BLOCK, layer->cells - block);
+    for (int32_t k = 0; k < count; ++k) {
+      output[block + k] = aot_lstm_output(layer, values + k, cells + block + k);
+    }
+  }
+}
+
+/* `scratch`: the widened inputs and hidden state and the cell states, 2 bytes each, padded to multiples of 4. */
+AOT_INLINE void aot_lstm(const struct aot_lstm *layer, const int8_t *restrict input, int8_t *restrict output,
+                         int8_t *restrict scratch) {
+  const int32_t inputs = aot_lstm_padded(layer->inputs), padded = aot_lstm_padded(layer->cells);
+  aot_int16 *const wide = (aot_int16 *)(void *)scratch;
+  aot_int16 *const hidden = wide + inputs;
+  aot_int16 *const cells = hidden + padded;
+  memset(scratch, 0, (size_t)(2 * (inputs + 2 * padded)));
+  for (int32_t step = 0; step < layer->steps; ++step) {
+    aot_lstm_widen(wide, input, layer->inputs, layer->input_offset);
+    aot_lstm_step(layer, wide, hidden, cells, output);
+    aot_lstm_widen(hidden, output, layer->cells, -layer->zero_point);
+    input += layer->inputs;
+    output += layer->cells;
+  }
+}
+
+#endif

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""UNIDIRECTIONAL_SEQUENCE_LSTM: the weights of all gates in the order of their use, states in the scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mcu_ser.aot.ir import Graph, Operator
+from mcu_ser.aot.kernels.int16_products import pack_weights
+from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, struct
+from mcu_ser.aot.lstm import GateProduct, Lstm, lstm
+
+# Cells side by side, and inputs per word of weights.
+_BLOCK = 4
+
+
+def call(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported LSTM."""
+    layer = lstm(graph, operator)
+    assert layer.cell_fraction_bits is not None
+    low, high = layer.cell_limits
+    return KernelCall(
+        header="lstm.h",
+        kernel="aot_lstm",
+        struct_name="aot_lstm",
+        description=struct(
+            steps=layer.steps,
+            inputs=layer.inputs,
+            cells=layer.cells,
+            input_offset=-layer.input.zero_point,
+            weights=Table("weights", _weights(layer)),
+            bias=Table("bias", _biases(layer)),
+            from_input=_rescale(layer.input_products),
+            from_hidden=_rescale(layer.recurrent_products),
+            cell_bits=layer.cell_fraction_bits,
+            cell_min=low,
+            cell_max=high,
+            multiplier=layer.output_multiplier.mantissa,
+            shift=layer.output_multiplier.shift,
+            zero_point=layer.output_state.zero_point,
+        ),
+        inputs=operator.inputs[:1],
+        output=layer.output.index,
+        macs=layer.macs,
+        included=("dsp.h", "int16.h", "int16_curves.h", "int16_matmul.h"),
+        scratch_bytes=2 * (_padded(layer.inputs) + 2 * _padded(layer.cells)),
+    )
+
+
+def _padded(count: int) -> int:
+    return -(-count // _BLOCK) * _BLOCK
+
+
+def _weights(layer: Lstm) -> npt.NDArray[np.uint32]:
+    """For each block of cells and each gate, the words of the inputs and those of the hidden state."""
+    blocks = _padded(layer.cells) // _BLOCK
+    packed = [
+        np.concatenate([_words(pair[0], blocks), _words(pair[1], blocks)], axis=1)
+        for pair in zip(layer.input_products, layer.recurrent_products, strict=True)
+    ]
+    return np.stack(packed, axis=1).reshape(-1)
+
+
+def _words(product: GateProduct, blocks: int) -> npt.NDArray[np.uint32]:
+    assert product.weights.data is not None
+    return pack_weights(product.weights.data).reshape(blocks, -1)
+
+
+def _biases(layer: Lstm) -> npt.NDArray[np.int32]:
+    """By block, gate and cell of the block."""
+    biases = np.zeros((len(layer.input_products), _padded(layer.cells)), np.int32)
+    for gate, product in enumerate(layer.input_products):
+        biases[gate, : layer.cells] = product.biases
+    return np.ascontiguousarray(biases.reshape(len(biases), -1, _BLOCK).transpose(1, 0, 2)).reshape(-1)
+
+
+def _rescale(products: Sequence[GateProduct]) -> Struct:
+    """`struct aot_lstm_rescale`."""
+    multipliers = [product.multiplier for product in products]
+    return struct(
+        multiplier=tuple(multiplier.mantissa for multiplier in multipliers),
+        shift=tuple(multiplier.shift for multiplier in multipliers),
+    )
