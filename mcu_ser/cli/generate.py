@@ -101,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
         f"{board.id}, engine {project.engine}: {manifest.macs} MACs, weights {manifest.weight_bytes} B, "
         f"arena {manifest.arena_bytes} B, {manifest.arena_basis}"
     )
+    if manifest.taken_off:
+        output.say(taken_off_text(manifest.taken_off))
     if manifest.winograd_bytes:
         output.say(_winograd_text(manifest.winograd_bytes, manifest.winograd_layers))
     if project.front_end_path is not None:
@@ -112,6 +114,13 @@ def run(args: argparse.Namespace) -> int:
     output.document({"project": str(args.out), **manifest.model_dump(mode="json", exclude={"files"})})
     output.wrote(args.out, next_command=f"mcu-ser build {shlex.quote(str(args.out))}")
     return 0
+
+
+def taken_off_text(operators: tuple[str, ...]) -> str:
+    """One line about the float edges that are not in the firmware."""
+    return (
+        f"taken off: {' and '.join(operators)}; the host quantises samples, and the board's ends are integers"
+    )
 
 
 def _winograd_text(given: int, layers: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
-from mcu_ser.cli.generate import add_optimize_option
+from mcu_ser.cli.generate import add_optimize_option, taken_off_text
 from mcu_ser.cli.layer_costs import predicted_total, shape_text, shortened, show_layer_costs
 from mcu_ser.shell_command import shell_command
 
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         ModelError: The model cannot be read, or has layers that no engine supports.
         BudgetError: The model does not fit a board that was asked for by name.
     """
+    from mcu_ser.aot.float_edges import load_quantized
     from mcu_ser.aot.optimization import Optimization
     from mcu_ser.generate.assessment import assess, check_assessment, check_runnable
     from mcu_ser.generate.engine_model import require_optimization
@@ -76,15 +77,18 @@ def run(args: argparse.Namespace) -> int:
     named = args.board or ["all"]
     boards = _boards(named, args.boards_dir)
     engines = (args.engine,) if args.engine else _ENGINES
-    model = _read(args.model)
+    quantized = load_quantized(args.model)
+    model = quantized.content
     hearing = None if args.front_end is None else _front_end(args.front_end, model, str(args.model))
     size = None if hearing is None else hearing[0]
     require_optimization(args.engine or "aot", Optimization(args.optimize))
     assessment = assess(model, str(args.model), boards, engines, size, Optimization(args.optimize))
     check_runnable(assessment)
-    output.document(_document(args.model, assessment, hearing))
+    output.document(_document(args.model, assessment, hearing) | {"taken_off": quantized.taken_off})
     if not args.json:
         _print_model(output, assessment)
+        if quantized.taken_off:
+            output.say(taken_off_text(quantized.taken_off))
         _print_engines(output, assessment)
         if hearing is not None:
             _print_front_end(output, *hearing)
@@ -101,15 +105,6 @@ def run(args: argparse.Namespace) -> int:
     generate = ("mcu-ser", "generate", args.model, *chosen, *options, "--out", "PROJECT")
     output.wrote(*written, next_command=shell_command(*generate))
     return 0
-
-
-def _read(path: Path) -> bytes:
-    from mcu_ser.errors import ModelError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(path, f"cannot be read ({error.strerror})") from error
 
 
 def _draw(path: Path, assessment: Assessment) -> Path:

@@ -74,7 +74,7 @@ class Manifest(_Part):
     layers, `front_end` whether it computes its input of audio; a project that does not say so does not.
     `winograd_bytes` is the flash that convolutions by Winograd's algorithm may take more, `winograd_layers`
     which layers are computed so. `optimization` is what kernels, and a Cortex-M's compiler flags, were
-    chosen for.
+    chosen for. `taken_off` are the float edges that model.tflite has no more (`aot.float_edges`).
     """
 
     format: Literal[2]
@@ -95,6 +95,7 @@ class Manifest(_Part):
     winograd_bytes: Annotated[int, Field(ge=0)] = 0
     winograd_layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     optimization: Literal["speed", "size"] = "speed"
+    taken_off: tuple[Literal["QUANTIZE", "DEQUANTIZE"], ...] = ()
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]
@@ -107,6 +108,8 @@ class Manifest(_Part):
             absent |= {"winograd_bytes": True, "winograd_layers": True}
         if self.optimization == "speed":
             absent |= {"optimization": True}
+        if not self.taken_off:
+            absent |= {"taken_off": True}
         ends = {"input": self.input, "output": self.output}
         absent |= {name: {"dtype"} for name, entry in ends.items() if entry.dtype == "INT8"}
         return canonical_json(self.model_dump(mode="json", exclude=absent))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mcu_ser import __version__
 from mcu_ser.aot.compile import TensorSpec
+from mcu_ser.aot.float_edges import load_quantized
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.artifacts import replaced_directory, sha256_file, sha256_hex
 from mcu_ser.board import Board, parse_board
@@ -169,7 +170,7 @@ def generate(
     """Write the firmware project of a model, board and engine to `out`.
 
     Args:
-        model_path: An int8 .tflite.
+        model_path: An int8 .tflite; float edges are taken off (`float_edges`).
         board: What it will run on.
         engine: One of `ENGINES`.
         out: Directory to write.
@@ -191,9 +192,9 @@ def generate(
         require_baud(board, baud)
     template = load_template(firmware_templates_dir() / board.platform)
     require_replaceable(out)
-    model = _read_model(model_path)
+    quantized = load_quantized(model_path)
     compiled = engine_model(
-        model,
+        quantized.content,
         str(model_path),
         board,
         engine,
@@ -208,18 +209,13 @@ def generate(
     if front_end is not None:
         hearing, compiled = _with_front_end(front_end, compiled, board)
     check_fit(compiled.needs, board)
-    firmware = Firmware(model, compiled, board, engine, baud or board.serial.baud, template, layers, hearing)
+    firmware = Firmware(
+        quantized.content, compiled, board, engine, baud or board.serial.baud, template, layers, hearing
+    )
     files, build_id = project_files(firmware)
-    manifest = _manifest(firmware, files, build_id)
+    manifest = _manifest(firmware, files, build_id, quantized.taken_off)
     _write(out, {**files, MANIFEST_NAME: manifest.to_json().encode()})
     return Project(out, board, manifest)
-
-
-def _read_model(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(path, f"cannot be read ({error.strerror})") from error
 
 
 def _with_front_end(path: Path, compiled: EngineModel, board: Board) -> tuple[FrontEnd, EngineModel]:
@@ -310,7 +306,9 @@ def require_engine(engine: str, board: Board) -> None:
         raise ConfigError("engine 'tflm'", f"does not exist on {board.id}", hint="--engine aot")
 
 
-def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> Manifest:
+def _manifest(
+    firmware: Firmware, files: Mapping[str, bytes], build_id: str, taken_off: tuple[str, ...]
+) -> Manifest:
     compiled = firmware.compiled
     return Manifest(
         format=FORMAT,
@@ -331,6 +329,7 @@ def _manifest(firmware: Firmware, files: Mapping[str, bytes], build_id: str) -> 
         winograd_bytes=compiled.winograd.bytes if compiled.winograd else 0,
         winograd_layers=compiled.winograd.layers if compiled.winograd else (),
         optimization=compiled.optimization.value,
+        taken_off=taken_off,
         input=_tensor_entry(compiled.input),
         output=_tensor_entry(compiled.output),
         files={name: sha256_hex(content) for name, content in files.items()},
