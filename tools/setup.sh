@@ -77,10 +77,12 @@ install_packages
 # What the sanitizers of Debian's clang link to is a package with the compiler's version in its name.
 case ",$extras," in
 *,dev,*)
+    packages=()
     if ! clang -fsanitize=address,undefined -x c -o /dev/null - >/dev/null 2>&1 <<<'int main(void) { return 0; }'; then
-        packages=("libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev")
-        install_packages
+        version=$(clang -dumpversion) || fail "clang is installed and does not run"
+        packages=("libclang-rt-${version%%.*}-dev")
     fi
+    install_packages
     ;;
 esac
 

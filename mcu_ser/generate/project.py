@@ -205,9 +205,7 @@ def generate(
     )
     if layers and not compiled.layers:
         raise ModelError(model_path, "has no layers to trace", hint="generate without --layers")
-    hearing = None
-    if front_end is not None:
-        hearing, compiled = _with_front_end(front_end, compiled, board)
+    hearing, compiled = _with_front_end(front_end, compiled, board)
     check_fit(compiled.needs, board)
     firmware = Firmware(
         quantized.content, compiled, board, engine, baud or board.serial.baud, template, layers, hearing
@@ -218,7 +216,12 @@ def generate(
     return Project(out, board, manifest)
 
 
-def _with_front_end(path: Path, compiled: EngineModel, board: Board) -> tuple[FrontEnd, EngineModel]:
+def _with_front_end(
+    path: Path | None, compiled: EngineModel, board: Board
+) -> tuple[FrontEnd | None, EngineModel]:
+    """The front end, if the firmware has one, and what the model takes with it."""
+    if path is None:
+        return None, compiled
     hearing = FrontEnd.load(path)
     require_fitting_front_end(hearing, compiled.input, path)
     size = front_end_size(hearing).on(board)

@@ -41,7 +41,7 @@ class Machine:
             found = shutil.which(name)
             assert found, name
             (self.bin / name).symlink_to(found)
-        for name in ("gcc", "cmake", "ninja", "qemu-system-arm"):
+        for name in ("gcc", "clang", "cmake", "ninja", "qemu-system-arm"):
             program(self.bin, name, "exit 0")
         program(self.bin, "arm-none-eabi-gcc", "echo /lib/nano.specs")
         program(self.bin, "id", "echo 1000")
@@ -119,6 +119,26 @@ def test_compiler_without_headers_gets_them(machine: Machine) -> None:
 
 
 ARDUINO_CORE = Path("/usr/share/arduino/hardware/arduino/avr/cores")
+
+
+def test_clang_without_its_sanitizers_gets_them(machine: Machine) -> None:
+    links = "case $1 in -dumpversion) echo 14.0.6;; *) exit 1;; esac"
+    program(machine.bin, "clang", links)
+    assert machine.setup("train").returncode == 0
+    assert machine.called("apt-get") == []
+    assert machine.setup("dev").returncode == 0
+    assert machine.called("apt-get")[-1].endswith(" libclang-rt-14-dev")
+
+
+def test_tests_get_a_second_compiler(machine: Machine) -> None:
+    (machine.bin / "clang").unlink()
+    done = machine.setup("dev")
+    assert " clang " in machine.called("apt-get")[1]
+    # The stand-in for apt-get brings nothing.
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        3,
+        "setup: clang is installed and does not run",
+    )
 
 
 def test_tests_get_an_arduino_core_its_emulator_and_flash_tools(machine: Machine) -> None:
