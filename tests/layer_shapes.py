@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.lstm_model import lstm_shapes
 from tests.tflite_builder import TfliteBuilder
 
 SAME, VALID = 0, 1
@@ -392,5 +393,6 @@ def shapes() -> tuple[bytes, ...]:
         _dense_shapes,
         _pools,
         _others,
+        lstm_shapes,
     )
     return tuple(file for family in families for file in family())

@@ -64,10 +64,10 @@ _CONSTANT = "weights and biases must be constants, and states variables"
 _SEQUENCE = "the input must be one sequence, steps x inputs, and the output steps x cells, with a batch of 1"
 _FIT = "weights must be cells x inputs and cells x cells, with one bias and one of each state per cell"
 _SYMMETRIC = "weights must be quantised with one scale and zero point 0"
-_STATE = "the output state must have one scale above 0 and one zero point of -128 .. 127"
+_STATE = "the output state must have one scale above 2^-29, at most 2, and one zero point of -128 .. 127"
 _POWER = "the cell state's scale must be a power of 2 of 2^-29 .. 4, its zero point 0"
 _TANH = "the activation must be TANH, the limit of the cell state at least 0 (without limit) and finite"
-_INT32 = "no int8 input may overflow the int32 sums of a gate or their rescaling, and no state the output's"
+_INT32 = "no int8 input may make a gate's sum 2^29, shifted as its scale says"
 
 _EXTRA = {"shape": (CELLS,), "dtype": "INT16", "scale": 1.0, "data": np.ones(CELLS)}
 
@@ -182,8 +182,12 @@ BROKEN = {
         lstm({0: {"scale": 1e30}, 1: {"scale": 1e30}}),
         f"{_INT32} (the input gate reaches -3720 .. 6480 with scale inf)",
     ),
-    "an LSTM whose output is scaled up": (
-        lstm({18: {"scale": 2.0**-31}}, y={"scale": 2.0**-31}),
-        f"{_INT32} (output scale 4.65661e-10)",
+    "an LSTM of a small output scale": (
+        lstm({18: {"scale": 2.0**-29}}),
+        f"{_STATE} (h has scale 1.86265e-09, zero point 3)",
+    ),
+    "an LSTM of a large output scale": (
+        lstm({18: {"scale": 2.1}}),
+        f"{_STATE} (h has scale 2.1, zero point 3)",
     ),
 }

@@ -138,6 +138,10 @@ class TfliteBuilder:
         )
         return index
 
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Shape of a tensor that was added."""
+        return self._tensors[index].shape
+
     def operator(
         self,
         opcode: str,

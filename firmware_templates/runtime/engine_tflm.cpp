@@ -50,9 +50,15 @@ alignas(MicroInterpreter) uint8_t interpreter_memory[sizeof(MicroInterpreter)];
 MicroInterpreter *interpreter; /* null: the engine is not ready */
 
 /* Whether a tensor is what HELLO says about it. */
-bool is_int8(const TfLiteTensor *tensor, size_t bytes, uint32_t scale_bits, int32_t zero_point) {
+bool is_as_said(const TfLiteTensor *tensor, size_t bytes, uint32_t scale_bits, int32_t zero_point) {
   uint32_t bits;
-  if (tensor == nullptr || tensor->type != kTfLiteInt8 || tensor->bytes != bytes) {
+  if (tensor == nullptr || tensor->bytes != bytes) {
+    return false;
+  }
+  if (tensor->type == kTfLiteInt32) {
+    return true; /* indices, which have no scale */
+  }
+  if (tensor->type != kTfLiteInt8) {
     return false;
   }
   memcpy(&bits, &tensor->params.scale, sizeof bits);
@@ -76,8 +82,8 @@ int prepare(uint32_t arena_bytes) {
   if (made->AllocateTensors() != kTfLiteOk) {
     return ENGINE_NOT_ALLOCATED;
   }
-  if (!is_int8(made->input(0), MODEL_INPUT_BYTES, MODEL_INPUT_SCALE_BITS, MODEL_INPUT_ZERO_POINT) ||
-      !is_int8(made->output(0), MODEL_OUTPUT_BYTES, MODEL_OUTPUT_SCALE_BITS, MODEL_OUTPUT_ZERO_POINT)) {
+  if (!is_as_said(made->input(0), MODEL_INPUT_BYTES, MODEL_INPUT_SCALE_BITS, MODEL_INPUT_ZERO_POINT) ||
+      !is_as_said(made->output(0), MODEL_OUTPUT_BYTES, MODEL_OUTPUT_SCALE_BITS, MODEL_OUTPUT_ZERO_POINT)) {
     return ENGINE_WRONG_TENSORS;
   }
   interpreter = made;
@@ -95,6 +101,12 @@ int8_t *engine_input(void) { return interpreter == nullptr ? nullptr : interpret
 int engine_invoke(void) {
 #ifdef MODEL_LAYERS
   mcu_ser::next_layer = 0;
+#endif
+#ifdef MODEL_STATES
+  /* One input is one sequence: recurrent layers start from zero. */
+  if (interpreter == nullptr || interpreter->Reset() != kTfLiteOk) {
+    return ENGINE_INVOKE_FAILED;
+  }
 #endif
   if (interpreter == nullptr || interpreter->Invoke() != kTfLiteOk) {
     return ENGINE_INVOKE_FAILED;

@@ -218,6 +218,9 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         0.000,
         {"chain": 22.5, "clamp": 1.09, "clamped rest": 13.1, "four wide": 11, "layer": 22.5},
     ),
+    "aot_lstm": _cost(
+        "aot_lstm", 0.007, {"gate": 251, "layer": 7.81, "output": 63, "quad": 24.2, "widened": 6.12}
+    ),
     "aot_max_pool_2d": _cost(
         "aot_max_pool_2d",
         0.116,

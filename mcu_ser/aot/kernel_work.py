@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mcu_ser.aot import plain_kernel_work, sparse_kernel_work
+from mcu_ser.aot import lstm_work, plain_kernel_work, sparse_kernel_work
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
 from mcu_ser.aot.kernels.matmul import pair_steps
 from mcu_ser.aot.plain_kernel_work import clamped
@@ -284,6 +284,7 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_fully_connected_direct": _fully_connected_direct,
     "aot_fully_connected_matmul": _fully_connected_matmul,
     "aot_fully_connected_sparse": sparse_kernel_work.single,
+    "aot_lstm": lstm_work.lstm,
     "aot_max_pool_2d": plain_kernel_work.pool_2d,
     "aot_mean": plain_kernel_work.mean,
     "aot_minimum_maximum": plain_kernel_work.pairs,

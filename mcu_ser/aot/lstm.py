@@ -41,6 +41,40 @@ FOREIGN = {"peephole weights": PEEPHOLES, "a projection": PROJECTION, "layer nor
 Int64Array = npt.NDArray[np.int64]
 
 
+# Sums, shifted left as their multiplier says, stay below; the engine's own limit.
+SUM_LIMIT = 1 << 29
+
+
+@dataclass(frozen=True)
+class GateRescale:
+    """From sums x to Q3.12: (high half of (x << left) * multiplier, + constant, + tie if x < 0) >> right.
+
+    Both roundings of a `Multiplier` are floors but for ties of negative sums, and floors nest (`finish`).
+    """
+
+    left: int
+    multiplier: int
+    constant: int
+    tie: int
+    right: int
+
+
+def gate_rescale(multiplier: Multiplier) -> GateRescale:
+    """The constants for sums below `SUM_LIMIT`, after the multiplier's left shift."""
+    # One bit below the point of the first rounding makes all constants whole.
+    exponent = max(-multiplier.shift, 0)
+    if exponent > 30:
+        # No such sum comes to a half.
+        return GateRescale(left=2, multiplier=0, constant=0, tie=0, right=1)
+    return GateRescale(
+        left=2 + max(multiplier.shift, 0),
+        multiplier=multiplier.mantissa,
+        constant=1 + (1 << exponent if exponent else 0),
+        tie=-2 if exponent else 0,
+        right=exponent + 1,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class GateProduct:
     """Weights of one gate (cells, inputs) times the step's input, or times the output before; and a bias."""

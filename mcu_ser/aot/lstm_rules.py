@@ -19,15 +19,12 @@ from mcu_ser.aot.lstm import (
     OUTPUT_STATE,
     RECURRENT_WEIGHTS,
     REQUIRED,
+    SUM_LIMIT,
     lstm,
 )
-from mcu_ser.aot.requantize import scale_fits
 
 # With a scale of 4 what tanh reads stays within int32; with 2^-29 no product of gates is shifted left.
 _CELL_FRACTION_BITS = range(-2, 30)
-
-# Products of two int16.
-_PRODUCT = 1 << 30
 
 _STATES = (OUTPUT_STATE, CELL_STATE)
 _WEIGHTS = (*INPUT_WEIGHTS, *RECURRENT_WEIGHTS)
@@ -111,13 +108,16 @@ def gates_are_symmetric(graph: Graph, operator: Operator) -> str | None:
 
 
 def output_state_is_quantised(graph: Graph, operator: Operator) -> str | None:
-    """The output state must have one scale above 0 and one zero point of -128 .. 127."""
+    """The output state must have one scale above 2^-29, at most 2, and one zero point of -128 .. 127."""
     # The oracle copies the state to the output, whatever scale that has. Converters give it another one where
     # a CONCATENATION joins two directions.
-    state = lstm(graph, operator).output_state
+    layer = lstm(graph, operator)
+    state = layer.output_state
     if state.quantization is None or len(state.quantization.scales) != 1:
         return f"{state.name} has no such quantisation"
-    if not (math.isfinite(state.scale) and state.scale > 0 and -128 <= state.zero_point <= 127):
+    usable = math.isfinite(state.scale) and state.scale > 0 and -128 <= state.zero_point <= 127
+    # Values of two gates are scaled down to the output, by a shift that a register has.
+    if not (usable and -30 <= layer.output_multiplier.shift <= -1):
         return f"{state.name} has scale {state.scale:g}, zero point {state.zero_point}"
     return None
 
@@ -146,15 +146,14 @@ def lstm_activation_is_tanh(graph: Graph, operator: Operator) -> str | None:
 
 
 def gates_fit_int32(graph: Graph, operator: Operator) -> str | None:
-    """No int8 input may overflow the int32 sums of a gate or their rescaling, and no state the output's."""
+    """No int8 input may make a gate's sum 2^29, shifted as its scale says."""
     layer = lstm(graph, operator)
     for product in layer.products:
         low, high = product.range
-        if not (math.isfinite(product.scale) and scale_fits(low, high, product.multiplier, 0)):
+        left = max(product.multiplier.shift, 0) if math.isfinite(product.scale) else 31
+        if max(-low, high) << left >= SUM_LIMIT:
             return f"the {product.gate} gate reaches {low} .. {high} with scale {product.scale:g}"
-    if scale_fits(-_PRODUCT, _PRODUCT, layer.output_multiplier, layer.output_state.zero_point):
-        return None
-    return f"output scale {layer.output_state.scale:g}"
+    return None
 
 
 def _operands(graph: Graph, operator: Operator, places: tuple[int, ...]) -> Iterator[tuple[int, Tensor]]:

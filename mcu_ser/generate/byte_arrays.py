@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from mcu_ser.errors import ModelError
 
 if TYPE_CHECKING:
-    from mcu_ser.aot.ir import Graph, Operator
+    from mcu_ser.aot.ir import BatchMatmulOptions, Graph, Operator
 
 # Operator name in the .tflite schema -> method of MicroMutableOpResolver.
 RESOLVER_METHODS = {
     "ADD": "AddAdd",
+    "ARG_MAX": "AddArgMax",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
     "BATCH_MATMUL": "AddBatchMatMul",
     "CONCATENATION": "AddConcatenation",
@@ -56,6 +57,7 @@ RESOLVER_METHODS = {
     "TANH": "AddTanh",
     "TRANSPOSE": "AddTranspose",
     "TRANSPOSE_CONV": "AddTransposeConv",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
     "UNPACK": "AddUnpack",
 }
 
@@ -72,6 +74,8 @@ _INT8_REGISTRATIONS = frozenset(
 OPERATOR_BYTES = 176
 # Per output channel of a per-channel operator: multiplier and shift, 32 bits each.
 CHANNEL_BYTES = 8
+# The data of an LSTM's kernel, that of CMSIS-NN among them, beyond OPERATOR_BYTES.
+LSTM_BYTES = 1536
 # The interpreter's own objects, and what planning needs for a while.
 MARGIN_BYTES = 1024
 ALIGNMENT = 16
@@ -116,6 +120,7 @@ class TflmValues:
     operator_bytes: int
     margin_bytes: int
     arena_bytes: int
+    has_states: bool
 
 
 def tflm_values(model: bytes, graph: Graph) -> TflmValues:
@@ -124,6 +129,8 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
     Raises:
         ModelError: The resolver method of an operator is not known.
     """
+    from mcu_ser.aot.states import has_states
+
     arena = estimate_arena(graph)
     registrations = resolver_registrations(graph)
     return TflmValues(
@@ -136,6 +143,7 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
         operator_bytes=arena.operator_bytes,
         margin_bytes=arena.margin_bytes,
         arena_bytes=arena.arena_bytes,
+        has_states=has_states(graph),
     )
 
 
@@ -162,7 +170,7 @@ def estimate_arena(graph: Graph) -> TflmArena:
 
     Activations are the largest sum of simultaneously live tensors, each rounded up to 16 bytes; unlike the
     ahead-of-time engine, the interpreter gives every tensor a buffer of its own. Scratch buffers are those of
-    CMSIS-NN: the reference kernels take none for these operators.
+    CMSIS-NN: the reference kernels take none for these operators, but an LSTM's.
     """
     from mcu_ser.aot.lifetimes import find_buffers
 
@@ -172,7 +180,7 @@ def estimate_arena(graph: Graph) -> TflmArena:
         for layer in range(-1, len(graph.operators) + 1)
     }
     for operator in graph.operators:
-        live[operator.index] += _aligned(_scratch_bytes(graph, operator))
+        live[operator.index] += _aligned(_scratch_bytes(graph, operator)) + _gate_bytes(graph, operator)
     channels = sum(
         len(tensor.quantization.scales)
         for operator in graph.operators
@@ -183,7 +191,7 @@ def estimate_arena(graph: Graph) -> TflmArena:
     return TflmArena(
         activation_bytes=max(live.values()),
         channel_bytes=CHANNEL_BYTES * channels,
-        operator_bytes=sum(OPERATOR_BYTES + _swapped_bytes(graph, op) for op in graph.operators),
+        operator_bytes=sum(OPERATOR_BYTES + _kept_bytes(graph, op) for op in graph.operators),
         peak_layer=max(range(len(graph.operators)), key=live.__getitem__, default=None),
     )
 
@@ -205,6 +213,13 @@ def _scratch_bytes(graph: Graph, operator: Operator) -> int:
     return 0
 
 
+def _gate_bytes(graph: Graph, operator: Operator) -> int:
+    """Scratch buffers of an LSTM, an int16 per cell each: three, and one more in the reference kernel."""
+    if operator.opcode != "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return 0
+    return 4 * _aligned(2 * graph.results(operator)[0].shape[-1])
+
+
 def _transpose_conv_bytes(graph: Graph, operator: Operator) -> int:
     """Scratch buffers of CMSIS-NN: those of a convolution that it turns some layers into, else the sums."""
     from mcu_ser.aot.ir import WindowOptions
@@ -219,13 +234,21 @@ def _transpose_conv_bytes(graph: Graph, operator: Operator) -> int:
     return 4 * columns * channels * max(height, vertical)
 
 
-def _swapped_bytes(graph: Graph, operator: Operator) -> int:
-    """Copies that a BATCH_MATMUL keeps of operands whose rows and columns it swaps."""
-    from mcu_ser.aot.ir import BatchMatmulOptions
+def _kept_bytes(graph: Graph, operator: Operator) -> int:
+    """What a BATCH_MATMUL or an LSTM keeps besides, from one inference to the next."""
+    from mcu_ser.aot.ir import BatchMatmulOptions, LstmOptions
 
     options = operator.options
-    if not isinstance(options, BatchMatmulOptions):
-        return 0
+    if isinstance(options, LstmOptions):
+        states = (graph.tensors[index] for index in operator.inputs if index >= 0)
+        kept = sum(_aligned(state.bytes) for state in states if state.is_variable)
+        # CMSIS-NN: what zero points and biases come to, for the two products of each gate.
+        return LSTM_BYTES + kept + 8 * _aligned(4 * graph.results(operator)[0].shape[-1])
+    return _swapped_bytes(graph, operator, options) if isinstance(options, BatchMatmulOptions) else 0
+
+
+def _swapped_bytes(graph: Graph, operator: Operator, options: BatchMatmulOptions) -> int:
+    """Copies that a BATCH_MATMUL keeps of operands whose rows and columns it swaps."""
     copied = (options.first_swapped, not options.second_swapped)
     operands = (graph.tensors[index] for index in operator.inputs)
     return sum(_aligned(operand.elements) for operand, copy in zip(operands, copied, strict=True) if copy)

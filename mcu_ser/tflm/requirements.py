@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcu_ser.aot.ir import BatchMatmulOptions
+from mcu_ser.aot.ir import BatchMatmulOptions, LstmOptions
 from mcu_ser.generate.byte_arrays import estimate_arena
 from mcu_ser.tflm.runtime_support import Refusal, Runtime, find_refusals
 
@@ -55,6 +55,10 @@ def operator_macs(graph: Graph, operator: Operator) -> int:
         first = graph.tensors[operator.inputs[0]].shape
         depth = first[-2 if operator.options.first_swapped else -1] if len(first) > 1 else 0
         return graph.results(operator)[0].elements * depth
+    if isinstance(operator.options, LstmOptions):
+        steps, states = graph.tensors[operator.inputs[0]].shape, graph.results(operator)[0].shape
+        # Four gates see input and output of each step.
+        return 4 * math.prod(states) * (steps[-1] + states[-1]) if steps and states else 0
     if operator.opcode not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}:
         return 0
     weights = graph.operands(operator)[1]

@@ -39,6 +39,7 @@ _OLD_OPERATORS: Mapping[str, int] = {
     "SOFTMAX": 2,
 }
 _NEW_OPERATORS: Mapping[str, int] = {
+    "ARG_MAX": 2,
     "BATCH_MATMUL": 2,
     "CONCATENATION": 2,
     "EXPAND_DIMS": 1,
@@ -64,6 +65,7 @@ _NEW_OPERATORS: Mapping[str, int] = {
     "TANH": 2,
     "TRANSPOSE": 4,
     "TRANSPOSE_CONV": 4,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 3,
     "UNPACK": 2,
 }
 
@@ -226,6 +228,22 @@ def _convolution_has_no_groups(graph: Graph, operator: Operator, runtime: Runtim
     return reason, "a convolution over all channels"
 
 
+def _lstm_is_plain(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
+    # The interpreter takes more, and ignores what it does not know: scales per cell, other curves.
+    if operator.opcode != "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return None
+    from mcu_ser.aot.supported import find_unsupported
+
+    broken = next((layer for layer in find_unsupported(graph) if layer.index == operator.index), None)
+    if broken is not None:
+        return broken.reason, "a plain LSTM layer in full-integer int8 quantisation"
+    # The reference kernel takes 0 for no limit. Which kernels a library has is not known here.
+    clip = getattr(operator.options, "cell_clip", 0.0)
+    if clip == 0:
+        return "its cell state has no limit, and CMSIS-NN takes that for a limit of 0", _OTHER_ENGINE
+    return None
+
+
 # Place of the data where it is not the first operand.
 _DATA_OPERANDS = {"SPLIT": 1}
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -236,4 +254,5 @@ _RULES: tuple[_Rule, ...] = (
     _bias_is_int32,
     _dense_scales_are_known,
     _convolution_has_no_groups,
+    _lstm_is_plain,
 )

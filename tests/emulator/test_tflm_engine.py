@@ -26,9 +26,11 @@ from mcu_ser.toolchain.footprint import measure
 from mcu_ser.verify.client import Client
 from mcu_ser.verify.protocol import EngineStatus
 from tests.hearing_model import hearing_model
+from tests.lstm_model import two_lstms
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_moves import MOVES
+from tests.random_products import PRODUCTS
 from tests.stm32_firmware import require_tools
 from tests.tflite_builder import TfliteBuilder
 from tests.tiny_model import tiny_classifier
@@ -111,6 +113,7 @@ def trained():
 MODELS = {
     "tiny": tiny_classifier,
     "new_operators": new_operators,
+    "recurrent": two_lstms,
     "trained": trained,
     "kws": lambda: shared("kws_ref_model"),
     "ad": lambda: shared("ad01_int8"),
@@ -177,9 +180,9 @@ def test_the_interpreter_gives_the_bytes_of_the_oracle_in_a_certified_arena(tmp_
 
 def test_all_operators_that_are_let_through_are_tested():
     tested = {operator.opcode for operator in read_model(new_operators()).operators}
-    assert CURRENT_TFLM.operators.keys() <= tested | LAYERS.keys() | ELEMENTS.keys() | MOVES.keys() | {
-        "RESHAPE"
-    }
+    tested |= {operator.opcode for operator in read_model(two_lstms()).operators}
+    tested |= LAYERS.keys() | ELEMENTS.keys() | MOVES.keys() | PRODUCTS.keys()
+    assert CURRENT_TFLM.operators.keys() <= tested
 
 
 def test_there_is_one_least_size_and_the_board_survives_all_below_it(tmp_path, library):

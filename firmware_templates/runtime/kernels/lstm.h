@@ -7,16 +7,22 @@
 #ifndef AOT_LSTM_H
 #define AOT_LSTM_H
 
+#include <stddef.h>
+
 #include "int16_curves.h"
 #include "int16_matmul.h"
 
 #define AOT_LSTM_GATES 4
 enum { AOT_INPUT_GATE, AOT_FORGET_GATE, AOT_CELL_GATE, AOT_OUTPUT_GATE };
 
-/* From sums to Q3.12, by gate. */
+/* From sums to Q3.12, by gate: one product that keeps its upper half and one shift, equal to the specification's
+ * two roundings. */
 struct aot_lstm_rescale {
+  int32_t left[AOT_LSTM_GATES]; /* before the product */
   int32_t multiplier[AOT_LSTM_GATES];
-  int32_t shift[AOT_LSTM_GATES];
+  int32_t constant[AOT_LSTM_GATES]; /* halves of both roundings */
+  int32_t tie[AOT_LSTM_GATES];      /* what negative sums add, so that ties are away from zero; 0 or less */
+  int32_t right[AOT_LSTM_GATES];
 };
 
 struct aot_lstm {
@@ -34,7 +40,7 @@ struct aot_lstm {
   int32_t cell_min;
   int32_t cell_max;
   int32_t multiplier; /* from the output gate's value times tanh of the cell state to the output */
-  int32_t shift;
+  int32_t right;      /* the shift after it; 1 .. 30 */
   int32_t zero_point; /* of the output */
 };
 
@@ -46,26 +52,47 @@ AOT_INLINE void aot_lstm_widen(aot_int16 *wide, const int8_t *values, int32_t co
   }
 }
 
-AOT_INLINE int32_t aot_to_int16(int32_t x) { return aot_clamp(x, INT16_MIN, INT16_MAX); }
+AOT_INLINE int32_t aot_to_int16(int32_t x) {
+#if AOT_DSP
+  int32_t result;
+  __asm__("ssat %0, #16, %1" : "=r"(result) : "r"(x));
+  return result;
+#else
+  return aot_clamp(x, INT16_MIN, INT16_MAX);
+#endif
+}
+
+AOT_INLINE int32_t aot_lstm_rescale(const struct aot_lstm_rescale *rescale, int32_t gate, uint32_t sum) {
+  const int32_t x = (int32_t)(sum << rescale->left[gate]);
+  const int32_t scaled = aot_high_mac(x, rescale->multiplier[gate], rescale->constant[gate]);
+  return aot_to_int16((scaled + ((x >> 31) & rescale->tie[gate])) >> rescale->right[gate]);
+}
+
+/* What one product of a gate comes to in Q3.12 for a block of cells, whose sums start from `start`. */
+AOT_INLINE void aot_lstm_product(const struct aot_lstm_rescale *rescale, int32_t gate, const int32_t *start,
+                                 const uint32_t *weights, const aot_int16 *factors, int32_t count,
+                                 int32_t *products) {
+  uint32_t sums[AOT_BLOCK];
+  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+    sums[k] = start == NULL ? 0 : (uint32_t)start[k];
+  }
+  aot_int16_dot(sums, weights, factors, count);
+  AOT_UNROLL(4)
+  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+    products[k] = aot_lstm_rescale(rescale, gate, sums[k]);
+  }
+}
 
 /* Values of one gate for a block of cells. Returns the end of the weights. */
 AOT_INLINE const uint32_t *aot_lstm_gate(const struct aot_lstm *layer, int32_t gate, const uint32_t *weights,
                                          const int32_t *bias, const aot_int16 *input,
                                          const aot_int16 *hidden, int32_t *values) {
   const int32_t inputs = aot_lstm_padded(layer->inputs), cells = aot_lstm_padded(layer->cells);
-  uint32_t from_input[AOT_BLOCK], from_hidden[AOT_BLOCK] = {0};
+  int32_t recurrent[AOT_BLOCK];
+  aot_lstm_product(&layer->from_input, gate, bias, weights, input, inputs, values);
+  aot_lstm_product(&layer->from_hidden, gate, NULL, weights + inputs, hidden, cells, recurrent);
   for (int32_t k = 0; k < AOT_BLOCK; ++k) {
-    from_input[k] = (uint32_t)bias[k];
-  }
-  aot_int16_dot(from_input, weights, input, inputs);
-  aot_int16_dot(from_hidden, weights + inputs, hidden, cells);
-  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
-    const int32_t first = aot_scale((int32_t)from_input[k], layer->from_input.multiplier[gate],
-                                    layer->from_input.shift[gate]);
-    const int32_t second = aot_scale((int32_t)from_hidden[k], layer->from_hidden.multiplier[gate],
-                                     layer->from_hidden.shift[gate]);
-    const int32_t sum = aot_to_int16(aot_to_int16(first) + aot_to_int16(second));
-    const int32_t x = sum * (AOT_CURVE_SCALE >> 12);
+    const int32_t x = aot_to_int16(values[k] + recurrent[k]) * (AOT_CURVE_SCALE >> 12);
     values[k] = gate == AOT_CELL_GATE ? aot_int16_tanh(x) : aot_int16_logistic(x);
   }
   return weights + inputs + cells;
@@ -77,9 +104,17 @@ AOT_INLINE int32_t aot_lstm_tanh(int32_t cell, int32_t cell_bits) {
   return aot_int16_tanh(left >= 0 ? scaled * (1 << left) : (scaled + (1 << (-left - 1))) >> -left);
 }
 
-/* x / 2^exponent, rounded twice as by a multiplier of that size; exponent > 0. */
+/* x / 2^exponent, rounded twice as by a multiplier of that size; |x| <= 2^30, 1 <= exponent <= 32. */
 AOT_INLINE int32_t aot_lstm_shift_right(int32_t x, int32_t exponent) {
-  return aot_rounding_shift_right((x + 1) >> 1, exponent - 1);
+  const int32_t half = (x + 1) >> 1;
+  return exponent == 1 ? half : (half + (half >> 31) + (1 << (exponent - 2))) >> (exponent - 1);
+}
+
+/* A cell state within its limits. */
+AOT_INLINE int32_t aot_lstm_limited(const struct aot_lstm *layer, int32_t state) {
+  const int32_t saturated = aot_to_int16(state);
+  const int32_t limited = layer->cell_max < INT16_MAX ? aot_min(saturated, layer->cell_max) : saturated;
+  return layer->cell_min > INT16_MIN ? aot_max(limited, layer->cell_min) : limited;
 }
 
 /* The output of one cell, whose state is updated; `values` of its gates are AOT_BLOCK apart. */
@@ -87,11 +122,13 @@ AOT_INLINE int8_t aot_lstm_output(const struct aot_lstm *layer, const int32_t *v
   const int32_t kept = aot_lstm_shift_right(values[AOT_FORGET_GATE * AOT_BLOCK] * *cell, 15);
   const int32_t added = aot_lstm_shift_right(values[AOT_INPUT_GATE * AOT_BLOCK] * values[AOT_CELL_GATE * AOT_BLOCK],
                                              30 - layer->cell_bits);
-  const int32_t state = aot_clamp(kept + aot_to_int16(added), layer->cell_min, layer->cell_max);
+  const int32_t state = aot_lstm_limited(layer, kept + aot_to_int16(added));
   *cell = (int16_t)state;
+  /* Below 2^30: tanh and the logistic function stay below 1. */
   const int32_t product = aot_lstm_tanh(state, layer->cell_bits) * values[AOT_OUTPUT_GATE * AOT_BLOCK];
-  const int32_t scaled = aot_scale(product, layer->multiplier, layer->shift) + layer->zero_point;
-  return (int8_t)aot_clamp(scaled, INT8_MIN, INT8_MAX);
+  const int32_t half = 1 << (layer->right - 1);
+  const int32_t scaled = aot_rounded_high_mac(2 * product, layer->multiplier, half) + (product >> 31);
+  return (int8_t)aot_clamp((scaled >> layer->right) + layer->zero_point, INT8_MIN, INT8_MAX);
 }
 
 /* One step; `output` may not be what `hidden` was widened from. */

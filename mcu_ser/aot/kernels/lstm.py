@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels.int16_products import pack_weights
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, struct
-from mcu_ser.aot.lstm import GateProduct, Lstm, lstm
+from mcu_ser.aot.lstm import GateProduct, Lstm, gate_rescale, lstm
 
 # Cells side by side, and inputs per word of weights.
 _BLOCK = 4
@@ -39,7 +39,7 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
             cell_min=low,
             cell_max=high,
             multiplier=layer.output_multiplier.mantissa,
-            shift=layer.output_multiplier.shift,
+            right=-layer.output_multiplier.shift,
             zero_point=layer.output_state.zero_point,
         ),
         inputs=operator.inputs[:1],
@@ -79,8 +79,11 @@ def _biases(layer: Lstm) -> npt.NDArray[np.int32]:
 
 def _rescale(products: Sequence[GateProduct]) -> Struct:
     """`struct aot_lstm_rescale`."""
-    multipliers = [product.multiplier for product in products]
+    gates = [gate_rescale(product.multiplier) for product in products]
     return struct(
-        multiplier=tuple(multiplier.mantissa for multiplier in multipliers),
-        shift=tuple(multiplier.shift for multiplier in multipliers),
+        left=tuple(gate.left for gate in gates),
+        multiplier=tuple(gate.multiplier for gate in gates),
+        constant=tuple(gate.constant for gate in gates),
+        tie=tuple(gate.tie for gate in gates),
+        right=tuple(gate.right for gate in gates),
     )

@@ -45,7 +45,8 @@ _LSTMS_TAKEN = {
     "an LSTM whose sums overflow",
     "an LSTM whose sums are scaled up",
     "an LSTM whose scales overflow",
-    "an LSTM whose output is scaled up",
+    "an LSTM of a small output scale",
+    "an LSTM of a large output scale",
 }
 
 REFUSED = {

@@ -16,12 +16,15 @@ from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.board import load_board
 from mcu_ser.errors import ModelError
 from mcu_ser.generate.byte_arrays import (
+    LSTM_BYTES,
     RESOLVER_METHODS,
     byte_lines,
     estimate_arena,
     resolver_registrations,
+    tflm_values,
 )
 from mcu_ser.generate.project import generate
+from tests.plain_lstm import lstm
 from tests.tflite_builder import TfliteBuilder
 from tests.tiny_model import tiny_classifier
 
@@ -107,6 +110,18 @@ def test_arena_estimate_of_a_matrix_product() -> None:
     kept = model.tensor((1, 3, 3), scale=1.0)
     model.operator("BATCH_MATMUL", [y, y], [kept], AdjX=True)
     assert estimate_arena(read_model(model.build([x], [kept]))).operator_bytes == 2 * 176 + 16 + 16
+
+
+def test_arena_estimate_of_an_lstm() -> None:
+    """Its states, and what the kernels keep: 4 bytes per cell for each of 8 products, with CMSIS-NN."""
+    arena = estimate_arena(read_model(lstm()))
+    assert arena.activation_bytes == 16 + 16 + 4 * 16
+    assert arena.operator_bytes == 176 + LSTM_BYTES + 16 + 16 + 8 * 16
+
+
+def test_only_a_model_with_states_has_them_reset() -> None:
+    assert tflm_values(lstm(), read_model(lstm())).has_states
+    assert not tflm_values(tiny_classifier(), read_model(tiny_classifier())).has_states
 
 
 @pytest.mark.parametrize("name", sorted(MEASURED_ARENAS))

@@ -14,7 +14,7 @@ from mcu_ser.generate.manifest import MANIFEST_NAME
 from mcu_ser.generate.project import Project, generate
 from mcu_ser.tflm.requirements import operator_macs
 from mcu_ser.verify.samples import quantized_rows, random_samples
-from tests import plain_int16, plain_layers, plain_products
+from tests import plain_int16, plain_layers, plain_lstm, plain_products
 from tests.int16_model import INPUT_SCALE, ds_cnn
 from tests.tiny_model import tiny_classifier
 
@@ -83,7 +83,10 @@ def test_random_samples_are_the_bytes_of_16_bits(project):
 
 @pytest.mark.parametrize(
     "file",
-    [*plain_products.VALID.values(), *plain_int16.VALID.values(), plain_layers.VALID["DEPTHWISE_CONV_2D"]],
+    [
+        *(file for plain in (plain_products, plain_int16, plain_lstm) for file in plain.VALID.values()),
+        plain_layers.VALID["DEPTHWISE_CONV_2D"],
+    ],
 )
 def test_both_engines_count_the_same_multiplications(file):
     graph = read_model(file)

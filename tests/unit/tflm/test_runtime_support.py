@@ -16,6 +16,8 @@ from mcu_ser.tflm.runtime_support import (
     find_refusals,
     runtime_for,
 )
+from tests import plain_lstm
+from tests.plain_lstm import lstm
 from tests.tflite_builder import TfliteBuilder
 from tests.tiny_model import tiny_classifier
 
@@ -129,6 +131,36 @@ def test_other_data_than_int8_is_refused(runtime, dtype):
 def test_another_bias_than_int32_is_refused(runtime):
     (refusal,) = refusals(dense(bias="INT64"), runtime)
     assert refusal.reason == "its bias is INT64, not INT32"
+
+
+def test_an_lstm_is_not_refused():
+    assert refusals(lstm(), CURRENT_TFLM) == ()
+    (refusal,) = refusals(lstm(), CHIRALE_2_0_0)
+    assert "is not known to run it" in refusal.reason
+
+
+@pytest.mark.parametrize("name", sorted(plain_lstm.BROKEN))
+def test_an_lstm_that_the_other_engine_refuses_is_refused(name):
+    # The interpreter refuses some, and computes others as if they were plain.
+    file, _ = plain_lstm.BROKEN[name]
+    (refusal,) = refusals(file, CURRENT_TFLM)
+    assert refusal.opcode == "UNIDIRECTIONAL_SEQUENCE_LSTM"
+
+
+def test_an_lstm_with_scales_per_cell_says_so():
+    (refusal,) = refusals(lstm({6: {"scale": [0.1, 0.2]}}), CURRENT_TFLM)
+    assert (refusal.reason, refusal.remedy) == (
+        "weights must be quantised with one scale and zero point 0 (w has 2 scales)",
+        "a plain LSTM layer in full-integer int8 quantisation",
+    )
+
+
+def test_an_lstm_without_limit_is_refused_where_cmsis_nn_may_take_it_for_0():
+    (refusal,) = refusals(lstm(options={"CellClip": 0.0}), CURRENT_TFLM)
+    assert (refusal.reason, refusal.remedy) == (
+        "its cell state has no limit, and CMSIS-NN takes that for a limit of 0",
+        "--engine aot",
+    )
 
 
 def test_the_error_names_every_layer():
