@@ -347,7 +347,8 @@ BROKEN = OTHERS | {
     ),
     "a dequantisation": (
         layer("DEQUANTIZE"),
-        "its output is float, and the engine computes in int8 from the model's input to its output",
+        "its output is float, and the engine computes in integers from the model's input to its output; "
+        "floats are taken off at the ends alone",
     ),
     "a logistic of another output": (
         probability(y={"scale": 1 / 128}),

@@ -76,11 +76,21 @@ def normalised(**changes):
     return layer("L2_NORMALIZATION", **({"y": {"scale": 1 / 128}} | changes))
 
 
-def beside_arg_max():
+def largest(*, x=(1, 4), y=(1,), axes=(1,)):
+    """Where the largest element is."""
+    model = TfliteBuilder()
+    data = model.tensor(x, scale=1.0)
+    axis = model.tensor((len(axes),), "INT32", data=axes)
+    place = model.tensor(y, "INT32", name="out")
+    model.operator("ARG_MAX", [data, axis], [place], OutputType=2)
+    return model.build([data], [place])
+
+
+def beside_arg_max(dtype="INT32"):
     """A model whose output does not need the layer that is refused."""
     model = TfliteBuilder()
     x, y = (model.tensor((1, 4), scale=1.0) for _ in range(2))
-    place = model.tensor((1,), "INT32", name="out")
+    place = model.tensor((1,), dtype, name="out")
     model.operator("ARG_MAX", [x, model.tensor((1,), "INT32", data=[1])], [place])
     model.operator("RELU", [x], [y])
     return model.build([x], [y])
@@ -99,6 +109,7 @@ def resized(size=(4, 6), y=(1, 4, 6, 3)):
 _SIZE = "the size must be height and width of the output, and the channels must stay"
 
 VALID = {
+    "ARG_MAX": largest(),
     "L2_NORMALIZATION": normalised(),
     "REDUCE_MAX": reduced("REDUCE_MAX"),
     "RESIZE_NEAREST_NEIGHBOR": resized(),
@@ -341,7 +352,23 @@ BROKEN = {
     ),
     "the place of the greatest element": (
         beside_arg_max(),
-        "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
-        "end the model before it and take the largest output where it is read",
+        "the output must be the model's output (it is not)",
+    ),
+    "indices of 64 bits": (
+        beside_arg_max("INT64"),
+        "the input must be INT8 and the output INT32 (they are INT8 and INT64)",
+    ),
+    "two axes of a largest element": (
+        largest(axes=(0, 1)),
+        "the axis must be one dimension of the input, which the output has no more (2 axes)",
+    ),
+    "an axis of a largest element beyond the input": (
+        largest(axes=(2,)),
+        "the axis must be one dimension of the input, which the output has no more (axis 2 of 2 dimensions)",
+    ),
+    "a largest element that keeps its axis": (
+        largest(y=(1, 1)),
+        "the axis must be one dimension of the input, which the output has no more "
+        "(axis 1 of 1x4 and output 1x1)",
     ),
 }

@@ -219,6 +219,21 @@ def _reduction(d: Drawer, opcode: str) -> bytes:
     return d.model.build([x], [y])
 
 
+def _arg_max(d: Drawer) -> bytes:
+    # The output of a model has a batch of 1, or one dimension.
+    shape = (1, *_shape(d, 1, 3, 6))
+    axis = d.integer(1, len(shape) - 1)
+    if len(shape) == 2 and d.draw(st.booleans()):
+        shape, axis = shape[::-1], 0
+    output = (*shape[:axis], *shape[axis + 1 :])
+    x = d.model.tensor(shape, **_quantised(d))
+    given = axis if d.draw(st.booleans()) else axis - len(shape)
+    place = d.model.tensor(d.draw(st.sampled_from([(), (1,)])), "INT32", data=[given])
+    y = d.model.tensor(output, "INT32")
+    d.model.operator("ARG_MAX", [x, place], [y], OutputType=2)
+    return d.model.build([x], [y])
+
+
 def _l2_normalization(d: Drawer) -> bytes:
     shape = _shape(d, 2, 4)
     if d.draw(st.booleans()):
@@ -244,6 +259,7 @@ def _resize(d: Drawer) -> bytes:
 
 
 MOVES: dict[str, SearchStrategy[LayerModel]] = {
+    "ARG_MAX": layer_strategy(_arg_max),
     "CONCATENATION": layer_strategy(_concatenation),
     "EXPAND_DIMS": layer_strategy(_expand_dims),
     "L2_NORMALIZATION": layer_strategy(_l2_normalization),

@@ -18,7 +18,7 @@ from mcu_ser.aot.c_emitter import EmittedLayer, EmittedModel, EmittedStep
 from mcu_ser.aot.channel_folding import fold_channels
 from mcu_ser.aot.dying_inputs import overlapping
 from mcu_ser.aot.ir import Graph, Operator, short_name
-from mcu_ser.aot.kernels import kernel_call
+from mcu_ser.aot.kernels import arg_max, kernel_call
 from mcu_ser.aot.kernels.conv_2d_winograd import WINOGRAD_KERNEL
 from mcu_ser.aot.kernels.kernel_call import KernelCall, SparseChoice, Table
 from mcu_ser.aot.lifetimes import Buffer
@@ -42,7 +42,10 @@ _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANS
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """The model's input or output: real = scale * (stored - zero_point); `dtype` is INT8 or INT16."""
+    """The model's input or output: real = scale * (stored - zero_point).
+
+    `dtype` is INT8 or INT16; or INT32, and the output's values are indices, each of `indices_of` elements.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -50,6 +53,14 @@ class TensorSpec:
     zero_point: int
     bytes: int
     dtype: str = "INT8"
+    indices_of: int = 0
+
+    @property
+    def classes(self) -> int | None:
+        """Classes of which an output tells one sample's; None if it is several indices."""
+        if not self.indices_of:
+            return self.elements
+        return self.indices_of if self.elements == 1 else None
 
     @property
     def elements(self) -> int:
@@ -201,8 +212,8 @@ def compile_model(
             _layer(graph, moment, calls.get(operator.index), buffers, offsets)
             for moment, operator in enumerate(graph.operators)
         ),
-        input=_spec(graph, graph.inputs[0]),
-        output=_spec(graph, graph.outputs[0]),
+        input=tensor_spec(graph, graph.inputs[0]),
+        output=tensor_spec(graph, graph.outputs[0]),
     )
 
 
@@ -243,8 +254,13 @@ class _Offsets:
         return self.plan.offsets[self.aliases.get(tensor, tensor)]
 
 
-def _spec(graph: Graph, index: int) -> TensorSpec:
+def tensor_spec(graph: Graph, index: int) -> TensorSpec:
+    """The input or output of a supported model."""
     tensor = graph.tensors[index]
+    if tensor.dtype == "INT32":
+        (layer,) = (operator for operator in graph.operators if index in operator.outputs)
+        classes = arg_max.searched(graph, layer)
+        return TensorSpec(tensor.name, tensor.shape, 1.0, 0, tensor.bytes, tensor.dtype, classes)
     return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.bytes, tensor.dtype)
 
 

@@ -34,6 +34,7 @@ MAX_PARTS = 64
 OPERANDS = {
     "ADD": (2, 2),
     "AVERAGE_POOL_2D": (1, 1),
+    "ARG_MAX": (2, 2),
     "BATCH_MATMUL": (2, 2),
     "CONCATENATION": (1, 10),
     "CONV_2D": (2, 3),
@@ -100,6 +101,7 @@ _RULED_OPERANDS = {"UNIDIRECTIONAL_SEQUENCE_LSTM"}
 
 # Types of the operands that are not data.
 _OPERAND_TYPES = {
+    "ARG_MAX": ("INT32",),
     "CONV_2D": ("INT8", "INT32"),
     "DEPTHWISE_CONV_2D": ("INT8", "INT32"),
     "EXPAND_DIMS": ("INT32",),

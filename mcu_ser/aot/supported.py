@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mcu_ser.aot import (
     curve_rules,
     element_rules,
+    index_rules,
     int16_rules,
     lstm_rules,
     norm_resize_rules,
@@ -85,6 +86,14 @@ _SUM_OF_TWO: tuple[Rule, ...] = (
 # Operator -> its rules; each rule may rely on those before it.
 RULES: dict[str, tuple[Rule, ...]] = {
     "ADD": _SUM_OF_TWO,
+    "ARG_MAX": (
+        rules.operands_are_complete,
+        index_rules.indices_have_their_type,
+        rules.data_is_computed,
+        *_PARAMETERS,
+        index_rules.axis_goes,
+        index_rules.indices_are_the_models_output,
+    ),
     "AVERAGE_POOL_2D": _POOL,
     "BATCH_MATMUL": (
         *_DATA,
@@ -272,13 +281,15 @@ def check_interface(graph: Graph) -> None:
 
 def operator_table() -> str:
     """Markdown table of the operators and their rules, for the documentation."""
-    shared = {rule for rule in _DATA if all(rule in chain for chain in RULES.values())}
+    # What all the others have in common is not said for each.
+    usual = {rule for rule in _DATA if all(rule in RULES[opcode] for opcode in RULES if opcode != "ARG_MAX")}
+    shared = {opcode: () if opcode == "ARG_MAX" else usual for opcode in RULES}
     lines = ["| operator | limits |", "|---|---|"]
     lines += [
-        f"| {opcode} | {'; '.join(_text(rule) for rule in chain if rule not in shared)} |"
+        f"| {opcode} | {'; '.join(_text(rule) for rule in chain if rule not in shared[opcode])} |"
         for opcode, chain in sorted(RULES.items())
     ]
-    lines += [f"| all | {'; '.join(_text(rule) for rule in _DATA if rule in shared)} |"]
+    lines += [f"| all but ARG_MAX | {'; '.join(_text(rule) for rule in _DATA if rule in usual)} |"]
     lines += [
         f"| {opcode}, INT16 | {'; '.join(map(_text, chain))} |"
         for opcode, chain in sorted(int16_rules.RULES.items())
@@ -288,9 +299,8 @@ def operator_table() -> str:
 
 # Operators that no rule can admit, and why; the engine's tensors are int8.
 _NEVER = {
-    "ARG_MAX": "its output is INT32 or INT64 indices, and the engine's activations are INT8; "
-    "end the model before it and take the largest output where it is read",
-    "DEQUANTIZE": "its output is float, and the engine computes in int8 from the model's input to its output",
+    "DEQUANTIZE": "its output is float, and the engine computes in integers from the model's input to its "
+    "output; floats are taken off at the ends alone",
 }
 
 
@@ -326,13 +336,24 @@ def _check_type(graph: Graph, dtypes: tuple[str, ...]) -> None:
             f"is a float model (input {short_name(inputs[0].name)} is FLOAT32); the engine runs int8 models",
             hint="full-integer quantisation with int8 input and output when converting to .tflite",
         )
-    for kind, tensor in (("input", inputs[0]), ("output", outputs[0])):
-        if tensor.dtype not in dtypes:
-            raise ModelError(
-                graph.name,
-                f"{kind} {short_name(tensor.name)} is {tensor.dtype}, not {' or '.join(dtypes)}",
-                hint=f"inference_{kind}_type int8 when converting to .tflite",
-            )
+    _require_type(graph, "input", dtypes, "inference_input_type int8 when converting to .tflite")
+    if _gives_indices(graph):
+        _require_type(graph, "output", ("INT32",), "an argmax whose output_type is int32")
+    else:
+        _require_type(graph, "output", dtypes, "inference_output_type int8 when converting to .tflite")
+
+
+def _gives_indices(graph: Graph) -> bool:
+    return any(
+        operator.opcode == "ARG_MAX" and operator.outputs == graph.outputs for operator in graph.operators
+    )
+
+
+def _require_type(graph: Graph, kind: str, dtypes: tuple[str, ...], hint: str) -> None:
+    tensor = graph.tensors[(graph.inputs if kind == "input" else graph.outputs)[0]]
+    if tensor.dtype not in dtypes:
+        problem = f"{kind} {short_name(tensor.name)} is {tensor.dtype}, not {' or '.join(dtypes)}"
+        raise ModelError(graph.name, problem, hint=hint)
 
 
 def _check_ends(graph: Graph) -> None:
@@ -356,6 +377,8 @@ def _check_ends(graph: Graph) -> None:
 def _check_quantisation(graph: Graph, tensor: Tensor, where: str) -> None:
     if tensor.data is not None:
         raise ModelError(graph.name, f"{where} is a constant")
+    if tensor.dtype == "INT32":
+        return
     quantization = tensor.quantization
     if quantization is None or len(quantization.scales) != 1:
         raise ModelError(graph.name, f"{where} has no per-tensor quantisation")

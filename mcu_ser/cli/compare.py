@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     a, b = Project.load(args.a), Project.load(args.b)
     require_same_model(a, b)
     samples = (
-        load_samples(args.samples, a.input, a.output.elements)
+        load_samples(args.samples, a.input, a.output.classes)
         if args.samples
         else random_samples(args.random, args.seed, a.input)
     )

@@ -126,7 +126,8 @@ def _front_end(path: Path, model: bytes, name: str) -> tuple[FrontEndSize, Front
     from mcu_ser.generate.front_end_cost import front_end_cost
 
     front_end, graph = FrontEnd.load(path), read_model(model, name)
-    require_fitting_front_end(front_end, graph.tensors[graph.inputs[0]], path)
+    entrance, exit_ = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    require_fitting_front_end(front_end, entrance, exit_.dtype, path)
     return front_end_size(front_end), front_end_cost(front_end.spec)
 
 

@@ -177,7 +177,7 @@ def _verify(
         samples = load_audio(source, front_end_of(project), project.output.bytes, output.track)
     else:
         source = run_dir.samples
-        samples = load_samples(source, project.input, project.output.elements)
+        samples = load_samples(source, project.input, project.output.classes)
     out = run_dir.report(project.board.id, args.engine)
     request = RunRequest((args.port,) if args.port else ())
     report = _timed(

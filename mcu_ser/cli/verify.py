@@ -192,7 +192,7 @@ def _samples(args: argparse.Namespace, project: Project, output: Output) -> Samp
             clips = random_audio(args.random, args.seed, front_end, output.track)
         return as_streams(clips, args.every, front_end, output.track) if args.every else clips
     if args.samples:
-        return load_samples(args.samples, project.input, project.output.elements)
+        return load_samples(args.samples, project.input, project.output.classes)
     return random_samples(args.random, args.seed, project.input)
 
 

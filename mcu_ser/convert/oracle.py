@@ -29,6 +29,8 @@ FILE_IDENTIFIER = b"TFL3"
 
 # What inputs, outputs and activations may be.
 STORED_TYPES = (np.dtype(np.int8), np.dtype(np.int16))
+# What an output may be besides: indices.
+INDEX_TYPE = np.dtype(np.int32)
 
 # The interpreter's own guess (10 times the file) is too small for models with few weights; this memory is
 # the host's, and costs nothing until touched.
@@ -41,9 +43,9 @@ class Oracle:
     Attributes:
         input_shape: Shape of the input tensor, batch dimension included.
         output_shape: Shape of the output tensor, batch dimension included.
-        input_type: int8 or int16; `output_type` likewise.
+        input_type: int8 or int16; `output_type` likewise, or int32 for indices.
         input_quantization: How real features become the input's stored values.
-        output_quantization: What real values the output's stored values stand for.
+        output_quantization: What real values the output's stored values stand for; those of indices are real.
 
     Args:
         model: Content of a .tflite with one input and one output.
@@ -61,9 +63,13 @@ class Oracle:
         self.input_shape, self.input_quantization, self.input_type = _quantised_tensor(
             self._interpreter.get_input_details(0), f"{name}: input"
         )
-        self.output_shape, self.output_quantization, self.output_type = _quantised_tensor(
-            self._interpreter.get_output_details(0), f"{name}: output"
-        )
+        output = self._interpreter.get_output_details(0)
+        if np.dtype(output["dtype"]) == INDEX_TYPE:
+            self.output_quantization, self.output_type = Quantization(1.0, 0), INDEX_TYPE
+            self.output_shape = _shape(output)
+        else:
+            found = _quantised_tensor(output, f"{name}: output")
+            self.output_shape, self.output_quantization, self.output_type = found
 
     @property
     def input_bytes(self) -> int:
@@ -105,14 +111,14 @@ class Oracle:
         return outputs
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """What a tensor holds after the last sample of `run`: int8 or int16 of shape (elements,).
+        """What a tensor holds after the last sample of `run`: int8, int16 or indices, of shape (elements,).
 
         Raises:
             ModelError: It is of another type.
         """
         data = np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
-        if data.dtype not in STORED_TYPES:
-            raise ModelError(self.name, f"tensor {index} is {data.dtype}, not int8 or int16")
+        if data.dtype not in (*STORED_TYPES, INDEX_TYPE):
+            raise ModelError(self.name, f"tensor {index} is {data.dtype}, not int8, int16 or int32")
         values: NDArray[Any] = data.reshape(-1).copy()
         return values
 
@@ -145,7 +151,7 @@ def layer_outputs(
         tensors: Indices of tensors that operators of the model compute.
 
     Returns:
-        int8 or int16 of shape (elements,) for each of `tensors`.
+        int8, int16 or int32 of shape (elements,) for each of `tensors`.
 
     Raises:
         SamplesError: `sample` has another dtype or size.
@@ -208,5 +214,8 @@ def _quantised_tensor(
     scales, zero_points = parameters["scales"], parameters["zero_points"]
     if len(scales) != 1 or len(zero_points) != 1:
         raise ModelError(subject, "has no per-tensor quantisation", hint="full-integer int8 quantisation")
-    shape = tuple(int(extent) for extent in details["shape"])
-    return shape, Quantization(float(scales[0]), int(zero_points[0])), dtype
+    return _shape(details), Quantization(float(scales[0]), int(zero_points[0])), dtype
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(extent) for extent in details["shape"])

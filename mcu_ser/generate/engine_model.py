@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mcu_ser.aot.compile import TensorSpec, compile_model
+from mcu_ser.aot.compile import TensorSpec, compile_model, tensor_spec
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.supported import check_interface
 from mcu_ser.aot.tflite_reader import read_model
@@ -18,7 +18,6 @@ from mcu_ser.tflm.requirements import tflm_requirements
 from mcu_ser.tflm.runtime_support import check_runtime, runtime_for
 
 if TYPE_CHECKING:
-    from mcu_ser.aot.ir import Graph
     from mcu_ser.board import Board
     from mcu_ser.generate.manifest import ArenaBasis
 
@@ -164,8 +163,8 @@ def _tflm_model(model: bytes, name: str, board: Board, arena: Arena | None) -> E
         arena = Arena(requirements.arena_bytes, "estimated")
     _require_arena(arena)
     return EngineModel(
-        input=_spec(graph, graph.inputs[0]),
-        output=_spec(graph, graph.outputs[0]),
+        input=tensor_spec(graph, graph.inputs[0]),
+        output=tensor_spec(graph, graph.outputs[0]),
         layers=len(graph.operators),
         arena=arena,
         weight_bytes=requirements.flash_bytes,
@@ -178,8 +177,3 @@ def _require_arena(arena: Arena) -> None:
     if arena.bytes < _LEAST_ARENA_BYTES or arena.bytes % ALIGNMENT:
         problem = f"of {arena.bytes} B is none"
         raise ConfigError("arena", problem, limit=f"a multiple of {ALIGNMENT}, at least {_LEAST_ARENA_BYTES}")
-
-
-def _spec(graph: Graph, index: int) -> TensorSpec:
-    tensor = graph.tensors[index]
-    return TensorSpec(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.elements)

@@ -73,17 +73,23 @@ def front_end_size(front_end: FrontEnd) -> FrontEndSize:
     )
 
 
-def require_fitting_front_end(front_end: FrontEnd, entrance: InputSpec, subject: object) -> None:
-    """Check that a front end gives what a model takes.
+def require_fitting_front_end(
+    front_end: FrontEnd, entrance: InputSpec, output_type: str, subject: object
+) -> None:
+    """Check that a front end gives what a model takes, and that the model gives scores.
 
     Args:
         front_end: Of whatever model.
         entrance: The input of the model.
+        output_type: Of the model's output.
         subject: Where the front end is from, for errors.
 
     Raises:
-        ConfigError: Its map has another shape, or other steps.
+        ConfigError: Its map has another shape, or other steps; or there are no scores to listen to.
     """
+    if output_type == "INT32":
+        problem = "is for a model that gives scores, and this one gives an index"
+        raise ConfigError(subject, problem, hint="end the model before its ARG_MAX")
     hint = "the front_end.json that mcu-ser convert wrote beside the model"
     spec = front_end.spec
     if [extent for extent in entrance.shape if extent != 1] != [spec.frames, spec.mels]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mcu_ser.aot.ir import ELEMENT_BYTES
 from mcu_ser.artifacts import canonical_json
 from mcu_ser.board import load_board
 from mcu_ser.errors import ConfigError
@@ -49,18 +50,19 @@ class _Part(BaseModel):
 
 
 class TensorEntry(_Part):
-    """Input or output of the model: real = scale * (stored - zero_point); without `dtype` it is INT8."""
+    """Input or output of the model, as `aot.compile.TensorSpec` says; without `dtype` it is INT8."""
 
     name: str
     shape: tuple[Annotated[int, Field(gt=0)], ...]
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     zero_point: Annotated[int, Field(ge=-128, le=127)]
     bytes: Annotated[int, Field(gt=0)]
-    dtype: Annotated[str, Field(pattern=r"^INT(8|16)$")] = "INT8"
+    dtype: Annotated[str, Field(pattern=r"^INT(8|16|32)$")] = "INT8"
+    indices_of: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _bytes_are_elements(self) -> TensorEntry:
-        width = 1 if self.dtype == "INT8" else 2
+        width = ELEMENT_BYTES[self.dtype]
         if self.bytes != width * math.prod(self.shape):
             kind = self.dtype.lower()
             raise ValueError(f"{self.bytes} bytes, but an {kind} tensor of shape {list(self.shape)}")
@@ -111,7 +113,9 @@ class Manifest(_Part):
         if not self.taken_off:
             absent |= {"taken_off": True}
         ends = {"input": self.input, "output": self.output}
-        absent |= {name: {"dtype"} for name, entry in ends.items() if entry.dtype == "INT8"}
+        for name, entry in ends.items():
+            usual = {"dtype": entry.dtype == "INT8", "indices_of": not entry.indices_of}
+            absent |= {name: {key for key, left_out in usual.items() if left_out}}
         return canonical_json(self.model_dump(mode="json", exclude=absent))
 
 

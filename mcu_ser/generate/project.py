@@ -223,7 +223,7 @@ def _with_front_end(
     if path is None:
         return None, compiled
     hearing = FrontEnd.load(path)
-    require_fitting_front_end(hearing, compiled.input, path)
+    require_fitting_front_end(hearing, compiled.input, compiled.output.dtype, path)
     size = front_end_size(hearing).on(board)
     return hearing, replace(compiled, needs=compiled.needs.with_front_end(size))
 
@@ -347,4 +347,5 @@ def _tensor_entry(spec: TensorSpec) -> TensorEntry:
         zero_point=spec.zero_point,
         bytes=spec.bytes,
         dtype=spec.dtype,
+        indices_of=spec.indices_of,
     )

@@ -26,7 +26,14 @@ from mcu_ser.verify.audio_report import audio_section, differing_features, featu
 from mcu_ser.verify.heard import Heard
 from mcu_ser.verify.limits import Limits, limit_problem
 from mcu_ser.verify.report_schema import REPORT_NAME, SCHEMA
-from mcu_ser.verify.report_sections import Background, answers, histogram, memory, samples_digest
+from mcu_ser.verify.report_sections import (
+    Background,
+    answers,
+    decisions,
+    histogram,
+    memory,
+    samples_digest,
+)
 from mcu_ser.verify.samples import Samples
 
 # The report names this many differing samples; the counts are always whole.
@@ -309,9 +316,11 @@ def _bytes(outputs: Outputs) -> npt.NDArray[np.int8]:
 
 
 def _scores(samples: Samples, outputs: Outputs) -> dict[str, Any]:
-    if samples.y is None:
+    decided, classes = decisions(outputs), samples.classes or outputs.shape[1]
+    # A device whose bytes are wrong may name a class that there is not.
+    if samples.y is None or decided.max() >= classes:
         return NO_SCORES
-    scores: Scores = score(samples.y, outputs.argmax(axis=1), outputs.shape[1])
+    scores: Scores = score(samples.y, decided, classes)
     return asdict(scores) | {
         "uar_interval": uar_interval(scores.confusion),
         "recall_intervals": [

@@ -111,9 +111,20 @@ def answers(samples: Samples, expected: npt.NDArray[Any], actual: npt.NDArray[An
         "ids": list(samples.ids),
         "oracle_crc32": [binascii.crc32(row.tobytes()) for row in expected],
         "device_crc32": [binascii.crc32(row.tobytes()) for row in actual],
-        "oracle_classes": expected.argmax(axis=1).tolist(),
-        "device_classes": actual.argmax(axis=1).tolist(),
+        "oracle_classes": decisions(expected).tolist(),
+        "device_classes": decisions(actual).tolist(),
     }
+
+
+def decisions(outputs: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The class of each sample: that of its largest score, or the index that the model gives, without sign.
+
+    Args:
+        outputs: (n, outputs): scores of int8 or int16, or indices of int32.
+    """
+    if outputs.dtype == np.int32:
+        return np.ascontiguousarray(outputs[:, 0]).view(np.uint32).astype(np.int64)
+    return outputs.argmax(axis=1)
 
 
 def samples_digest(samples: Samples) -> str:

@@ -52,6 +52,7 @@ class Samples:
         bands: Mel bands of a row of those maps; None without clips.
         stream: The clips are streams so far, of which the device hears the newest window: one that begins
             with all of the one before goes on with it.
+        classes: How many there are; None: as many as the model has outputs.
     """
 
     x: npt.NDArray[np.int8]
@@ -62,6 +63,7 @@ class Samples:
     clips: tuple[npt.NDArray[np.int16], ...] | None = None
     bands: int | None = None
     stream: bool = False
+    classes: int | None = None
 
 
 def random_samples(count: int, seed: int, spec: InputSpec) -> Samples:
@@ -87,7 +89,7 @@ def _numpy_type(spec: InputSpec) -> np.dtype[Any]:
     return np.dtype(NUMPY_TYPES[spec.dtype])
 
 
-def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
+def load_samples(path: Path, spec: InputSpec, classes: int | None) -> Samples:
     """Read an .npz file of samples.
 
     Args:
@@ -95,7 +97,7 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
             input's type; optionally `y` (n,) integers in [0, classes), `labels` (classes,) and `ids` (n,)
             strings.
         spec: The model's input; floats are quantised with its scale and zero point.
-        classes: Number of model outputs.
+        classes: Of which the output tells one sample's; None if it does not.
 
     Raises:
         SamplesError: The file is absent or not such an .npz, or its content does not fit the model.
@@ -104,6 +106,11 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
     if "x" not in arrays:
         raise SamplesError(path, f"holds {sorted(arrays) or 'nothing'}, not x", hint=EXPECTED)
     x = quantized_rows(path, arrays["x"], spec)
+    if classes is None and {"y", "labels"} & set(arrays):
+        raise SamplesError(
+            path, "has classes, and the model gives several indices", hint="an .npz of x alone"
+        )
+    classes = classes or 0
     labels = strings(path, arrays, "labels", classes)
     ids = strings(path, arrays, "ids", len(x))
     return Samples(
@@ -112,6 +119,7 @@ def load_samples(path: Path, spec: InputSpec, classes: int) -> Samples:
         labels=labels,
         ids=ids if ids is not None else tuple(f"sample-{index}" for index in range(len(x))),
         origin=path.name,
+        classes=classes or None,
     )
 
 

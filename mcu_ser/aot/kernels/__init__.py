@@ -9,6 +9,7 @@ from dataclasses import replace
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import (
     add,
+    arg_max,
     batch_matmul,
     conv_2d,
     depthwise_conv_2d,
@@ -35,6 +36,7 @@ from mcu_ser.aot.optimization import Optimization
 # Operators of `passes.ALIASING` are not here: their output is an alias of their input.
 KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "ADD": add.call,
+    "ARG_MAX": arg_max.call,
     "AVERAGE_POOL_2D": pool_2d.call,
     "BATCH_MATMUL": batch_matmul.call,
     "CONCATENATION": parts.call,

@@ -53,7 +53,7 @@ def test_the_operator_table_has_every_operator_and_rule():
     table = operator_table()
     assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
         *(f"| {opcode}" for opcode in sorted(RULES)),
-        "| all",
+        "| all but ARG_MAX",
         *(f"| {opcode}, INT16" for opcode in sorted(int16_rules.RULES)),
     ]
     for chain in [*RULES.values(), *int16_rules.RULES.values()]:

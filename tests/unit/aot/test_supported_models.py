@@ -52,6 +52,15 @@ def test_a_float_interface_of_an_int8_model_is_told_what_to_do(kind):
     )
 
 
+def test_indices_of_64_bits_are_told_what_to_do():
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 4), scale=1.0), model.tensor((1,), "INT64", name="class")
+    model.operator("ARG_MAX", [x, model.tensor((1,), "INT32", data=[1])], [y], OutputType=4)
+    assert _refusal(model.build([x], [y])) == (
+        "m.tflite: output class is INT64, not INT32; try: an argmax whose output_type is int32"
+    )
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "problem"),
     [

@@ -15,6 +15,7 @@ from mcu_ser.convert.quantization import Quantization
 from mcu_ser.errors import ModelError, SamplesError
 from tests.layered_model import layered_model
 from tests.plain_lstm import lstm
+from tests.tflite_builder import TfliteBuilder
 
 WEIGHTS = np.array([[1, -2, 3, 0, 5, -6], [0, 0, 0, 0, 0, 4]], np.int8)
 BIAS = np.array([8, -3], np.int32)
@@ -169,10 +170,28 @@ def test_the_tensors_inside_are_those_of_the_sample():
         assert found[3].tolist() == (np.sign(mean) * np.floor(np.abs(mean) + 0.5)).astype(int).tolist()
 
 
-def test_a_tensor_that_is_not_int8_is_refused():
-    # Tensor 2 is the bias.
-    with pytest.raises(ModelError, match=r"^m: tensor 2 is int32, not int8 or int16$"):
-        layer_outputs(dense_model(), "m", np.zeros(6, np.int8), [2])
+def test_a_tensor_that_the_engine_does_not_store_is_refused():
+    model = TfliteBuilder()
+    x, real, y = (
+        model.tensor((1, 4), scale=0.1),
+        model.tensor((1, 4), "FLOAT32"),
+        model.tensor((1, 4), scale=0.1),
+    )
+    model.operator("DEQUANTIZE", [x], [real])
+    model.operator("QUANTIZE", [real], [y])
+    with pytest.raises(ModelError, match=r"^m: tensor 1 is float32, not int8, int16 or int32$"):
+        layer_outputs(model.build([x], [y]), "m", np.zeros(4, np.int8), [real])
+
+
+def test_indices_are_real_numbers():
+    model = TfliteBuilder()
+    x, place = model.tensor((1, 4), scale=0.1), model.tensor((1,), "INT32")
+    model.operator("ARG_MAX", [x, model.tensor((1,), "INT32", data=[1])], [place], OutputType=2)
+    oracle = Oracle(model.build([x], [place]))
+    assert (oracle.output_type, oracle.output_bytes, oracle.output_shape) == (np.int32, 4, (1,))
+    assert oracle.output_quantization == Quantization(1.0, 0)
+    # The first of several.
+    assert oracle.run(np.array([[3, 9, -5, 9], [-128] * 4], np.int8)).tolist() == [[1], [0]]
 
 
 def test_tensors_need_a_sample_of_the_right_size():

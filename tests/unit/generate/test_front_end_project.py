@@ -135,7 +135,7 @@ def test_a_map_without_batch_or_channel_fits_too(hearing) -> None:
         shape, scale, zero_point = (1, 24, 8), front_end_of().scale, front_end_of().zero_point
         dtype = "INT8"
 
-    require_fitting_front_end(front_end_of(), Entrance(), "front end")
+    require_fitting_front_end(front_end_of(), Entrance(), "INT8", "front end")
 
 
 def test_the_size_is_that_of_the_recipe() -> None:
