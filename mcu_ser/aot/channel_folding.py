@@ -29,6 +29,9 @@ Int64Array = npt.NDArray[np.int64]
 # Kernels compute channels in fours: what is left is rounded up to this.
 CHANNEL_MULTIPLE = 4
 
+# Weights of so many input channels are stored, or left out, together.
+BLOCK = 4
+
 # Layers that read all channels of their input for each of their output.
 _MIXING = ("CONV_2D", "FULLY_CONNECTED")
 
@@ -81,7 +84,10 @@ def _find_left_out(
             for reader in readers[root]:
                 filters = ~left_out[chains.root[reader.outputs[0]]]
                 unneeded = unneeded & _can_do_without(graph, reader, ranges, filters)
-            chosen = _rounded(left_out[root], unneeded, multiple)
+            chosen = min(
+                _possible(left_out[root], unneeded, multiple),
+                key=lambda gone: sum(_blocks(graph, reader, ~gone) for reader in readers[root]),
+            )
             grown |= bool((chosen != left_out[root]).any())
             left_out[root] = chosen
     return left_out
@@ -104,6 +110,27 @@ def _weights(graph: Graph, operator: Operator) -> Constant:
     data = graph.tensors[operator.inputs[1]].data
     assert data is not None
     return data
+
+
+def _possible(before: BoolArray, unneeded: BoolArray, multiple: int) -> list[BoolArray]:
+    """Which channels to leave out, the greatest number of them first.
+
+    Where weights were pruned by blocks, a channel that goes alone moves those behind it into other blocks, of
+    which more are not zero then; whole blocks can go without that.
+    """
+    found = [_rounded(before, unneeded, multiple)]
+    if before.size % BLOCK == 0:
+        whole = np.repeat((unneeded | before).reshape(-1, BLOCK).all(axis=1), BLOCK)
+        found.append(_rounded(before, whole, multiple))
+    return found
+
+
+def _blocks(graph: Graph, operator: Operator, kept: BoolArray) -> int:
+    """Blocks of weights of a convolution or FULLY_CONNECTED that are not zero, of the kept channels."""
+    weights = _weights(graph, operator).reshape(-1, kept.size)[:, kept]
+    missing = -weights.shape[1] % BLOCK
+    blocks = np.pad(weights, ((0, 0), (0, missing))).reshape(-1, BLOCK)
+    return int(np.count_nonzero(blocks.any(axis=1)))
 
 
 def _rounded(before: BoolArray, unneeded: BoolArray, multiple: int) -> BoolArray:

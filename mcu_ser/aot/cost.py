@@ -25,16 +25,16 @@ _SPARSE_CHAIN = {
     **_CLAMP,
     "step": 15,
     "four wide": 16,
-    "shifted channel": 30,
-    "signed channel": 38,
+    "direct channel": 23,
+    "signed channel": 35,
     "channel of passes": 4,
     "pass": 4,
 }
 _SPARSE_SINGLE_CHAIN = {
     **_CLAMP,
     "step": 8,
-    "shifted channel": 15,
-    "signed channel": 17,
+    "direct channel": 11,
+    "signed channel": 14,
     "channel of passes": 4,
     "pass": 4,
 }
@@ -42,8 +42,8 @@ _UNSTRUCTURED_CHAIN = {
     **_CLAMP,
     "step": 17,
     "four wide": 64,
-    "shifted channel": 67,
-    "signed channel": 83,
+    "direct channel": 56,
+    "signed channel": 80,
     "channel of passes": 4,
     "pass": 4,
 }

@@ -53,11 +53,15 @@ def channels_of(layer: Weighted) -> tuple[Channel, ...]:
 
 @dataclass(frozen=True)
 class Finish:
-    """Constants of one channel; `shift` is to the left before the product if shifted, else to the right."""
+    """Constants of one channel; `shift` is to the left before the product if shifted, else to the right.
+
+    `bias` is added to the sum first (`direct_finish`).
+    """
 
     multiplier: int
     constant: int
     shift: int
+    bias: int = 0
 
 
 @dataclass(frozen=True)

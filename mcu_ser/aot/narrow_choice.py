@@ -11,7 +11,8 @@ from mcu_ser.aot.cost import predicted_instructions
 from mcu_ser.aot.dying_inputs import needed_bytes
 from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.conv_2d import call_narrow
-from mcu_ser.aot.kernels.kernel_call import Form, KernelCall
+from mcu_ser.aot.kernels.kernel_call import KernelCall
+from mcu_ser.aot.kernels.sparse import form_of
 from mcu_ser.aot.scratch_choice import SPEED_ARENA
 
 # Scratch for a strip, and for a band: with little of it the kernel is called more often.
@@ -59,5 +60,4 @@ def _faster(call: KernelCall | None, before: KernelCall) -> KernelCall | None:
         return None
     if choice is None:
         return call
-    stored = sum(table.values.nbytes for table in call.tables())
-    return replace(call, sparse_choice=replace(choice, dense=Form(call.kernel, stored, then)))
+    return replace(call, sparse_choice=replace(choice, dense=form_of(call)))

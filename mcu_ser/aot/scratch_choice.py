@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mcu_ser.aot import arena, lifetimes
 from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.fully_connected import MATMUL_KERNEL, call_direct
 from mcu_ser.aot.kernels.kernel_call import KernelCall
+from mcu_ser.aot.scratch_room import scratch_rooms
 
 # In a build for speed the arena may be so much larger than what the layer with the most tensors needs.
 SPEED_ARENA = 1.2
@@ -28,12 +28,11 @@ def without_much_scratch(
         calls: Layer -> its call.
     """
     chosen = dict(calls)
-    tensors = lifetimes.find_buffers(graph, aliases)
-    most = SPEED_ARENA * arena.lower_bound(tensors)
-    for place, operator in enumerate(graph.operators):
+    rooms = scratch_rooms(graph, aliases, SPEED_ARENA)
+    for operator in graph.operators:
         call = calls.get(operator.index)
         if call is None or call.kernel != MATMUL_KERNEL or call.scratch_bytes <= _LITTLE_SCRATCH:
             continue
-        if arena.live_bytes(tensors, place) + call.scratch_bytes > most:
+        if call.scratch_bytes > rooms[operator.index]:
             chosen[operator.index] = call_direct(graph, operator) or call
     return chosen

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mcu_ser.aot import arena, lifetimes
 from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels import conv_2d, fully_connected
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall
 from mcu_ser.aot.kernels.sparse import form_of
+from mcu_ser.aot.scratch_room import scratch_rooms
 
 _KERNELS = {"CONV_2D": conv_2d.call, "FULLY_CONNECTED": fully_connected.call}
 
@@ -28,15 +28,14 @@ def with_sparse_room(
         calls: Layer -> its call.
     """
     chosen = dict(calls)
-    tensors = lifetimes.find_buffers(graph, aliases)
-    most = arena.lower_bound(tensors)
-    for place, operator in enumerate(graph.operators):
+    rooms = scratch_rooms(graph, aliases)
+    for operator in graph.operators:
         before = calls.get(operator.index)
         kernel = _KERNELS.get(operator.opcode)
         if before is None or kernel is None or graph.is_int16(operator):
             continue
         if before.sparsity is not None and before.sparsity >= _LEAST_SPARSITY:
-            found = kernel(graph, operator, most - arena.live_bytes(tensors, place))
+            found = kernel(graph, operator, rooms[operator.index])
             if _takes_less(form_of(found), form_of(before)):
                 chosen[operator.index] = found
     return chosen

@@ -75,7 +75,7 @@ def single(layer: Mapping[str, Any]) -> Counter[str]:
 def _channels(matmul: Mapping[str, Any], times: int, counted: _Counted) -> Counter[str]:
     channels = matmul["channels"]
     counts = counted(matmul["stream"].values, channels)
-    way = "signed" if "SIGNED" in matmul["finish"] else "shifted"
+    way = "signed" if "SIGNED" in matmul["finish"] else "direct"
     work = Counter({"step": times * sum(counts), f"{way} channel": times * channels, "chain": times})
     if "REPEATED" in matmul["chain"]:
         work["channel of passes"] = times * channels
@@ -85,19 +85,20 @@ def _channels(matmul: Mapping[str, Any], times: int, counted: _Counted) -> Count
 
 def _block_counts(stream: Stream, channels: int) -> list[int]:
     """Words of weights of each channel in a stream of sparse_matmul.h."""
-    counts, at = [], 0
-    for _ in range(channels):
-        counts.append(int(stream[at]) & 0xFFFF)
-        at += counts[-1] + 5
-    return counts
+    return _counts(stream, channels, 4)
 
 
 def _pair_counts(stream: Stream, channels: int) -> list[int]:
     """Words of weights of each channel in a stream of unstructured_matmul.h."""
+    return _counts(stream, channels, 5)
+
+
+def _counts(stream: Stream, channels: int, others: int) -> list[int]:
+    """The counts in the heads, with so many other words of each channel between two of them."""
     counts, at = [], 0
     for _ in range(channels):
         counts.append(int(stream[at]) >> 8 & 0x1FFF)
-        at += counts[-1] + 5
+        at += counts[-1] + others
     return counts
 
 

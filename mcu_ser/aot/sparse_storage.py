@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mcu_ser.aot import arena, lifetimes
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels import conv_2d, fully_connected
 from mcu_ser.aot.kernels.kernel_call import KernelCall
+from mcu_ser.aot.scratch_room import scratch_rooms
 
 # A layer may need this much of what the layer with the most tensors needs, with its scratch.
 _SIZE_ARENA = 1.05
@@ -30,12 +30,10 @@ def with_sparse_storage(
         aliases: Tensor index -> index of the tensor whose buffer it uses.
         calls: Layer -> its call, which stores zeros.
     """
-    tensors = lifetimes.find_buffers(graph, aliases)
-    most = _SIZE_ARENA * arena.lower_bound(tensors)
+    rooms = scratch_rooms(graph, aliases, _SIZE_ARENA)
     by_form: dict[str, dict[int, KernelCall]] = {}
-    for place, operator in enumerate(graph.operators):
-        room = most - arena.live_bytes(tensors, place)
-        for call in _smaller(graph, operator, calls, room):
+    for operator in graph.operators:
+        for call in _smaller(graph, operator, calls, rooms[operator.index]):
             by_form.setdefault(call.kernel, {})[operator.index] = call
     chosen = dict(calls)
     # The form that saves most comes first; another one must pay for itself by what it saves beyond.
@@ -45,26 +43,22 @@ def with_sparse_storage(
         if saved[best] <= FORM_BYTES:
             break
         for index, call in by_form.pop(best).items():
-            chosen[index] = min(chosen[index], call, key=_stored)
+            chosen[index] = min(chosen[index], call, key=lambda each: each.constant_bytes)
     return chosen
 
 
 def _smaller(
-    graph: Graph, operator: Operator, calls: Mapping[int, KernelCall], room: float
+    graph: Graph, operator: Operator, calls: Mapping[int, KernelCall], room: int
 ) -> list[KernelCall]:
     if operator.opcode not in _FORMS or graph.is_int16(operator):
         return []
-    found = (call for call in _FORMS[operator.opcode](graph, operator, int(room)) if call is not None)
+    found = (call for call in _FORMS[operator.opcode](graph, operator, room) if call is not None)
     return [
         replace(call, for_size=True)
         for call in found
-        if call.scratch_bytes <= room and _stored(call) < _stored(calls[operator.index])
+        if call.scratch_bytes <= room and call.constant_bytes < calls[operator.index].constant_bytes
     ]
 
 
 def _saved(chosen: Mapping[int, KernelCall], found: Mapping[int, KernelCall]) -> int:
-    return sum(max(0, _stored(chosen[index]) - _stored(call)) for index, call in found.items())
-
-
-def _stored(call: KernelCall) -> int:
-    return sum(table.values.nbytes for table in call.tables())
+    return sum(max(0, chosen[index].constant_bytes - call.constant_bytes) for index, call in found.items())

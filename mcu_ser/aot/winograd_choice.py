@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcu_ser.aot import arena, lifetimes
 from mcu_ser.aot.cost import predicted_instructions
 from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.kernels.conv_2d import call_winograd
 from mcu_ser.aot.kernels.kernel_call import KernelCall
-
-# A layer may need this much of what the layer with the most tensors needs, with its scratch.
-_SPEED_ARENA = 1.2
+from mcu_ser.aot.scratch_choice import SPEED_ARENA
+from mcu_ser.aot.scratch_room import scratch_rooms
 
 
 @dataclass(frozen=True)
@@ -48,22 +46,17 @@ def with_winograd(
 def _candidates(
     graph: Graph, aliases: Mapping[int, int], calls: Mapping[int, KernelCall]
 ) -> list[_Candidate]:
-    tensors = lifetimes.find_buffers(graph, aliases)
-    most = _SPEED_ARENA * arena.lower_bound(tensors)
+    rooms = scratch_rooms(graph, aliases, SPEED_ARENA)
     found = []
-    for place, operator in enumerate(graph.operators):
+    for operator in graph.operators:
         if operator.opcode != "CONV_2D" or graph.is_int16(operator):
             continue
         call = call_winograd(graph, operator)
-        if call is None or arena.live_bytes(tensors, place) + call.scratch_bytes > most:
+        if call is None or call.scratch_bytes > rooms[operator.index]:
             continue
         before = calls[operator.index]
         now, then = predicted_instructions(before), predicted_instructions(call)
-        more = _constant_bytes(call) - _constant_bytes(before)
+        more = call.constant_bytes - before.constant_bytes
         if now is not None and then is not None and then < now:
             found.append(_Candidate(operator.index, call, now - then, more))
     return found
-
-
-def _constant_bytes(call: KernelCall) -> int:
-    return sum(table.values.nbytes for table in call.tables())

@@ -14,7 +14,7 @@ from tests.random_without_scratch import WIDE_LAYERS
 def _never_scratch():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scratch_choice, "_LITTLE_SCRATCH", 0)
-        patch.setattr(scratch_choice, "_SPEED_ARENA", 0.0)
+        patch.setattr(scratch_choice, "SPEED_ARENA", 0.0)
         yield
 
 

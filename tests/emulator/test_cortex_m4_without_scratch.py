@@ -18,7 +18,7 @@ MODELS = 40
 def _never_scratch():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scratch_choice, "_LITTLE_SCRATCH", 0)
-        patch.setattr(scratch_choice, "_SPEED_ARENA", 0.0)
+        patch.setattr(scratch_choice, "SPEED_ARENA", 0.0)
         yield
 
 

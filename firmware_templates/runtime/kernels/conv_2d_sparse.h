@@ -15,34 +15,9 @@ struct aot_conv_2d_sparse {
   int32_t max;
 };
 
-/* Windows inside the image, row by row. */
-AOT_INLINE void aot_widen_four_inside(const struct aot_window_images *layer, const int8_t *input,
-                                      const struct aot_windows *windows, aot_word *wide) {
-  const int8_t *rows[AOT_SPARSE_POSITIONS];
-  aot_first_rows(rows, layer, input, windows, AOT_SPARSE_POSITIONS);
-  for (int32_t y = 0; y < layer->window.height; ++y) {
-    wide = aot_widen_quad(wide, rows, layer->window.width * layer->input.channels);
-    aot_next_rows(rows, layer, AOT_SPARSE_POSITIONS);
-  }
-}
-
-/* Windows of which some overlap the border, pixel by pixel. */
-AOT_INLINE void aot_widen_four_at_border(const struct aot_window_images *layer, const int8_t *input,
-                                         const struct aot_windows *windows, const int8_t *outside,
-                                         aot_word *wide) {
-  for (int32_t y = 0; y < layer->window.height; ++y) {
-    for (int32_t x = 0; x < layer->window.width; ++x) {
-      const int8_t *pixels[AOT_SPARSE_POSITIONS];
-      aot_tap_pixels(pixels, layer, input, outside, windows, y, x, AOT_SPARSE_POSITIONS);
-      wide = aot_widen_quad(wide, pixels, layer->input.channels);
-    }
-  }
-}
-
 /* `scratch`: 8 bytes per tap and input channel, and a pixel of the border. */
-static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_sparse(const struct aot_conv_2d_sparse *layer,
-                                                                    const int8_t *input, int8_t *output,
-                                                                    int8_t *scratch) {
+static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_sparse(
+    const struct aot_conv_2d_sparse *layer, const int8_t *input, int8_t *output, int8_t *scratch) {
   const struct aot_window_images *const images = &layer->images;
   const int32_t pixels = images->output.height * images->output.width;
   const int32_t depth = images->window.height * images->window.width * images->input.channels;
@@ -55,12 +30,7 @@ static AOT_NOINLINE __attribute__((unused)) void aot_conv_2d_sparse(const struct
     /* The last pixels are four too, of which some are computed twice. */
     const int32_t last = pixels - AOT_SPARSE_POSITIONS;
     const int32_t pixel = next < last ? next : last;
-    const struct aot_windows windows = aot_find_windows(images, pixel, AOT_SPARSE_POSITIONS);
-    if (windows.inside) {
-      aot_widen_four_inside(images, input, &windows, wide);
-    } else {
-      aot_widen_four_at_border(images, input, &windows, outside, wide);
-    }
+    aot_widen_group(images, input, outside, pixel, wide, AOT_SPARSE_POSITIONS, aot_widen_quad);
     aot_sparse_all(&layer->matmul, wide, output + pixel * images->output.channels);
   }
   aot_clamp_all(output, pixels * images->output.channels, layer->min, layer->max);

@@ -3,12 +3,17 @@
  * neighbouring inputs, that are not all zero are stored and multiplied. One output channel at a time, at one
  * position or four; in portable C here, sparse_matmul_dsp.h has the same in assembly.
  *
- * The constants of the layer are two streams in the order of their use. For each output channel
- *   stream  1 word           number of blocks, and in the upper half how far the assembly's chain is entered
- *           1 word           bias, which makes up for the input's zero point
+ * The constants of the layer are two streams in the order of their use: the head of the first channel, then
+ * for each output channel
+ *   stream  1 word           bias, which makes up for the input's zero point
  *           1 word a block   its four int8 weights
- *           3 words          multiplier, constant, shift, as in matmul.h
- *   places  1 byte a block   which four inputs it multiplies */
+ *           3 words          multiplier, constant, and the shift of the signed way, as in matmul.h; that is
+ *                            the lowest byte of a word that has the head of the next channel above it
+ *   places  1 byte a block   which four inputs it multiplies
+ * A head has the number of words of weights in bits 8 to 20, and above that how far the assembly's chain is
+ * entered; after the last channel it is 0.
+ *
+ * Where its constants allow it, a layer has the direct way instead: it does not shift the sum first. */
 #ifndef AOT_SPARSE_MATMUL_H
 #define AOT_SPARSE_MATMUL_H
 
@@ -21,11 +26,11 @@
 #if AOT_DSP
 #include "sparse_matmul_dsp.h"
 #else
-/* The right shift that ends all channels, or 0 for the signed way. */
+/* The right shift that ends all channels in the direct way, or 0 for the signed way. */
 typedef int32_t aot_sparse_finish;
-#define AOT_FINISH_SPARSE_QUAD_SHIFTED(shift) (shift)
+#define AOT_FINISH_SPARSE_QUAD_DIRECT(shift) (shift)
 #define AOT_FINISH_SPARSE_QUAD_SIGNED 0
-#define AOT_FINISH_SPARSE_SINGLE_SHIFTED(shift) (shift)
+#define AOT_FINISH_SPARSE_SINGLE_DIRECT(shift) (shift)
 #define AOT_FINISH_SPARSE_SINGLE_SIGNED 0
 /* Positions at once; whether the chain of the assembly is repeated does not matter here. */
 typedef int32_t aot_sparse_chain;
@@ -38,7 +43,6 @@ typedef int32_t aot_sparse_chain;
 struct aot_sparse_matmul {
   const uint32_t *stream;
   const uint8_t *places;
-  int32_t words; /* of the stream */
   int32_t channels;
   aot_sparse_chain chain;
   aot_sparse_finish finish;
@@ -84,16 +88,18 @@ AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_
   job.step = layer->channels;
   job.three_steps = 3 * layer->channels;
   job.finish = layer->finish;
-  job.stream_end = layer->stream + layer->words;
   aot_call(layer->chain, &job);
 }
 #else
+/* Words of weights of a channel. */
+AOT_INLINE uint32_t aot_sparse_words(uint32_t head) { return head >> 8 & 0x1fffu; }
+
 AOT_INLINE int8_t aot_sparse_output(uint32_t sum, const uint32_t *parameters, int32_t end_shift) {
   const int32_t multiplier = (int32_t)parameters[0];
   const int32_t constant = (int32_t)parameters[1];
   /* As in assembly, the lowest byte of a word. */
   const uint32_t shift = parameters[2] & 0xffu;
-  const int32_t x = (int32_t)(end_shift != 0 ? sum << shift : sum << 1);
+  const int32_t x = (int32_t)(end_shift != 0 ? sum : sum << 1);
   const int32_t scaled =
       end_shift != 0 ? aot_high_mac(x, multiplier, constant) >> end_shift
                      : (aot_rounded_high_mac(x, multiplier, constant) + (x >> 31)) >> shift;
@@ -103,12 +109,13 @@ AOT_INLINE int8_t aot_sparse_output(uint32_t sum, const uint32_t *parameters, in
 /* All channels, at four positions whose outputs lie `channels` bytes apart or at one. */
 AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_word *wide, int8_t *output) {
   const int32_t positions = layer->chain;
-  const uint32_t *stream = layer->stream;
+  uint32_t head = layer->stream[0];
+  const uint32_t *stream = layer->stream + 1;
   const uint8_t *place = layer->places;
   for (int32_t channel = 0; channel < layer->channels; ++channel) {
-    const uint32_t *const weights = stream + 2;
-    const uint32_t *const parameters = weights + (stream[0] & 0xffffu);
-    uint32_t sums[AOT_SPARSE_POSITIONS] = {stream[1], stream[1], stream[1], stream[1]};
+    const uint32_t *const weights = stream + 1;
+    const uint32_t *const parameters = weights + aot_sparse_words(head);
+    uint32_t sums[AOT_SPARSE_POSITIONS] = {stream[0], stream[0], stream[0], stream[0]};
     for (const uint32_t *block = weights; block != parameters; ++block) {
       const aot_word *const x = wide + *place++ * 2 * positions;
       const uint32_t even = aot_widen_even(*block), odd = aot_widen_odd(*block);
@@ -119,6 +126,7 @@ AOT_INLINE void aot_sparse_all(const struct aot_sparse_matmul *layer, const aot_
     for (int32_t i = 0; i < positions; ++i) {
       output[i * layer->channels + channel] = aot_sparse_output(sums[i], parameters, layer->finish);
     }
+    head = parameters[2];
     stream = parameters + 3;
   }
 }

@@ -3,12 +3,14 @@
  *
  * The sums of a channel stay in registers while a chain of equal steps consumes its blocks;
  * the chain is entered so far before its end that its last step is the last block. A `finish` turns the sums
- * into int8, stores them, and starts the next channel. The functions below are naked and jump to each other;
- * only the chains are called. Saved on the stack while they run:
+ * into int8, stores them, and starts the next channel; the head after the last one enters where all ends. The
+ * functions below are naked and jump to each other; only the chains are called. Saved on the stack while they
+ * run:
  *   [sp] output, +4 bytes from one position's output to the next, +8 three times that, +12 finish,
- *   +16 end of the stream, +20 where a channel starts, +24 passes left of the chain;
+ *   +16 where a channel starts, +20 passes left of the chain;
  *   then r4 - r11 and lr.
- * r0 walks the stream, r1 the places, r2 has the activations, r8 - r11 the sums (of one position: r8). */
+ * r0 walks the stream, r1 the places, r2 has the activations, r8 - r11 the sums (of one position: r8). From one
+ * channel's finish to the next one's chain, lr keeps the head. */
 #ifndef AOT_SPARSE_MATMUL_DSP_H
 #define AOT_SPARSE_MATMUL_DSP_H
 
@@ -26,7 +28,6 @@ struct aot_sparse_job {
   int32_t step;
   int32_t three_steps;
   aot_sparse_finish finish;
-  const uint32_t *stream_end;
 };
 
 /* Four rows, where they go, and their bytes (a multiple of 4, not 0); the loop reads them in this order. */
@@ -63,24 +64,30 @@ AOT_NAKED void aot_widen_quad_loop(void) {
 }
 
 #define AOT_SPARSE_QUAD_START  \
-  "ldm.w r0!, {r3, r8}\n\t"    \
-  "mov r9, r8\n\t"             \
-  "mov r10, r8\n\t"            \
+  "ldr r8, [r0], #4\n\t"      \
+  "mov r9, r8\n\t"            \
+  "mov r10, r8\n\t"           \
   "mov r11, r8\n\t"
 
-#define AOT_SPARSE_SINGLE_START "ldm.w r0!, {r3, r8}\n\t"
+#define AOT_SPARSE_SINGLE_START "ldr r8, [r0], #4\n\t"
 
-/* The passes of the chain, which are the blocks in units of 16, rounded up. */
-#define AOT_SPARSE_PASSES  \
-  "uxth r4, r3\n\t"       \
-  "add r4, r4, #15\n\t"   \
-  "lsr r4, r4, #4\n\t"    \
-  "str r4, [sp, #24]\n\t"
+/* The passes of the chain, which are the words of weights in units of 16, rounded up. */
+#define AOT_SPARSE_PASSES     \
+  "ubfx r3, lr, #8, #13\n\t" \
+  "add r3, r3, #15\n\t"      \
+  "lsr r3, r3, #4\n\t"       \
+  "str r3, [sp, #20]\n\t"
 
-/* The instruction after the next is where the chain begins: that is what the program counter reads here. */
-#define AOT_SPARSE_ENTER  \
-  "lsr r3, r3, #16\n\t"  \
-  "add pc, r3\n\t"       \
+/* What follows the next instruction is where a head of 0 enters: that is what the program counter reads here. */
+#define AOT_SPARSE_ENTER   \
+  "lsr r3, lr, #21\n\t"   \
+  "add pc, r3\n\t"        \
+  "nop.n\n\t"
+
+/* The end of all channels, in 8 bytes; the chain follows. */
+#define AOT_SPARSE_EXIT(saved)        \
+  "add.n sp, sp, #" saved "\n\t"     \
+  "pop.w {r4-r11, pc}\n\t"           \
   "nop.n\n\t"
 
 /* Four weights at four positions: 16 products in 15 instructions of 4 bytes each. */
@@ -117,37 +124,41 @@ AOT_NAKED void aot_widen_quad_loop(void) {
 /* Ends the chain, or goes through it once more. */
 #define AOT_SPARSE_ONCE_END "ldr.w pc, [sp, #12]\n\t"
 #define AOT_SPARSE_REPEATED_END \
-  "ldr r4, [sp, #24]\n\t"       \
-  "subs r4, r4, #1\n\t"         \
-  "str r4, [sp, #24]\n\t"       \
+  "ldr r3, [sp, #20]\n\t"       \
+  "subs r3, r3, #1\n\t"         \
+  "str r3, [sp, #20]\n\t"       \
   "bgt.w 2b\n\t"                \
   AOT_SPARSE_ONCE_END
 
 #define AOT_SPARSE_BEGIN          \
   "push {r4-r11, lr}\n\t"         \
-  "ldm r0, {r0-r7}\n\t"           \
-  "adr.w r8, 1f\n\t"              \
-  "orr r8, r8, #1\n\t"            \
-  "push {r3-r9}\n\t"
+  "ldm r0, {r0-r6}\n\t"           \
+  "adr.w r7, 1f\n\t"              \
+  "orr r7, r7, #1\n\t"            \
+  "push {r3-r8}\n\t"              \
+  "ldr lr, [r0], #4\n\t"
+
+/* A chain of its own for layers of whose channels none needs more than one pass. */
+#define AOT_SPARSE_ONCE(begin, start, saved, step) \
+  begin "1: " start AOT_SPARSE_ENTER AOT_SPARSE_EXIT(saved) AOT_SPARSE_CHAIN(step) AOT_SPARSE_ONCE_END
+#define AOT_SPARSE_REPEATED(begin, start, saved, step)                              \
+  begin "1: " start AOT_SPARSE_PASSES AOT_SPARSE_ENTER AOT_SPARSE_EXIT(saved) "2: " \
+  AOT_SPARSE_CHAIN(step) AOT_SPARSE_REPEATED_END
 
 AOT_NAKED void aot_sparse_quad_once(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_QUAD_START AOT_SPARSE_ENTER
-                   AOT_SPARSE_CHAIN(AOT_SPARSE_QUAD_STEP) AOT_SPARSE_ONCE_END);
+  __asm__ volatile(AOT_SPARSE_ONCE(AOT_SPARSE_BEGIN, AOT_SPARSE_QUAD_START, "24", AOT_SPARSE_QUAD_STEP));
 }
 
 AOT_NAKED void aot_sparse_quad_repeated(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_QUAD_START AOT_SPARSE_PASSES AOT_SPARSE_ENTER
-                   "2: " AOT_SPARSE_CHAIN(AOT_SPARSE_QUAD_STEP) AOT_SPARSE_REPEATED_END);
+  __asm__ volatile(AOT_SPARSE_REPEATED(AOT_SPARSE_BEGIN, AOT_SPARSE_QUAD_START, "24", AOT_SPARSE_QUAD_STEP));
 }
 
 AOT_NAKED void aot_sparse_single_once(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_SINGLE_START AOT_SPARSE_ENTER
-                   AOT_SPARSE_CHAIN(AOT_SPARSE_SINGLE_STEP) AOT_SPARSE_ONCE_END);
+  __asm__ volatile(AOT_SPARSE_ONCE(AOT_SPARSE_BEGIN, AOT_SPARSE_SINGLE_START, "24", AOT_SPARSE_SINGLE_STEP));
 }
 
 AOT_NAKED void aot_sparse_single_repeated(void) {
-  __asm__ volatile(AOT_SPARSE_BEGIN "1: " AOT_SPARSE_SINGLE_START AOT_SPARSE_PASSES AOT_SPARSE_ENTER
-                   "2: " AOT_SPARSE_CHAIN(AOT_SPARSE_SINGLE_STEP) AOT_SPARSE_REPEATED_END);
+  __asm__ volatile(AOT_SPARSE_REPEATED(AOT_SPARSE_BEGIN, AOT_SPARSE_SINGLE_START, "24", AOT_SPARSE_SINGLE_STEP));
 }
 
 #define AOT_SPARSE_FINISH_BEGIN "ldm.w r0!, {r3, r12, lr}\n\t"
@@ -165,32 +176,31 @@ AOT_NAKED void aot_sparse_single_repeated(void) {
   "strb r8, [r4], #1\n\t"       \
   "str r4, [sp]\n\t"
 
-#define AOT_SPARSE_FINISH_END       \
-  "ldr r3, [sp, #16]\n\t"           \
-  "cmp r0, r3\n\t"                  \
-  "beq 3f\n\t"                      \
-  "ldr.w pc, [sp, #20]\n\t"         \
-  "3: add sp, sp, #28\n\t"          \
-  "pop {r4-r11, pc}\n\t"
+#define AOT_SPARSE_FINISH_END "ldr.w pc, [sp, #16]\n\t"
 
-#define AOT_SPARSE_SHIFTED(sum, end_shift)               \
-  "lsl " sum ", " sum ", lr\n\t"                         \
-  "smmla " sum ", " sum ", r3, r12\n\t"                  \
+#define AOT_SPARSE_DIRECT(sum, end_shift)                  \
+  "smmla " sum ", " sum ", r3, r12\n\t"                    \
   "ssat " sum ", #8, " sum ", asr #" end_shift "\n\t"
 
-#define AOT_SPARSE_SHIFTED_FUNCTIONS(end_shift)                                               \
-  AOT_NAKED void aot_sparse_quad_shifted_##end_shift(void) {                                  \
-    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN                                                  \
-                     AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))                            \
-                     AOT_SPARSE_SHIFTED("r9", AOT_TEXT(end_shift))                            \
-                     AOT_SPARSE_SHIFTED("r10", AOT_TEXT(end_shift))                           \
-                     AOT_SPARSE_SHIFTED("r11", AOT_TEXT(end_shift))                           \
-                     AOT_SPARSE_QUAD_STORE AOT_SPARSE_FINISH_END);                            \
-  }                                                                                           \
-  AOT_NAKED void aot_sparse_single_shifted_##end_shift(void) {                                \
-    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))    \
-                     AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);                          \
+#define AOT_SPARSE_DIRECT_FUNCTIONS(end_shift)                                            \
+  AOT_NAKED void aot_sparse_quad_direct_##end_shift(void) {                               \
+    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN                                              \
+                     AOT_SPARSE_DIRECT("r8", AOT_TEXT(end_shift))                         \
+                     AOT_SPARSE_DIRECT("r9", AOT_TEXT(end_shift))                         \
+                     AOT_SPARSE_DIRECT("r10", AOT_TEXT(end_shift))                        \
+                     AOT_SPARSE_DIRECT("r11", AOT_TEXT(end_shift))                        \
+                     AOT_SPARSE_QUAD_STORE AOT_SPARSE_FINISH_END);                        \
+  }                                                                                       \
+  AOT_NAKED void aot_sparse_single_direct_##end_shift(void) {                             \
+    __asm__ volatile(AOT_SPARSE_FINISH_BEGIN AOT_SPARSE_DIRECT("r8", AOT_TEXT(end_shift)) \
+                     AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);                      \
   }
+
+/* Those that no layer names are not compiled. */
+#define AOT_SPARSE_EACH_SHIFT(define)                                                                     \
+  define(1) define(2) define(3) define(4) define(5) define(6) define(7) define(8) define(9)               \
+  define(10) define(11) define(12) define(13) define(14) define(15) define(16) define(17) define(18)
+AOT_SPARSE_EACH_SHIFT(AOT_SPARSE_DIRECT_FUNCTIONS)
 
 /* The last rounding is away from zero: one less where the sum is negative. */
 #define AOT_SPARSE_SIGNED(sum, spare)                \
@@ -214,26 +224,9 @@ AOT_NAKED void aot_sparse_single_signed(void) {
                    AOT_SPARSE_SINGLE_STORE AOT_SPARSE_FINISH_END);
 }
 
-/* Two functions per common right shift; those that no layer names are not compiled. */
-AOT_SPARSE_SHIFTED_FUNCTIONS(4)
-AOT_SPARSE_SHIFTED_FUNCTIONS(5)
-AOT_SPARSE_SHIFTED_FUNCTIONS(6)
-AOT_SPARSE_SHIFTED_FUNCTIONS(7)
-AOT_SPARSE_SHIFTED_FUNCTIONS(8)
-AOT_SPARSE_SHIFTED_FUNCTIONS(9)
-AOT_SPARSE_SHIFTED_FUNCTIONS(10)
-AOT_SPARSE_SHIFTED_FUNCTIONS(11)
-AOT_SPARSE_SHIFTED_FUNCTIONS(12)
-AOT_SPARSE_SHIFTED_FUNCTIONS(13)
-AOT_SPARSE_SHIFTED_FUNCTIONS(14)
-AOT_SPARSE_SHIFTED_FUNCTIONS(15)
-AOT_SPARSE_SHIFTED_FUNCTIONS(16)
-AOT_SPARSE_SHIFTED_FUNCTIONS(17)
-AOT_SPARSE_SHIFTED_FUNCTIONS(18)
-
-#define AOT_FINISH_SPARSE_QUAD_SHIFTED(shift) aot_sparse_quad_shifted_##shift
+#define AOT_FINISH_SPARSE_QUAD_DIRECT(shift) aot_sparse_quad_direct_##shift
 #define AOT_FINISH_SPARSE_QUAD_SIGNED aot_sparse_quad_signed
-#define AOT_FINISH_SPARSE_SINGLE_SHIFTED(shift) aot_sparse_single_shifted_##shift
+#define AOT_FINISH_SPARSE_SINGLE_DIRECT(shift) aot_sparse_single_direct_##shift
 #define AOT_FINISH_SPARSE_SINGLE_SIGNED aot_sparse_single_signed
 #define AOT_CHAIN_SPARSE_QUAD_ONCE aot_sparse_quad_once
 #define AOT_CHAIN_SPARSE_QUAD_REPEATED aot_sparse_quad_repeated

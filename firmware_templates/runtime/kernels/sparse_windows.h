@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inputs under the windows of several output pixels that follow each other: conv_2d_sparse.h and
- * conv_2d_unstructured.h compute so many at once. No dilation. */
+/* The inputs under the windows of several output pixels that follow each other, widened side by side:
+ * conv_2d_sparse.h and conv_2d_unstructured.h compute so many at once. No dilation. */
 #ifndef AOT_SPARSE_WINDOWS_H
 #define AOT_SPARSE_WINDOWS_H
 
-#include "kernel.h"
+#include "dsp.h"
 
 #define AOT_MOST_WINDOWS 8
 
@@ -14,57 +14,95 @@ struct aot_window_images {
   struct aot_window window;
 };
 
-/* Upper left tap of each window, and whether all of them lie inside the image. */
+/* Upper left tap of each window, its place in the input, and whether all of them lie inside the image. */
 struct aot_windows {
   int32_t y[AOT_MOST_WINDOWS];
   int32_t x[AOT_MOST_WINDOWS];
+  int32_t place[AOT_MOST_WINDOWS];
   int32_t inside;
 };
 
+/* Widens `count` bytes of so many rows as the kernel has windows; returns the end of what it wrote. */
+typedef aot_word *(*aot_widen_rows)(aot_word *wide, const int8_t *const *rows, int32_t count);
+
 /* The windows of `count` output pixels from `pixel` on. */
-AOT_INLINE struct aot_windows aot_find_windows(const struct aot_window_images *layer, int32_t pixel, int32_t count) {
+AOT_INLINE void aot_find_windows(struct aot_windows *found, const struct aot_window_images *layer, int32_t pixel,
+                                 int32_t count) {
   const struct aot_window *const window = &layer->window;
-  struct aot_windows found;
-  int32_t row = pixel / layer->output.width;
+  const int32_t lowest = layer->input.height - window->height, rightmost = layer->input.width - window->width;
+  const int32_t row = pixel / layer->output.width;
   int32_t column = pixel - row * layer->output.width;
-  found.inside = 1;
+  int32_t y = row * window->stride_height - window->pad_top;
+  int32_t x = column * window->stride_width - window->pad_left;
+  int32_t inside = 1;
+  AOT_UNROLL(8)
   for (int32_t i = 0; i < count; ++i) {
-    found.y[i] = row * window->stride_height - window->pad_top;
-    found.x[i] = column * window->stride_width - window->pad_left;
-    found.inside &= found.y[i] >= 0 && found.x[i] >= 0 && found.y[i] + window->height <= layer->input.height &&
-                    found.x[i] + window->width <= layer->input.width;
+    found->y[i] = y;
+    found->x[i] = x;
+    found->place[i] = (y * layer->input.width + x) * layer->input.channels;
+    inside &= (y >= 0) & (x >= 0) & (y <= lowest) & (x <= rightmost);
+    x += window->stride_width;
     if (++column == layer->output.width) {
       column = 0;
-      ++row;
+      x = -window->pad_left;
+      y += window->stride_height;
     }
   }
-  return found;
+  found->inside = inside;
 }
 
-/* Where the first row of each window begins; the pixels of a row follow each other. */
-AOT_INLINE void aot_first_rows(const int8_t **rows, const struct aot_window_images *layer, const int8_t *input,
-                               const struct aot_windows *windows, int32_t count) {
+/* Windows inside the image, row by row, whose pixels follow each other. */
+AOT_INLINE void aot_widen_inside(const struct aot_window_images *layer, const int8_t *input,
+                                 const struct aot_windows *windows, aot_word *wide, int32_t count,
+                                 aot_widen_rows widen) {
+  const int8_t *rows[AOT_MOST_WINDOWS];
+  AOT_UNROLL(8)
   for (int32_t i = 0; i < count; ++i) {
-    rows[i] = input + (windows->y[i] * layer->input.width + windows->x[i]) * layer->input.channels;
+    rows[i] = input + windows->place[i];
+  }
+  for (int32_t y = 0; y < layer->window.height; ++y) {
+    wide = widen(wide, rows, layer->window.width * layer->input.channels);
+    AOT_UNROLL(8)
+    for (int32_t i = 0; i < count; ++i) {
+      rows[i] += layer->input.width * layer->input.channels;
+    }
   }
 }
 
-/* One row further down in each window. */
-AOT_INLINE void aot_next_rows(const int8_t **rows, const struct aot_window_images *layer, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
-    rows[i] += layer->input.width * layer->input.channels;
-  }
-}
-
-/* The pixel of each window at one tap; `outside` is a pixel of the border. */
-AOT_INLINE void aot_tap_pixels(const int8_t **pixels, const struct aot_window_images *layer, const int8_t *input,
-                               const int8_t *outside, const struct aot_windows *windows, int32_t y, int32_t x,
-                               int32_t count) {
+/* Windows of which some overlap the border, pixel by pixel; `outside` is a pixel of the border. */
+AOT_INLINE void aot_widen_at_border(const struct aot_window_images *layer, const int8_t *input, const int8_t *outside,
+                                    const struct aot_windows *windows, aot_word *wide, int32_t count,
+                                    aot_widen_rows widen) {
   const struct aot_image *const size = &layer->input;
-  for (int32_t i = 0; i < count; ++i) {
-    const int32_t row = windows->y[i] + y, column = windows->x[i] + x;
-    const int32_t inside = row >= 0 && row < size->height && column >= 0 && column < size->width;
-    pixels[i] = inside ? input + (row * size->width + column) * size->channels : outside;
+  int32_t tap = 0; /* its place from that of the window */
+  for (int32_t y = 0; y < layer->window.height; ++y) {
+    uint32_t columns[AOT_MOST_WINDOWS]; /* of the image in this row */
+    AOT_UNROLL(8)
+    for (int32_t i = 0; i < count; ++i) {
+      columns[i] = (uint32_t)(windows->y[i] + y) < (uint32_t)size->height ? (uint32_t)size->width : 0;
+    }
+    for (int32_t x = 0; x < layer->window.width; ++x) {
+      const int8_t *pixels[AOT_MOST_WINDOWS];
+      AOT_UNROLL(8)
+      for (int32_t i = 0; i < count; ++i) {
+        pixels[i] = (uint32_t)(windows->x[i] + x) < columns[i] ? input + (windows->place[i] + tap) : outside;
+      }
+      wide = widen(wide, pixels, size->channels);
+      tap += size->channels;
+    }
+    tap += (size->width - layer->window.width) * size->channels;
+  }
+}
+
+/* All inputs under the windows of `count` output pixels from `pixel` on. */
+AOT_INLINE void aot_widen_group(const struct aot_window_images *layer, const int8_t *input, const int8_t *outside,
+                                int32_t pixel, aot_word *wide, int32_t count, aot_widen_rows widen) {
+  struct aot_windows windows;
+  aot_find_windows(&windows, layer, pixel, count);
+  if (windows.inside) {
+    aot_widen_inside(layer, input, &windows, wide, count, widen);
+  } else {
+    aot_widen_at_border(layer, input, outside, &windows, wide, count, widen);
   }
 }
 

@@ -12,9 +12,7 @@
  *   2 words          bias of a + 2^24 bias of b, lower half first; they make up for the input's zero point too
  *   1 word a pair    weight, step, weight, step: a byte each; a step is 16 times the number of inputs from the
  *                    one that was multiplied last (at first, the first one) to the weight's own
- *   3 words          multiplier, constant, shift, as in matmul.h; the shift is the lowest byte of a word that
- *                    has the head of the next channel above it
- * A head has the number of words of weights in bits 8 to 20, and above that how far the chain is entered.
+ *   3 words          multiplier, constant, shift, and the next head, as in sparse_matmul.h
  * Weights that are more than 15 inputs apart have zeros between them, and an odd number ends with a zero. */
 #ifndef AOT_UNSTRUCTURED_MATMUL_H
 #define AOT_UNSTRUCTURED_MATMUL_H
@@ -27,8 +25,8 @@
 #if AOT_DSP
 #include "unstructured_matmul_dsp.h"
 #else
-/* The right shift that ends all channels, or 0 for the signed way. */
-#define AOT_FINISH_UNSTRUCTURED_SHIFTED(shift) (shift)
+/* As in sparse_matmul.h. */
+#define AOT_FINISH_UNSTRUCTURED_DIRECT(shift) (shift)
 #define AOT_FINISH_UNSTRUCTURED_SIGNED 0
 /* Whether the chain of the assembly is repeated does not matter here. */
 #define AOT_CHAIN_UNSTRUCTURED_ONCE AOT_UNSTRUCTURED_POSITIONS
@@ -37,7 +35,6 @@
 
 struct aot_unstructured_matmul {
   const uint32_t *stream;
-  int32_t words; /* of the stream */
   int32_t channels;
   aot_sparse_chain chain;
   aot_sparse_finish finish;
@@ -73,7 +70,6 @@ AOT_INLINE void aot_unstructured_all(const struct aot_unstructured_matmul *layer
   job.step = layer->channels;
   job.three_steps = 3 * layer->channels;
   job.finish = layer->finish;
-  job.stream_end = layer->stream + layer->words;
   aot_call(layer->chain, &job);
 }
 #else
@@ -95,7 +91,7 @@ AOT_INLINE void aot_unstructured_all(const struct aot_unstructured_matmul *layer
   const uint32_t *stream = layer->stream + 1;
   for (int32_t channel = 0; channel < layer->channels; ++channel) {
     const uint32_t *const weights = stream + 2;
-    const uint32_t *const parameters = weights + (head >> 8 & 0x1fffu);
+    const uint32_t *const parameters = weights + aot_sparse_words(head);
     const uint8_t *x = (const uint8_t *)wide;
     uint32_t sums[AOT_UNSTRUCTURED_POSITIONS];
     for (int32_t i = 0; i < AOT_UNSTRUCTURED_POSITIONS; ++i) {

@@ -3,11 +3,9 @@
  *
  * As in sparse_matmul_dsp.h the sums of a channel stay in registers while a chain of equal steps consumes its
  * weights, and a `finish` turns them into int8. Saved on the stack while they run:
- *   [sp] output, +4 bytes from one position's output to the next, +8 three times that, +12 finish,
- *   +16 end of the stream, +20 where a channel starts, +24 passes left of the chain, +28 activations;
+ *   what sparse_matmul_dsp.h has there, +24 activations;
  *   then r4 - r11 and lr.
- * r0 walks the stream, r1 the activations; r4 - r11 have the sums of two positions each in two registers. From
- * one channel's finish to the next one's chain, lr keeps the head. */
+ * r0 walks the stream, r1 the activations; r4 - r11 have the sums of two positions each in two registers. */
 #ifndef AOT_UNSTRUCTURED_MATMUL_DSP_H
 #define AOT_UNSTRUCTURED_MATMUL_DSP_H
 
@@ -21,7 +19,6 @@ struct aot_unstructured_job {
   int32_t step;
   int32_t three_steps;
   aot_sparse_finish finish;
-  const uint32_t *stream_end;
 };
 
 /* Eight rows, where they go, and their bytes (a multiple of 4, not 0); the loop reads them in this order. */
@@ -74,20 +71,7 @@ AOT_NAKED void aot_widen_eight_loop(void) {
   "mov r9, r5\n\t"               \
   "mov r10, r4\n\t"              \
   "mov r11, r5\n\t"              \
-  "ldr r1, [sp, #28]\n\t"
-
-/* The passes of the chain, which are the words of weights in units of 16, rounded up. */
-#define AOT_UNSTRUCTURED_PASSES  \
-  "ubfx r2, lr, #8, #13\n\t"     \
-  "add r2, r2, #15\n\t"          \
-  "lsr r2, r2, #4\n\t"           \
-  "str r2, [sp, #24]\n\t"
-
-/* As AOT_SPARSE_ENTER, from the head of the channel. */
-#define AOT_UNSTRUCTURED_ENTER  \
-  "lsr r3, lr, #21\n\t"        \
-  "add pc, r3\n\t"             \
-  "nop.n\n\t"
+  "ldr r1, [sp, #24]\n\t"
 
 /* One weight at eight positions; registers that hold both words would be one too many. */
 #define AOT_UNSTRUCTURED_EIGHT            \
@@ -108,30 +92,21 @@ AOT_NAKED void aot_widen_eight_loop(void) {
   "uxtab r1, r1, r2, ror #24\n\t"        \
   AOT_UNSTRUCTURED_EIGHT
 
-#define AOT_UNSTRUCTURED_REPEATED_END  \
-  "ldr r2, [sp, #24]\n\t"              \
-  "subs r2, r2, #1\n\t"                \
-  "str r2, [sp, #24]\n\t"              \
-  "bgt.w 2b\n\t"                       \
-  AOT_SPARSE_ONCE_END
-
 #define AOT_UNSTRUCTURED_BEGIN  \
   "push {r4-r11, lr}\n\t"       \
-  "ldm r0, {r0-r6}\n\t"         \
-  "adr.w r7, 1f\n\t"            \
-  "orr r7, r7, #1\n\t"          \
-  "mov r9, r1\n\t"              \
-  "push {r2-r9}\n\t"            \
+  "ldm r0, {r0-r5}\n\t"         \
+  "adr.w r6, 1f\n\t"            \
+  "orr r6, r6, #1\n\t"          \
+  "mov r8, r1\n\t"              \
+  "push {r2-r8}\n\t"            \
   "ldr lr, [r0], #4\n\t"
 
 AOT_NAKED void aot_unstructured_once(void) {
-  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_UNSTRUCTURED_ENTER
-                   AOT_SPARSE_CHAIN(AOT_UNSTRUCTURED_STEP) AOT_SPARSE_ONCE_END);
+  __asm__ volatile(AOT_SPARSE_ONCE(AOT_UNSTRUCTURED_BEGIN, AOT_UNSTRUCTURED_START, "28", AOT_UNSTRUCTURED_STEP));
 }
 
 AOT_NAKED void aot_unstructured_repeated(void) {
-  __asm__ volatile(AOT_UNSTRUCTURED_BEGIN "1: " AOT_UNSTRUCTURED_START AOT_UNSTRUCTURED_PASSES
-                   AOT_UNSTRUCTURED_ENTER "2: " AOT_SPARSE_CHAIN(AOT_UNSTRUCTURED_STEP) AOT_UNSTRUCTURED_REPEATED_END);
+  __asm__ volatile(AOT_SPARSE_REPEATED(AOT_UNSTRUCTURED_BEGIN, AOT_UNSTRUCTURED_START, "28", AOT_UNSTRUCTURED_STEP));
 }
 
 /* Separates the sums of two positions: the upper one is one less where the lower one is negative. */
@@ -161,26 +136,18 @@ AOT_NAKED void aot_unstructured_repeated(void) {
   "strb r4, [r1], #1\n\t"                \
   "str r1, [sp]\n\t"
 
-#define AOT_UNSTRUCTURED_FINISH_END  \
-  "ldr r3, [sp, #16]\n\t"            \
-  "cmp r0, r3\n\t"                   \
-  "beq 3f\n\t"                       \
-  "ldr.w pc, [sp, #20]\n\t"          \
-  "3: add sp, sp, #32\n\t"           \
-  "pop {r4-r11, pc}\n\t"
-
-#define AOT_UNSTRUCTURED_SHIFTED_FUNCTION(end_shift)                                       \
-  AOT_NAKED void aot_unstructured_shifted_##end_shift(void) {                              \
-    __asm__ volatile(AOT_UNSTRUCTURED_FINISH_BEGIN                                         \
-                     AOT_SPARSE_SHIFTED("r4", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r5", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r6", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r7", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r8", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r9", AOT_TEXT(end_shift))                         \
-                     AOT_SPARSE_SHIFTED("r10", AOT_TEXT(end_shift))                        \
-                     AOT_SPARSE_SHIFTED("r11", AOT_TEXT(end_shift))                        \
-                     AOT_UNSTRUCTURED_STORE AOT_UNSTRUCTURED_FINISH_END);                  \
+#define AOT_UNSTRUCTURED_DIRECT_FUNCTION(end_shift)                 \
+  AOT_NAKED void aot_unstructured_direct_##end_shift(void) {        \
+    __asm__ volatile(AOT_UNSTRUCTURED_FINISH_BEGIN                  \
+                     AOT_SPARSE_DIRECT("r4", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r5", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r6", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r7", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r8", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r9", AOT_TEXT(end_shift))   \
+                     AOT_SPARSE_DIRECT("r10", AOT_TEXT(end_shift))  \
+                     AOT_SPARSE_DIRECT("r11", AOT_TEXT(end_shift))  \
+                     AOT_UNSTRUCTURED_STORE AOT_SPARSE_FINISH_END); \
   }
 
 AOT_NAKED void aot_unstructured_signed(void) {
@@ -193,27 +160,12 @@ AOT_NAKED void aot_unstructured_signed(void) {
                    AOT_SPARSE_SIGNED("r9", "r2")       /**/
                    AOT_SPARSE_SIGNED("r10", "r2")      /**/
                    AOT_SPARSE_SIGNED("r11", "r2")      /**/
-                   AOT_UNSTRUCTURED_STORE AOT_UNSTRUCTURED_FINISH_END);
+                   AOT_UNSTRUCTURED_STORE AOT_SPARSE_FINISH_END);
 }
 
-/* One function per common right shift; those that no layer names are not compiled. */
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(4)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(5)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(6)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(7)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(8)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(9)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(10)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(11)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(12)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(13)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(14)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(15)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(16)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(17)
-AOT_UNSTRUCTURED_SHIFTED_FUNCTION(18)
+AOT_SPARSE_EACH_SHIFT(AOT_UNSTRUCTURED_DIRECT_FUNCTION)
 
-#define AOT_FINISH_UNSTRUCTURED_SHIFTED(shift) aot_unstructured_shifted_##shift
+#define AOT_FINISH_UNSTRUCTURED_DIRECT(shift) aot_unstructured_direct_##shift
 #define AOT_FINISH_UNSTRUCTURED_SIGNED aot_unstructured_signed
 #define AOT_CHAIN_UNSTRUCTURED_ONCE aot_unstructured_once
 #define AOT_CHAIN_UNSTRUCTURED_REPEATED aot_unstructured_repeated

@@ -119,12 +119,11 @@ def _fast(convolution: _Convolution) -> KernelCall | None:
 
 def _sparse(convolution: _Convolution, room: int = 0) -> Iterator[KernelCall | None]:
     layer, output, window = convolution.layer, convolution.output, convolution.window
-    if window.size == window.stride == (1, 1):
-        yield sparse.rows_call(layer, output, convolution.pixels, room)
-        yield unstructured.rows_call(layer, output, convolution.pixels, room)
-    else:
-        yield sparse.windows_call(layer, output, window, room)
-        yield unstructured.windows_call(layer, output, window, room)
+    for group in (sparse.GROUP, unstructured.GROUP):
+        if window.size == window.stride == (1, 1):
+            yield group.rows_call(layer, output, convolution.pixels, room)
+        else:
+            yield group.windows_call(layer, output, window, room)
 
 
 def _as_walk(convolution: _Convolution, fast: Matmul) -> KernelCall | None:

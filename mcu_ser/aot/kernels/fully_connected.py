@@ -50,8 +50,8 @@ def _layer(graph: Graph, operator: Operator) -> tuple[Weighted, Output]:
 def _sparse(layer: Weighted, output: Output, room: int = 0) -> Iterator[KernelCall | None]:
     rows = _rows(layer)
     if rows > 1:
-        yield sparse.rows_call(layer, output, rows, room)
-        yield unstructured.rows_call(layer, output, rows, room)
+        for group in (sparse.GROUP, unstructured.GROUP):
+            yield group.rows_call(layer, output, rows, room)
     else:
         yield sparse.single_call(layer, output, room)
 

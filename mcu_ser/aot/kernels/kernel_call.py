@@ -121,6 +121,11 @@ class KernelCall:
         """The constant arrays of the layer."""
         yield from _tables(self.description)
 
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of those arrays."""
+        return sum(table.values.nbytes for table in self.tables())
+
 
 def _tables(value: Struct) -> Iterator[Table]:
     for _, member in value.members:

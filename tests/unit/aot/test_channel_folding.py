@@ -296,6 +296,36 @@ def test_channels_are_left_out_down_to_a_multiple(multiple, kept):
     assert _kept(folded) == ({} if kept is None else {model.first: tuple(sorted(kept))})
 
 
+def _left_of_twelve(constant, values):
+    """What is left of twelve channels, of which some are constant, for filters of so many weights."""
+    model = TfliteBuilder()
+    x = model.tensor((1, 3, 3, 4), scale=1.0)
+    first = np.ones((12, 1, 1, 4))
+    first[constant] = 0
+    operands = [x]
+    for weights in (first, np.array(values).reshape(len(values), 1, 1, 12)):
+        operands.append(model.tensor(weights.shape, scale=1.0, data=weights))
+        y = model.tensor((1, 3, 3, len(weights)), scale=64.0)
+        model.operator("CONV_2D", operands, [y], Padding=VALID, **STRIDES)
+        operands = [y]
+    folded = fold_channels(read_model(model.build([x], [y])))
+    return next((tensor.kept for tensor in folded.tensors if tensor.left_out), None)
+
+
+BLOCKS_OF_ZEROS = [[0] * 4 + [1] * 4 + [0] * 4, [0] * 8 + [1] * 4]
+
+
+def test_blocks_of_zeros_stay_whole_where_channels_go():
+    # Nobody reads the first four; without others than 9 and three of those, more blocks had weights.
+    assert _left_of_twelve([9], BLOCKS_OF_ZEROS) == tuple(range(4, 12))
+    # Those that are constant go by fours, but none alone.
+    assert _left_of_twelve([1, 5, 9, 10], [[1] * 4 + [0] * 8, *BLOCKS_OF_ZEROS]) is None
+
+
+def test_weights_without_zeros_have_no_blocks_to_keep():
+    assert _left_of_twelve([1, 5, 9, 10], [[1] * 12]) == (0, 2, 3, 4, 6, 7, 8, 11)
+
+
 def test_one_channel_is_left_of_a_tensor_that_nobody_needs():
     model = Network()
     values = np.zeros((4, 1, 1, 4))

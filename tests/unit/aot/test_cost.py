@@ -7,7 +7,7 @@ import pytest
 from mcu_ser.aot import kernel_work, sparse_kernel_work
 from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
 from mcu_ser.aot.kernel_work import counted_kernels, work_of
-from mcu_ser.aot.kernels import KERNELS, unstructured
+from mcu_ser.aot.kernels import KERNELS, sparse, unstructured
 from mcu_ser.aot.kernels.conv_2d import call_narrow, call_winograd
 from mcu_ser.aot.kernels.fully_connected import call_direct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
@@ -113,15 +113,16 @@ def test_the_parts_of_the_sparse_kernels_have_the_instructions_of_their_source(k
     def count(part):
         return instructions(macro(text, f"AOT_SPARSE_{part}"))
 
-    # Without the instruction that is jumped over, but with the jump at the end of the chain; the return is
-    # not of the channel.
+    # Without the instruction that is jumped over, but with the jump at the end of the chain.
     start = count(f"{kind}_START") + count("ENTER") - 1 + 1
-    finish = 1 + count(f"{kind}_STORE") + count("FINISH_END") - 2
+    finish = 1 + count(f"{kind}_STORE") + count("FINISH_END")
     assert macro(text, "AOT_SPARSE_FINISH_BEGIN").count("ldm") == 1
     prices = ASSEMBLY[kernel]
-    for way in ("SHIFTED", "SIGNED"):
+    for way in ("DIRECT", "SIGNED"):
         assert prices[f"{way.lower()} channel"] == start + finish + positions * count(way)
     assert prices["step"] == count(f"{kind}_STEP")
+    # Each of them has four bytes, or the chain would be entered at the wrong place.
+    assert 4 * prices["step"] == sparse.STEP_BYTES[kind]
     assert prices["channel of passes"] == count("PASSES")
     assert prices["pass"] == count("REPEATED_END")
     assert re.findall(r"\.rept (\d+)", text) == [str(sparse_kernel_work.STEPS)]
@@ -135,19 +136,20 @@ def test_the_parts_of_the_unstructured_kernels_have_the_instructions_of_their_so
         return instructions(macro(source, part))
 
     # As for blocks; a step has the products of both of its weights from a macro of their own.
-    start = count("AOT_UNSTRUCTURED_START") + count("AOT_UNSTRUCTURED_ENTER") - 1 + 1
+    start = count("AOT_UNSTRUCTURED_START") + count("AOT_SPARSE_ENTER", blocks) - 1 + 1
     assert macro(text, "AOT_UNSTRUCTURED_FINISH_BEGIN").count("AOT_UNSTRUCTURED_SEPARATE(") == 4
     separate = 4 * count("AOT_UNSTRUCTURED_SEPARATE")
-    finish = 1 + separate + count("AOT_UNSTRUCTURED_STORE") + count("AOT_UNSTRUCTURED_FINISH_END") - 2
+    finish = 1 + separate + count("AOT_UNSTRUCTURED_STORE") + count("AOT_SPARSE_FINISH_END", blocks)
     prices = ASSEMBLY["aot_rows_unstructured"]
-    for way in ("SHIFTED", "SIGNED"):
+    for way in ("DIRECT", "SIGNED"):
         assert prices[f"{way.lower()} channel"] == start + finish + 8 * count(f"AOT_SPARSE_{way}", blocks)
     assert macro(text, "AOT_UNSTRUCTURED_STEP").count("AOT_UNSTRUCTURED_EIGHT") == 2
     assert prices["step"] == count("AOT_UNSTRUCTURED_STEP") + 2 * count("AOT_UNSTRUCTURED_EIGHT")
     # Each of them has four bytes, or the chain would be entered at the wrong place.
     assert 4 * prices["step"] == unstructured.STEP_BYTES
-    assert prices["channel of passes"] == count("AOT_UNSTRUCTURED_PASSES")
-    assert prices["pass"] == count("AOT_UNSTRUCTURED_REPEATED_END")
+    # What goes on around the steps is that of blocks.
+    for part in ("channel of passes", "pass"):
+        assert prices[part] == ASSEMBLY["aot_rows_sparse"][part]
     # Four pairs of rows, one after the other.
     loop = re.search(r'"2: (.*?bgt 2b)', text, re.DOTALL)[1]
     assert prices["four wide"] == 4 * (instructions(loop) + 1)
