@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As `plain_layers`, for UNIDIRECTIONAL_SEQUENCE_LSTM: a plain model, and ones that break rules."""
+"""As `plain_layers`, for UNIDIRECTIONAL_SEQUENCE_LSTM: a plain model, and ones that break rules.
+
+And for REVERSE_V2, which converters put before an LSTM that runs backwards.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tests.plain_layers import layer
+from tests.plain_moves import numbers
 from tests.tflite_builder import TfliteBuilder
 
 TANH = 4
@@ -55,7 +60,11 @@ def lstm(changes=None, *, y=None, options=None, count=24, same=None, without_inp
     return model.build([input_], [output])
 
 
-VALID = {"UNIDIRECTIONAL_SEQUENCE_LSTM": lstm()}
+def turned(axes=(2,), x=(1, 2, 3), y=(1, 2, 3)):
+    return layer("REVERSE_V2", x={"shape": x}, y={"shape": y}, constants=[numbers(axes)])
+
+
+VALID = {"REVERSE_V2": turned(), "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm()}
 
 _GIVEN = "weights and biases of all four gates and both states must be given"
 _PLAIN = "it must have no peephole weights, no projection and no layer normalisation"
@@ -70,6 +79,10 @@ _TANH = "the activation must be TANH, the limit of the cell state at least 0 (wi
 _INT32 = "no int8 input may make a gate's sum 2^29, shifted as its scale says"
 
 _EXTRA = {"shape": (CELLS,), "dtype": "INT16", "scale": 1.0, "data": np.ones(CELLS)}
+
+_NEIGHBOURS = (
+    "the axes must be neighbours among at most 6 dimensions, and the output must have the input's shape"
+)
 
 BROKEN = {
     "an LSTM of 20 operands": (
@@ -189,5 +202,28 @@ BROKEN = {
     "an LSTM of a large output scale": (
         lstm({18: {"scale": 2.1}}),
         f"{_STATE} (h has scale 2.1, zero point 3)",
+    ),
+}
+
+REVERSALS = {
+    "a reversal of dimensions apart": (
+        turned((0, 2)),
+        f"{_NEIGHBOURS} (they are (0, 2) of 3 dimensions)",
+    ),
+    "a reversal of no dimension": (
+        turned((-4,)),
+        f"{_NEIGHBOURS} (they are (-1,) of 3 dimensions)",
+    ),
+    "a reversal of the same dimension twice": (
+        turned((1, -2)),
+        f"{_NEIGHBOURS} (they are (1, 1) of 3 dimensions)",
+    ),
+    "a reversal of seven dimensions": (
+        turned((2,), (1, 1, 2, 1, 1, 1, 3), (1, 1, 2, 1, 1, 1, 3)),
+        f"{_NEIGHBOURS} (there are 7 dimensions)",
+    ),
+    "a reversal to another shape": (
+        turned(y=(1, 3, 2)),
+        f"{_NEIGHBOURS} (1x2x3 to 1x3x2)",
     ),
 }

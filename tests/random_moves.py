@@ -184,6 +184,14 @@ def _transpose(d: Drawer) -> bytes:
     return _free(shape, tuple(shape[axis] for axis in order), "TRANSPOSE", [order])(d)
 
 
+def _reverse(d: Drawer) -> bytes:
+    shape = _any_shape(d, 6, 4)
+    first = d.integer(0, len(shape) - 1)
+    axes = d.draw(st.permutations(range(first, d.integer(first, len(shape) - 1) + 1)))
+    named = [axis if d.draw(st.booleans()) else axis - len(shape) for axis in axes]
+    return _free(shape, shape, "REVERSE_V2", [named])(d)
+
+
 def _expand_dims(d: Drawer) -> bytes:
     shape = _any_shape(d, 5, 4)
     axis = d.integer(-len(shape) - 1, len(shape))
@@ -272,6 +280,7 @@ MOVES: dict[str, SearchStrategy[LayerModel]] = {
     "SQUEEZE": layer_strategy(_squeeze),
     "STRIDED_SLICE": layer_strategy(_strided_slice),
     "SUM": layer_strategy(lambda d: _reduction(d, "SUM")),
+    "REVERSE_V2": layer_strategy(_reverse),
     "TRANSPOSE": layer_strategy(_transpose),
     "UNPACK": layer_strategy(lambda d: _divided(d, "UNPACK")),
 }

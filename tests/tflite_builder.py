@@ -40,6 +40,7 @@ OPTION_TABLES = {
     "PAD": "PadOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
+    "REVERSE_V2": "ReverseV2Options",
     "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SUB": "SubOptions",

@@ -9,7 +9,7 @@ from mcu_ser.aot.kernels.slices import AxisSlice
 from mcu_ser.aot.rules import data_tensors
 
 # Of the oracle.
-_MOST_DIMENSIONS = {"SLICE": 5, "STRIDED_SLICE": 4, "TRANSPOSE": 5}
+_MOST_DIMENSIONS = {"REVERSE_V2": 6, "SLICE": 5, "STRIDED_SLICE": 4, "TRANSPOSE": 5}
 
 
 def rank_is_limited(graph: Graph, operator: Operator) -> str | None:
@@ -84,6 +84,19 @@ def permutation_makes_output(graph: Graph, operator: Operator) -> str | None:
         return f"it is {order}"
     permuted = tuple(input_.shape[axis] for axis in order)
     return None if permuted == output.shape else f"it gives {permuted}, the output is {output.shape}"
+
+
+def reversed_axes_are_neighbours(graph: Graph, operator: Operator) -> str | None:
+    """The axes must be neighbours among at most 6 dimensions, and the output must have the input's shape."""
+    # Both are limits of the oracle.
+    input_, output = data_tensors(graph, operator)
+    if len(input_.shape) > _MOST_DIMENSIONS[operator.opcode]:
+        return f"there are {len(input_.shape)} dimensions"
+    axes = slices.reversed_axes(graph, operator)
+    inside = axes[0] >= 0 and axes[-1] < len(input_.shape)
+    if not inside or axes != tuple(range(axes[0], axes[0] + len(axes))):
+        return f"they are {axes} of {len(input_.shape)} dimensions"
+    return None if input_.shape == output.shape else f"{input_.shape_text} to {output.shape_text}"
 
 
 def squeeze_drops_ones(graph: Graph, operator: Operator) -> str | None:

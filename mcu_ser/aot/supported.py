@@ -172,6 +172,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rules.data_is_one_image,
         norm_resize_rules.size_is_that_of_the_output,
     ),
+    "REVERSE_V2": (*_MOVED, *_PARAMETERS, slice_rules.reversed_axes_are_neighbours),
     "SLICE": (*_WALKED, slice_rules.slice_is_inside),
     "SOFTMAX": (
         *_DATA,

@@ -46,6 +46,7 @@ RESOLVER_METHODS = {
     "RELU6": "AddRelu6",
     "RESHAPE": "AddReshape",
     "RESIZE_NEAREST_NEIGHBOR": "AddResizeNearestNeighbor",
+    "REVERSE_V2": "AddReverseV2",
     "SLICE": "AddSlice",
     "SOFTMAX": "AddSoftmax",
     "SPLIT": "AddSplit",

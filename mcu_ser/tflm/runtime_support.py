@@ -55,6 +55,7 @@ _NEW_OPERATORS: Mapping[str, int] = {
     "QUANTIZE": 1,
     "REDUCE_MAX": 2,
     "RESIZE_NEAREST_NEIGHBOR": 3,
+    "REVERSE_V2": 3,
     "SLICE": 5,
     "SPLIT": 2,
     "SPLIT_V": 2,
@@ -192,7 +193,9 @@ def _data_is_int8(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[s
     place = _DATA_OPERANDS.get(operator.opcode, 0)
     data = [t for t in graph.operands(operator)[place : place + 1] if t is not None]
     weights = graph.operands(operator)[1:2] if operator.opcode in _WEIGHTED else ()
-    for tensor in (*data, *(t for t in weights if t is not None), *graph.results(operator)):
+    # What an ARG_MAX gives are indices; `check_interface` has seen to their type.
+    results = () if operator.opcode == "ARG_MAX" else graph.results(operator)
+    for tensor in (*data, *(t for t in weights if t is not None), *results):
         if tensor.dtype != "INT8":
             return f"{short_name(tensor.name)} is {tensor.dtype}, not INT8", "full-integer int8 quantisation"
     return None

@@ -61,6 +61,7 @@ KERNELS: dict[str, Callable[[Graph, Operator], KernelCall]] = {
     "RELU": relu.call,
     "RELU6": relu.call,
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest.call,
+    "REVERSE_V2": slices.call_reverse,
     "SLICE": slices.call_slice,
     "SOFTMAX": softmax.call,
     "SPLIT": parts.call,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SLICE, STRIDED_SLICE and TRANSPOSE: one copy that walks the input in another way."""
+"""SLICE, STRIDED_SLICE, REVERSE_V2 and TRANSPOSE: one copy that walks the input in another way."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ def _strided(
     return AxisSlice(start, stride, -((start - stop) // stride))
 
 
+def reversed_axes(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    """The dimensions that a REVERSE_V2 turns round, in order; negative ones count from the end."""
+    rank = len(graph.tensors[operator.inputs[0]].shape)
+    return tuple(sorted(axis + rank if axis < 0 else axis for axis in operand_values(graph, operator, 1)))
+
+
 def permutation_of(graph: Graph, operator: Operator) -> tuple[int, ...]:
     """Dimension of the input that each dimension of a TRANSPOSE's output is."""
     return operand_values(graph, operator, 1)
@@ -76,6 +82,16 @@ def call_slice(graph: Graph, operator: Operator) -> KernelCall:
 def call_strided_slice(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported STRIDED_SLICE."""
     return _sliced(graph, operator, strided_slice_axes(graph, operator))
+
+
+def call_reverse(graph: Graph, operator: Operator) -> KernelCall:
+    """The kernel call of a supported REVERSE_V2."""
+    turned = reversed_axes(graph, operator)
+    sizes = enumerate(graph.tensors[operator.inputs[0]].shape)
+    axes = tuple(
+        AxisSlice(size - 1, -1, size) if axis in turned else AxisSlice(0, 1, size) for axis, size in sizes
+    )
+    return _sliced(graph, operator, axes)
 
 
 def _sliced(graph: Graph, operator: Operator, axes: tuple[AxisSlice, ...]) -> KernelCall:
