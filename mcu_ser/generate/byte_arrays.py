@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcu_ser.errors import ModelError
 
 if TYPE_CHECKING:
-    from mcu_ser.aot.ir import BatchMatmulOptions, Graph, Operator
+    from mcu_ser.aot.ir import BatchMatmulOptions, Graph, Operator, Tensor
 
 # Operator name in the .tflite schema -> method of MicroMutableOpResolver.
 RESOLVER_METHODS = {
@@ -204,14 +204,22 @@ def _scratch_bytes(graph: Graph, operator: Operator) -> int:
     if operator.opcode == "TRANSPOSE_CONV":
         return _transpose_conv_bytes(graph, operator)
     data, weights = (*graph.operands(operator), None, None)[:2]
+    if operator.opcode == "FULLY_CONNECTED" and weights is not None:
+        return _dense_bytes(graph, operator, weights)
     if data is None or weights is None or len(weights.shape) != 4:
         return 0
     window = weights.shape[1] * weights.shape[2]
     if operator.opcode == "CONV_2D" and window > 1:
         return 2 * 2 * -(-window * data.shape[-1] // 4) * 4  # two columns of int16, each rounded up to 4
-    if operator.opcode == "DEPTHWISE_CONV_2D" and weights.shape[1:3] != (3, 3):
-        return 2 * window * data.shape[-1]
-    return 0
+    is_deep = operator.opcode == "DEPTHWISE_CONV_2D" and weights.shape[1:3] != (3, 3)
+    return 2 * window * data.shape[-1] if is_deep else 0
+
+
+def _dense_bytes(graph: Graph, operator: Operator, weights: Tensor) -> int:
+    """CMSIS-NN computes some as convolutions of 1 x 1, which want a multiplier and a shift per channel."""
+    scales = 1 if weights.quantization is None else len(weights.quantization.scales)
+    is_convolution = len(graph.results(operator)[0].shape) > 2 and weights.shape[-1] % 4 == 0
+    return 8 * weights.shape[0] if is_convolution and scales == 1 else 0
 
 
 def _gate_bytes(graph: Graph, operator: Operator) -> int:
