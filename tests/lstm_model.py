@@ -15,14 +15,21 @@ _INPUT = {"scale": 0.03, "zero_point": -4}
 _STATE = {"scale": 1 / 128, "zero_point": 3}
 
 
-def add_lstm(model: TfliteBuilder, x: int, cells: int, *, scale: float, seed: int = 5) -> int:
-    """A layer over the sequence `x` of that scale; returns the tensor of its outputs."""
+def add_lstm(
+    model: TfliteBuilder, x: int, cells: int, *, scale: float, seed: int = 5, least: bool = False
+) -> int:
+    """A layer over the sequence `x` of that scale; returns the tensor of its outputs.
+
+    With `least` it has a weight -128 beside one below 0, which the faster form of the kernel does not take.
+    """
     rng = np.random.default_rng(seed)
     _, steps, inputs = model.shape(x)
     operands = [x]
     for depth in (inputs, cells):
         for _ in range(4):
             weights = rng.integers(-127, 128, (cells, depth), np.int8)
+            if least:
+                weights[:2, 0] = -1, -128
             operands.append(model.tensor((cells, depth), scale=0.006, data=weights))
     operands += [-1] * 3
     for _ in range(4):
@@ -42,11 +49,11 @@ def add_lstm(model: TfliteBuilder, x: int, cells: int, *, scale: float, seed: in
     return y
 
 
-def lstm_layer(steps: int, inputs: int, cells: int) -> bytes:
-    """A model of one LSTM."""
+def lstm_layer(steps: int, inputs: int, cells: int, *, least: bool = False) -> bytes:
+    """A model of one LSTM; `least` as for `add_lstm`."""
     model = TfliteBuilder()
     x = model.tensor((1, steps, inputs), **_INPUT)
-    return model.build([x], [add_lstm(model, x, cells, scale=_INPUT["scale"])])
+    return model.build([x], [add_lstm(model, x, cells, scale=_INPUT["scale"], least=least)])
 
 
 def lstm_shapes() -> Iterator[bytes]:
@@ -56,6 +63,7 @@ def lstm_shapes() -> Iterator[bytes]:
         *((10, 4, 4), (1, 100, 7), (30, 1, 5)),
     ):
         yield lstm_layer(steps, inputs, cells)
+        yield lstm_layer(steps, inputs, cells, least=True)
 
 
 def two_lstms() -> bytes:

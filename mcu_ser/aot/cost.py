@@ -219,7 +219,7 @@ KERNEL_COSTS: Mapping[str, KernelCost] = {
         {"chain": 22.5, "clamp": 1.09, "clamped rest": 13.1, "four wide": 11, "layer": 22.5},
     ),
     "aot_lstm": _cost(
-        "aot_lstm", 0.007, {"gate": 251, "layer": 7.81, "output": 63, "quad": 24.2, "widened": 6.12}
+        "aot_lstm", 0.020, {"gate": 251, "output": 50.1, "paired quad": 16.8, "quad": 25.2, "widened": 6.04}
     ),
     "aot_max_pool_2d": _cost(
         "aot_max_pool_2d",

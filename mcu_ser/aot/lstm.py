@@ -105,13 +105,23 @@ class GateProduct:
     @property
     def range(self) -> tuple[int, int]:
         """Least and greatest sum of any cell, at every step of the sum."""
+        low, high = self._ranges()
+        return int((self.biases + low).min()), int((self.biases + high).max())
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """The same without the biases."""
+        low, high = self._ranges()
+        return int(low.min()), int(high.max())
+
+    def _ranges(self) -> tuple[Int64Array, Int64Array]:
         assert self.weights.data is not None
         least, greatest = INT8_MIN - self.source.zero_point, INT8_MAX - self.source.zero_point
         positive = np.maximum(self.weights.data, 0).sum(axis=1, dtype=np.int64)
         negative = np.minimum(self.weights.data, 0).sum(axis=1, dtype=np.int64)
-        low = self.biases + positive * min(least, 0) + negative * max(greatest, 0)
-        high = self.biases + positive * max(greatest, 0) + negative * min(least, 0)
-        return int(low.min()), int(high.max())
+        low = positive * min(least, 0) + negative * max(greatest, 0)
+        high = positive * max(greatest, 0) + negative * min(least, 0)
+        return low, high
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,13 +15,14 @@ def lstm(layer: Mapping[str, Any]) -> Counter[str]:
     steps, cells = layer["steps"], layer["cells"]
     inputs, blocks = -(-layer["inputs"] // _BLOCK), -(-cells // _BLOCK)
     gates = steps * blocks * _GATES
+    kind = "paired quad" if layer["paired"] else "quad"
     return Counter(
         {
             "layer": 1,
             "step": steps,
             "widened": steps * (layer["inputs"] + cells),
             "gate": gates,
-            "quad": gates * (inputs + blocks),
+            kind: gates * (inputs + blocks),
             "output": steps * cells,
         }
     )

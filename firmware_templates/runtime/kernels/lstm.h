@@ -30,9 +30,11 @@ struct aot_lstm {
   int32_t inputs; /* of a step */
   int32_t cells;
   int32_t input_offset; /* minus the input's zero point */
-  /* For each block of AOT_BLOCK cells and each gate, words as in int16_matmul.h: weights of the inputs, then of
-   * the hidden state. All three are padded to multiples of 4. */
+  /* For each block of AOT_BLOCK cells a, b, c, d and each gate: weights of the inputs, then of the hidden state.
+   * All three are padded to multiples of 4. Paired, for each two inputs: a word of two int16, weight a + 256 *
+   * weight b, and one for c and d. Else words as in int16_matmul.h. */
   const uint32_t *weights;
+  int32_t paired; /* 1 or 0; the sums of b and d have 24 bits then */
   const int32_t *bias; /* [block][gate][AOT_BLOCK] */
   struct aot_lstm_rescale from_input;
   struct aot_lstm_rescale from_hidden;
@@ -68,18 +70,59 @@ AOT_INLINE int32_t aot_lstm_rescale(const struct aot_lstm_rescale *rescale, int3
   return aot_to_int16((scaled + ((x >> 31) & rescale->tie[gate])) >> rescale->right[gate]);
 }
 
-/* What one product of a gate comes to in Q3.12 for a block of cells, whose sums start from `start`. */
-AOT_INLINE void aot_lstm_product(const struct aot_lstm_rescale *rescale, int32_t gate, const int32_t *start,
-                                 const uint32_t *weights, const aot_int16 *factors, int32_t count,
-                                 int32_t *products) {
-  uint32_t sums[AOT_BLOCK];
-  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
-    sums[k] = start == NULL ? 0 : (uint32_t)start[k];
+#if AOT_DSP
+/* Two inputs, in a word, of four cells. */
+#define AOT_LSTM_TWO_INPUTS(inputs)           \
+  "ldrd r4, r5, [%[weights]], #8\n\t"         \
+  "smlad %[ab], r4, " inputs ", %[ab]\n\t"    \
+  "smlad %[cd], r5, " inputs ", %[cd]\n\t"    \
+  "sxtb16 r4, r4\n\t"                         \
+  "sxtb16 r5, r5\n\t"                         \
+  "smlad %[a], r4, " inputs ", %[a]\n\t"      \
+  "smlad %[c], r5, " inputs ", %[c]\n\t"
+#endif
+
+/* Products of paired weights with `count` factors, both at word addresses; count is a multiple of 4. */
+AOT_INLINE void aot_lstm_paired_dot(uint32_t *sums, const uint32_t *weights, const aot_int16 *factors,
+                                    int32_t count) {
+  uint32_t a = 0, ab = 0, c = 0, cd = 0;
+  const aot_int16 *const end = factors + count;
+#if AOT_DSP
+  __asm__ volatile(
+      "1: ldrd r6, r8, [%[factors]], #8\n\t" AOT_LSTM_TWO_INPUTS("r6") AOT_LSTM_TWO_INPUTS("r8")
+      "cmp %[factors], %[end]\n\t"
+      "bne 1b"
+      : [a] "+r"(a), [ab] "+r"(ab), [c] "+r"(c), [cd] "+r"(cd), [weights] "+r"(weights), [factors] "+r"(factors)
+      : [end] "r"(end)
+      : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+  for (; factors != end; factors += 2, weights += 2) {
+    const uint32_t inputs = aot_load_pair(factors);
+    ab = aot_dual_mac(weights[0], inputs, ab);
+    cd = aot_dual_mac(weights[1], inputs, cd);
+    a = aot_dual_mac(aot_widen_even(weights[0]), inputs, a);
+    c = aot_dual_mac(aot_widen_even(weights[1]), inputs, c);
   }
-  aot_int16_dot(sums, weights, factors, count);
+#endif
+  sums[0] = a;
+  sums[1] = (uint32_t)((int32_t)(ab - a) >> 8);
+  sums[2] = c;
+  sums[3] = (uint32_t)((int32_t)(cd - c) >> 8);
+}
+
+/* What one product of a gate comes to in Q3.12 for a block of cells, with `bias` or, if that is NULL, without. */
+AOT_INLINE void aot_lstm_product(const struct aot_lstm *layer, const struct aot_lstm_rescale *rescale,
+                                 int32_t gate, const int32_t *bias, const uint32_t *weights,
+                                 const aot_int16 *factors, int32_t count, int32_t *products) {
+  uint32_t sums[AOT_BLOCK] = {0};
+  if (layer->paired) {
+    aot_lstm_paired_dot(sums, weights, factors, count);
+  } else {
+    aot_int16_dot(sums, weights, factors, count);
+  }
   AOT_UNROLL(4)
   for (int32_t k = 0; k < AOT_BLOCK; ++k) {
-    products[k] = aot_lstm_rescale(rescale, gate, sums[k]);
+    products[k] = aot_lstm_rescale(rescale, gate, bias == NULL ? sums[k] : sums[k] + (uint32_t)bias[k]);
   }
 }
 
@@ -89,8 +132,8 @@ AOT_INLINE const uint32_t *aot_lstm_gate(const struct aot_lstm *layer, int32_t g
                                          const aot_int16 *hidden, int32_t *values) {
   const int32_t inputs = aot_lstm_padded(layer->inputs), cells = aot_lstm_padded(layer->cells);
   int32_t recurrent[AOT_BLOCK];
-  aot_lstm_product(&layer->from_input, gate, bias, weights, input, inputs, values);
-  aot_lstm_product(&layer->from_hidden, gate, NULL, weights + inputs, hidden, cells, recurrent);
+  aot_lstm_product(layer, &layer->from_input, gate, bias, weights, input, inputs, values);
+  aot_lstm_product(layer, &layer->from_hidden, gate, NULL, weights + inputs, hidden, cells, recurrent);
   for (int32_t k = 0; k < AOT_BLOCK; ++k) {
     const int32_t x = aot_to_int16(values[k] + recurrent[k]) * (AOT_CURVE_SCALE >> 12);
     values[k] = gate == AOT_CELL_GATE ? aot_int16_tanh(x) : aot_int16_logistic(x);

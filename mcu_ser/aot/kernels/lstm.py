@@ -11,10 +11,14 @@ import numpy.typing as npt
 from mcu_ser.aot.ir import Graph, Operator
 from mcu_ser.aot.kernels.int16_products import pack_weights
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Struct, Table, struct
+from mcu_ser.aot.kernels.matmul import padded_weights, paired
 from mcu_ser.aot.lstm import GateProduct, Lstm, gate_rescale, lstm
 
 # Cells side by side, and inputs per word of weights.
 _BLOCK = 4
+
+# The kernel finds the sum of the second cell of a pair in the upper 24 bits of the sum of both.
+_PAIRED_LIMIT = 1 << 23
 
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
@@ -32,6 +36,7 @@ def call(graph: Graph, operator: Operator) -> KernelCall:
             cells=layer.cells,
             input_offset=-layer.input.zero_point,
             weights=Table("weights", _weights(layer)),
+            paired=int(_is_paired(layer)),
             bias=Table("bias", _biases(layer)),
             from_input=_rescale(layer.input_products),
             from_hidden=_rescale(layer.recurrent_products),
@@ -57,8 +62,9 @@ def _padded(count: int) -> int:
 def _weights(layer: Lstm) -> npt.NDArray[np.uint32]:
     """For each block of cells and each gate, the words of the inputs and those of the hidden state."""
     blocks = _padded(layer.cells) // _BLOCK
+    words = _paired_words if _is_paired(layer) else _words
     packed = [
-        np.concatenate([_words(pair[0], blocks), _words(pair[1], blocks)], axis=1)
+        np.concatenate([words(pair[0], blocks), words(pair[1], blocks)], axis=1)
         for pair in zip(layer.input_products, layer.recurrent_products, strict=True)
     ]
     return np.stack(packed, axis=1).reshape(-1)
@@ -67,6 +73,30 @@ def _weights(layer: Lstm) -> npt.NDArray[np.uint32]:
 def _words(product: GateProduct, blocks: int) -> npt.NDArray[np.uint32]:
     assert product.weights.data is not None
     return pack_weights(product.weights.data).reshape(blocks, -1)
+
+
+def _is_paired(layer: Lstm) -> bool:
+    """Whether two weights of every pair of cells fit an int16, and their products 24 bits."""
+    return all(
+        _pairs(product) is not None and -_PAIRED_LIMIT <= low and high < _PAIRED_LIMIT
+        for product in layer.products
+        for low, high in [product.product_range]
+    )
+
+
+def _pairs(product: GateProduct) -> npt.NDArray[np.int64] | None:
+    assert product.weights.data is not None
+    return paired(padded_weights(product.weights.data, _BLOCK))
+
+
+def _paired_words(product: GateProduct, blocks: int) -> npt.NDArray[np.uint32]:
+    """By block; for each two inputs the word of its first pair of cells, and that of its second."""
+    pairs = _pairs(product)
+    assert pairs is not None
+    words = (pairs[:, ::2] & 0xFFFF) | ((pairs[:, 1::2] & 0xFFFF) << 16)
+    ordered = words.reshape(blocks, 2, -1).transpose(0, 2, 1)
+    result: npt.NDArray[np.uint32] = ordered.reshape(blocks, -1).astype(np.uint32)
+    return result
 
 
 def _biases(layer: Lstm) -> npt.NDArray[np.int32]:

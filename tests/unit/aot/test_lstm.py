@@ -2,12 +2,17 @@
 import math
 import re
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcu_ser.aot.kernels.lstm import call
 from mcu_ser.aot.lstm import SUM_LIMIT, gate_rescale
 from mcu_ser.aot.requantize import quantize_multiplier, scale
+from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
+from tests.lstm_model import lstm_layer
+from tests.plain_lstm import lstm
 
 CURVES = firmware_templates_dir() / "runtime" / "kernels" / "int16_curves.h"
 
@@ -60,3 +65,25 @@ def test_the_table_of_the_logistic_function_follows_from_its_formula():
         return math.floor(exact(place) + error / 2 + 0.5)
 
     assert table == [raised(place) for place in range(255)] + [65535, 65535]
+
+
+def _is_paired(file):
+    graph = read_model(file)
+    return dict(call(graph, graph.operators[0]).description.members)["paired"]
+
+
+def test_weights_of_two_cells_are_paired_where_that_is_exact():
+    assert _is_paired(lstm_layer(2, 8, 8))
+    # A weight of -128 beside one below 0 leaves int16.
+    assert not _is_paired(lstm_layer(2, 8, 8, least=True))
+
+
+def test_weights_are_not_paired_where_a_sum_leaves_24_bits():
+    def of_depth(inputs):
+        weights = {"shape": (2, inputs), "data": np.full((2, inputs), 127)}
+        changes = {place: weights for place in range(1, 5)}
+        return lstm({0: {"shape": (1, 3, inputs), "zero_point": -128}} | changes)
+
+    # 259 * 127 * 255 is less than 2^23, and 260 times that is more.
+    assert _is_paired(of_depth(259))
+    assert not _is_paired(of_depth(260))
