@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from hypothesis import HealthCheck, given, settings
 
 from mcu_ser.aot.compile import compile_model
+from mcu_ser.aot.float_edges import without_float_edges
 from mcu_ser.aot.supported import check_supported
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.errors import McuSerError
+from tests.edged_model import edged
 from tests.layered_model import layered_model
 from tests.random_elements import ELEMENTS
 from tests.random_int16 import INT16
@@ -63,7 +65,7 @@ def undamaged() -> list[bytes]:
             database=None,
             suppress_health_check=list(HealthCheck),
         )(drawn)()
-    return [*found, layered_model()]
+    return [*found, layered_model(), edged(), edged(stored="INT16", branches=True)]
 
 
 def damaged(file: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
@@ -156,6 +158,7 @@ def outcome(file: bytes) -> str:
     """
     with _time_limit():
         try:
+            file = without_float_edges(file).content
             graph = read_model(file)
         except McuSerError:
             return "read error"
