@@ -93,13 +93,12 @@ class GateProduct:
 
     @property
     def scale(self) -> float:
-        """Of a sum; infinite beyond binary32, in which the oracle computes it."""
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.float32(self.source.scale) * np.float32(self.weights.scale))
+        """Of a sum; a binary64, as the oracle computes it."""
+        return self.source.scale * self.weights.scale
 
     @property
     def multiplier(self) -> Multiplier:
-        """From a sum to Q3.12; `scale` is finite."""
+        """From a sum to Q3.12."""
         return quantize_multiplier(self.scale * 2.0**GATE_FRACTION_BITS)
 
     @property

@@ -150,8 +150,7 @@ def gates_fit_int32(graph: Graph, operator: Operator) -> str | None:
     layer = lstm(graph, operator)
     for product in layer.products:
         low, high = product.range
-        left = max(product.multiplier.shift, 0) if math.isfinite(product.scale) else 31
-        if max(-low, high) << left >= SUM_LIMIT:
+        if max(-low, high) << max(product.multiplier.shift, 0) >= SUM_LIMIT:
             return f"the {product.gate} gate reaches {low} .. {high} with scale {product.scale:g}"
     return None
 
