@@ -97,7 +97,7 @@ class Manifest(_Part):
     winograd_bytes: Annotated[int, Field(ge=0)] = 0
     winograd_layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     optimization: Literal["speed", "size"] = "speed"
-    taken_off: tuple[Literal["QUANTIZE", "DEQUANTIZE"], ...] = ()
+    taken_off: tuple[Annotated[str, Field(pattern=r"^(DE)?QUANTIZE$")], ...] = ()
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]

@@ -124,7 +124,8 @@ def decisions(outputs: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """
     if outputs.dtype == np.int32:
         return np.ascontiguousarray(outputs[:, 0]).view(np.uint32).astype(np.int64)
-    return outputs.argmax(axis=1)
+    largest: npt.NDArray[np.int64] = outputs.argmax(axis=1)
+    return largest
 
 
 def samples_digest(samples: Samples) -> str:
