@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mcu_ser.aot.kernels.kernel_call import KernelCall
 from tests.random_layers import SAME, VALID, Drawer, layer_strategy
+from tests.tflite_builder import TfliteBuilder
 
 
 def _blocks_kept(d: Drawer, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -94,3 +95,37 @@ SPARSE = {
 def whatever_is_sparse(dense: KernelCall, *found: KernelCall | None) -> KernelCall:
     """In place of `sparse.better`: a sparse call wherever there is one, of several the last."""
     return next((call for call in reversed(found) if call is not None), dense)
+
+
+def every_count(block: int, most: int, rows: int, *, relu: bool) -> bytes:
+    """A model of one matrix, whose channels have 0, 1, 2 ... `most` blocks of so many weights.
+
+    A chain is entered at each of its steps, and left after each number of passes.
+    """
+    rng = np.random.default_rng(0)
+    depth = 4 * most if block == 4 else 3 * block * most + 2
+    depth += -depth % 4
+    weights = np.zeros((most + 1, depth // block, block), np.int8)
+    for count, channel in enumerate(weights):
+        drawn = rng.integers(1, 128, (count, block)) * rng.choice([-1, 1], (count, block))
+        channel[rng.permutation(len(channel))[:count]] = drawn
+    model = TfliteBuilder()
+    x = model.tensor((1, rows, depth), scale=1.0, zero_point=-7)
+    w = model.tensor((most + 1, depth), scale=1.0, data=weights.reshape(most + 1, depth))
+    y = model.tensor((1, rows, most + 1), scale=2.0**9, zero_point=-128 if relu else 3)
+    options = {"KeepNumDims": True, "FusedActivationFunction": int(relu)}
+    model.operator("FULLY_CONNECTED", [x, w], [y], **options)
+    return model.build([x], [y])
+
+
+EVERY_COUNT = {
+    f"{kernel}_{chain}_{'direct' if relu else 'signed'}": every_count(block, most, rows, relu=relu)
+    for kernel, block, rows in (
+        ("rows_sparse", 4, 6),
+        ("fully_connected_sparse", 4, 1),
+        ("rows_unstructured", 2, 9),
+    )
+    for chain, most in (("once", 16), ("repeated", 35))
+    for relu in (True, False)
+}
+"""Models of sparse kernels, by kernel, chain and way from sums to int8."""

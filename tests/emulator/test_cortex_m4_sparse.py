@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mcu_ser.aot.kernels import sparse
 from tests.emulator.test_cortex_m4_models import BUILDS, check_a_program, needs_qemu, whole_programs
-from tests.random_sparse import SPARSE, whatever_is_sparse
+from tests.random_sparse import EVERY_COUNT, SPARSE, whatever_is_sparse
 
 pytestmark = pytest.mark.emulator
 
@@ -32,3 +32,9 @@ def test_sparse_layers_give_the_bytes_of_the_oracle_on_a_cortex_m4(build, data, 
     ]
     files = [model.file for models in lists for model in models]
     check_a_program(files, build, tmp_path_factory.mktemp("sparse"))
+
+
+@needs_qemu
+@pytest.mark.parametrize("build", sorted(BUILDS))
+def test_every_step_of_a_chain_is_entered_and_gives_the_bytes_of_the_oracle(build, tmp_path):
+    check_a_program(list(EVERY_COUNT.values()), build, tmp_path)

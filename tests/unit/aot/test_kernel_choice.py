@@ -11,7 +11,7 @@ from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, SparseChoice, Table, struct
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
-from tests.random_sparse import SPARSE, whatever_is_sparse
+from tests.random_sparse import EVERY_COUNT, SPARSE, whatever_is_sparse
 from tests.tflite_builder import TfliteBuilder
 
 # What the random layers, with which the kernels are held against the oracle, must reach: kernel, way from
@@ -119,6 +119,23 @@ def test_random_sparse_layers_reach_every_chain_and_finish(kind, kernel, monkeyp
 
     draw()
     assert reached == {"ONCE", "REPEATED", "DIRECT", "SIGNED"}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_COUNT))
+def test_the_models_of_every_count_have_the_kernels_of_their_names(name, monkeypatch):
+    # Where weights of two are a form as well as blocks of four, the name says which is meant.
+    wanted = "unstructured" if "unstructured" in name else "sparse"
+    monkeypatch.setattr(
+        sparse,
+        "better",
+        lambda dense, *found: next(call for call in found if call and call.kernel.endswith(wanted)),
+    )
+    kernel, chain, way = name.rsplit("_", 2)
+    model = compile_model(EVERY_COUNT[name])
+    assert model.layers[0].kernel == f"aot_{kernel}"
+    source = model.sources["aot_model.c"]
+    assert re.search(f"AOT_CHAIN_[A-Z_]+_{chain.upper()}", source)
+    assert re.search(f"AOT_FINISH_[A-Z_]+_{way.upper()}", source)
 
 
 def _matrix(data, *, scale=64.0, bias=None, zero_point=-128, activation=1, weight_scale=1.0):
