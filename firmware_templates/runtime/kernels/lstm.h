@@ -134,9 +134,15 @@ AOT_INLINE const uint32_t *aot_lstm_gate(const struct aot_lstm *layer, int32_t g
   int32_t recurrent[AOT_BLOCK];
   aot_lstm_product(layer, &layer->from_input, gate, bias, weights, input, inputs, values);
   aot_lstm_product(layer, &layer->from_hidden, gate, NULL, weights + inputs, hidden, cells, recurrent);
-  for (int32_t k = 0; k < AOT_BLOCK; ++k) {
-    const int32_t x = aot_to_int16(values[k] + recurrent[k]) * (AOT_CURVE_SCALE >> 12);
-    values[k] = gate == AOT_CELL_GATE ? aot_int16_tanh(x) : aot_int16_logistic(x);
+  if (gate == AOT_CELL_GATE) {
+    for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+      values[k] = aot_int16_tanh(aot_to_int16(values[k] + recurrent[k]) * (AOT_CURVE_SCALE >> 12));
+    }
+  } else {
+    AOT_UNROLL(4)
+    for (int32_t k = 0; k < AOT_BLOCK; ++k) {
+      values[k] = aot_int16_logistic(aot_to_int16(values[k] + recurrent[k]) * (AOT_CURVE_SCALE >> 12));
+    }
   }
   return weights + inputs + cells;
 }
