@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mcu_ser.aot.ir import Graph, Operator
-from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.aot.tflite_reader import damage_reported, read_model
 from mcu_ser.errors import ModelError
 
 # Where the fields of a SubGraph and of a Model stand in their tables (schema.fbs, version 3).
@@ -65,7 +65,8 @@ def without_float_edges(model: bytes, name: str = "model") -> QuantizedModel:
     if not edges:
         return QuantizedModel(model)
     left = _without(graph, edges)
-    content = _edited(model, edges, left)
+    with damage_reported(name):
+        content = _edited(model, edges, left)
     if not _holds(content, left):
         raise ModelError(
             name,
@@ -124,8 +125,10 @@ def _edited(model: bytes, edges: list[Operator], left: Graph) -> bytes:
     content = bytearray(model)
     for edge in sorted(edges, key=lambda edge: edge.index, reverse=True):
         _drop_reference(content, _vector(table, _OPERATORS), edge.index)
-    for field, (tensor,) in ((_INPUTS, left.inputs), (_OUTPUTS, left.outputs)):
-        struct.pack_into("<i", content, _vector(table, field), tensor)
+    for field, ends in ((_INPUTS, left.inputs), (_OUTPUTS, left.outputs)):
+        # The other end may have none, or several.
+        for place, tensor in enumerate(ends):
+            struct.pack_into("<i", content, _vector(table, field) + 4 * place, tensor)
     if root.SignatureDefsLength():
         # Signatures name the float tensors, which nobody computes any more.
         struct.pack_into("<I", content, _vector(root._tab, _SIGNATURES) - 4, 0)

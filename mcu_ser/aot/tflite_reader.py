@@ -77,7 +77,7 @@ def read_model(model: bytes, name: str = "model") -> Graph:
         raise ModelError(name, f"is not a .tflite: {len(model)} bytes long")
     if model[4:8] != b"TFL3":
         raise ModelError(name, "is not a .tflite: the identifier TFL3 is missing")
-    with _damage_reported(name):
+    with damage_reported(name):
         graph = _read_graph(model, name)
     verify_graph(graph)
     verify_states(graph)
@@ -85,7 +85,8 @@ def read_model(model: bytes, name: str = "model") -> Graph:
 
 
 @contextmanager
-def _damage_reported(name: str) -> Iterator[None]:
+def damage_reported(name: str) -> Iterator[None]:
+    """What the accessors raise where a file is damaged becomes a ModelError."""
     try:
         yield
     except _FLATBUFFER_FAULTS as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -168,3 +169,34 @@ def test_the_edges_that_the_converter_makes_come_off():
     check_the_same(file, draws.normal(size=(20, 8)).astype(np.float32))
     # LiteRT, whose answers are reported beside the oracle's, takes the file too.
     assert litert_outputs(found.content, np.zeros((2, 8), np.int8)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_what_is_at_the_other_end_is_for_the_engine_to_say(count):
+    model = TfliteBuilder()
+    parts = [model.tensor((1, 4), scale=0.1) for _ in range(2)]
+    total, scores = model.tensor((1, 4), scale=0.1), model.tensor((1, 4), "FLOAT32")
+    if not count:
+        parts = [model.tensor((1, 4), scale=0.1, data=np.ones(4)) for _ in range(2)]
+    model.operator("ADD", parts, [total])
+    model.operator("DEQUANTIZE", [total], [scores])
+    found = without_float_edges(model.build(parts[:count], [scores]))
+    assert found.taken_off == ("DEQUANTIZE",)
+    graph = read_model(found.content)
+    assert (graph.inputs, graph.outputs) == (tuple(parts[:count]), (total,))
+    with pytest.raises(ModelError, match=f"has {count} inputs"):
+        compile_model(found.content)
+
+
+def test_a_signature_outside_of_the_file_is_damage():
+    file = bytearray(edged())
+    # A description of the model's fields that has signatures, too, which begin far behind the end.
+    root = tflite.Model.GetRootAs(bytes(file), 0)._tab
+    fields = [root.Offset(field) for field in range(4, 18, 2)]
+    described = len(file) + -len(file) % 4
+    file += bytes(described - len(file))
+    file += struct.pack("<10HI", 20, 0, *fields, described + 20 - root.Pos, (1 << 31) - 1)
+    struct.pack_into("<i", file, root.Pos, root.Pos - described)
+    assert read_model(bytes(file)).operators == read_model(edged()).operators
+    with pytest.raises(ModelError, match="m: is damaged or truncated"):
+        without_float_edges(bytes(file), "m")
