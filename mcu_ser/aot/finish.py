@@ -118,12 +118,12 @@ def signed(channel: Channel, output: Output) -> Finish | None:
     return finish if _fit_int32(*sums, *ends, ends[0] - 1, added) else None
 
 
-def sums_keep_to(bits: int, channels: Iterable[Channel], output: Output) -> bool:
-    """Whether all sums are signed integers of so many bits; of a channel with one output they need not be."""
+def sums_keep_to(bits: int, channels: Iterable[Channel], finishes: Iterable[Finish]) -> bool:
+    """Whether all sums with their `bias` are signed integers of so many bits; those times 0 need not be."""
     limit = 1 << (bits - 1)
     return all(
-        (-limit <= channel.low and channel.high < limit) or constant_output(channel, output) is not None
-        for channel in channels
+        finish.multiplier == 0 or (-limit <= channel.low + finish.bias and channel.high + finish.bias < limit)
+        for channel, finish in zip(channels, finishes, strict=True)
     )
 
 

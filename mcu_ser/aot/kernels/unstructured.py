@@ -42,9 +42,11 @@ def unstructured(layer: Weighted, output: Output) -> SparseForm | None:
         return None
     channels = finish.channels_of(layer)
     found = choose_way(channels, output)
-    if found is None or not finish.sums_keep_to(_LOWER_BITS, channels, output):
+    if found is None:
         return None
     way, finishes = found
+    if not finish.sums_keep_to(_LOWER_BITS, channels, finishes):
+        return None
     pairs = [_pairs(row) for row in weights]
     most_pairs = max(map(len, pairs))
     if most_pairs > MOST_WORDS:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_ser.aot.direct_finish import choose_direct, direct, first_multiple, rising_sums
-from mcu_ser.aot.finish import Channel, Output
+from mcu_ser.aot.finish import Channel, Output, sums_keep_to
 from mcu_ser.aot.requantize import INT8_MAX, INT8_MIN, INT32_MAX, INT32_MIN, Multiplier, scale
 
 RELU = Output(-128, -128, 127)
@@ -118,3 +118,11 @@ def test_sums_that_a_bias_would_take_out_of_32_bits_have_no_direct_way():
     assert direct(whole, RELU, 7) is None
     half = Channel(INT32_MIN // 2, INT32_MAX // 2, Multiplier(1_500_000_001, -8))
     assert direct(half, RELU, 7) is not None
+
+
+@pytest.mark.parametrize(("before", "keeps"), [(0, False), (2, False), (3, True)])
+def test_a_limit_of_sums_is_that_of_sums_with_their_bias(before, keeps):
+    channel = Channel(6275747 - before, (1 << 23) - 1 - before, Multiplier(1771046675, -17))
+    _, finishes = choose_direct((channel,), RELU)
+    assert finishes[0].bias == 3
+    assert sums_keep_to(24, (channel,), finishes) is keeps
