@@ -191,6 +191,10 @@ BROKEN = {
         lstm({8: {"scale": 1e6}}),
         f"{_INT32} (the output gate reaches -19840 .. 20960 with scale 7812.5)",
     ),
+    "an LSTM whose sums of 0 are scaled up beyond a register": (
+        lstm({8: {"scale": 1e9, "data": np.zeros((CELLS, CELLS))}}),
+        f"{_INT32} (the output gate reaches 0 .. 0 with scale 7.8125e+06)",
+    ),
     "an LSTM whose scales overflow": (
         lstm({0: {"scale": 1e30}, 1: {"scale": 1e30}}),
         f"{_INT32} (the input gate reaches -3720 .. 6480 with scale 1e+60)",

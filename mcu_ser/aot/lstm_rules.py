@@ -26,6 +26,9 @@ from mcu_ser.aot.lstm import (
 # With a scale of 4 what tanh reads stays within int32; with 2^-29 no product of gates is shifted left.
 _CELL_FRACTION_BITS = range(-2, 30)
 
+# The kernel shifts by two more.
+_GREATEST_LEFT = 29
+
 _STATES = (OUTPUT_STATE, CELL_STATE)
 _WEIGHTS = (*INPUT_WEIGHTS, *RECURRENT_WEIGHTS)
 
@@ -150,7 +153,9 @@ def gates_fit_int32(graph: Graph, operator: Operator) -> str | None:
     layer = lstm(graph, operator)
     for product in layer.products:
         low, high = product.range
-        if max(-low, high) << max(product.multiplier.shift, 0) >= SUM_LIMIT:
+        left = max(product.multiplier.shift, 0)
+        # Sums that are always 0 have no limit, registers have one.
+        if left > _GREATEST_LEFT or max(-low, high) << left >= SUM_LIMIT:
             return f"the {product.gate} gate reaches {low} .. {high} with scale {product.scale:g}"
     return None
 
