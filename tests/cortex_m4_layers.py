@@ -15,14 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from mcu_ser.aot.compile import CompiledModel
+from mcu_ser.resources import firmware_templates_dir
 from tests.native_models import RUNTIME, write_model
 
 COUNTS = Path(__file__).parent / "emulator" / "layer_counts.c"
 # As boards/netduinoplus2.yaml and the firmware's CMakeLists.txt have it.
 CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-std=c99")
 FAST = ("-O2",)
+# With the functions of the C library that a build for size has.
+SMALL = (
+    *("-Os", "-fno-jump-tables", "-fno-move-loop-invariants"),
+    str(firmware_templates_dir() / "cortex_m" / "small_memory.c"),
+)
 LINK = (
-    *("-nostartfiles", "-specs=nosys.specs"),
+    *("-nostartfiles", "-specs=nano.specs", "-specs=nosys.specs"),
     *("-Wl,-Ttext=0x08001000", "-Wl,-Tdata=0x20000000", "-Wl,--section-start=.vectors=0x08000000"),
     *("-Wl,-e,reset", "-Wl,--no-warn-rwx-segments"),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of one layer each, whose shapes together tell what every part of every kernel costs."""
+"""Models of one layer with weights, or of a pool, for `measured_shapes`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.lstm_model import lstm_shapes
 from tests.tflite_builder import TfliteBuilder
 
 SAME, VALID = 0, 1
 RELU = 1
 
 
-def _weighted(
+def weighted(
     opcode: str,
     shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
     axis: int,
@@ -50,11 +49,14 @@ def _weighted(
     b = model.tensor((channels,), "INT32", scale=bias_scales, data=bias)
     y = model.tensor(output, scale=0.1, zero_point=-128 if relu else 5)
     fused = 3 if clamp else RELU * relu
-    model.operator(opcode, [x, w, b], [y], FusedActivationFunction=fused, **options)
+    operands = [x, w, b]
+    if opcode == "TRANSPOSE_CONV":
+        operands = [model.tensor((4,), "INT32", data=output), w, x, b]
+    model.operator(opcode, operands, [y], FusedActivationFunction=fused, **options)
     return model.build([x], [y])
 
 
-def _output(size: int, window: int, stride: int, padding: int) -> int:
+def output_size(size: int, window: int, stride: int, padding: int) -> int:
     return -(-size // stride) if padding == SAME else (size - window) // stride + 1
 
 
@@ -69,11 +71,11 @@ def _conv(
     **style: Any,
 ) -> bytes:
     extent = [(size - 1) * dilation + 1 for size in window]
-    output = [_output(image[i], extent[i], stride, padding) for i in (0, 1)]
+    output = [output_size(image[i], extent[i], stride, padding) for i in (0, 1)]
     shapes = (1, *image), (outputs, *window, image[2]), (1, *output, outputs)
     options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
     options |= {"DilationHFactor": dilation, "DilationWFactor": dilation}
-    return _weighted("CONV_2D", shapes, 0, **style, **options)
+    return weighted("CONV_2D", shapes, 0, **style, **options)
 
 
 def _depthwise(
@@ -86,67 +88,26 @@ def _depthwise(
     **style: bool,
 ) -> bytes:
     outputs = image[2] * multiplier
-    output = [_output(image[i], window[i], stride, padding) for i in (0, 1)]
+    output = [output_size(image[i], window[i], stride, padding) for i in (0, 1)]
     shapes = (1, *image), (1, *window, outputs), (1, *output, outputs)
     options = {"Padding": padding, "StrideH": stride, "StrideW": stride, "DepthMultiplier": multiplier}
-    return _weighted("DEPTHWISE_CONV_2D", shapes, 3, **style, **options)
+    return weighted("DEPTHWISE_CONV_2D", shapes, 3, **style, **options)
 
 
 def _dense(inputs: int, outputs: int, rows: int = 1, **style: Any) -> bytes:
     shapes = (1, rows, inputs), (outputs, inputs), (1, rows, outputs)
-    return _weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True, **style)
+    return weighted("FULLY_CONNECTED", shapes, 0, KeepNumDims=True, **style)
 
 
 def _pool(
     opcode: str, image: tuple[int, int, int], window: tuple[int, int], stride: int, padding: int
 ) -> bytes:
     model = TfliteBuilder()
-    output = [_output(image[i], window[i], stride, padding) for i in (0, 1)]
+    output = [output_size(image[i], window[i], stride, padding) for i in (0, 1)]
     x = model.tensor((1, *image), scale=0.1, zero_point=-128)
     y = model.tensor((1, *output, image[2]), scale=0.1, zero_point=-128)
     options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
     model.operator(opcode, [x], [y], FilterHeight=window[0], FilterWidth=window[1], **options)
-    return model.build([x], [y])
-
-
-def _pair(
-    opcode: str,
-    first: tuple[int, ...],
-    second: tuple[int, ...],
-    *,
-    zero_point: int = -128,
-    scale: float = 0.07,
-    **options: Any,
-) -> bytes:
-    """`zero_point` is that of the output, `scale` that of the second input."""
-    model = TfliteBuilder()
-    output = tuple(np.broadcast_shapes(first, second))
-    x = model.tensor(first, scale=0.1, zero_point=-128)
-    scale, offset = (0.1, -128) if opcode in {"MINIMUM", "MAXIMUM"} else (scale, 3)
-    constant = np.random.default_rng(0).integers(-128, 128, second)
-    z = model.tensor(second, scale=scale, zero_point=offset, data=constant)
-    y = model.tensor(output, scale=0.1, zero_point=zero_point)
-    model.operator(opcode, [x, z], [y], **options)
-    return model.build([x], [y])
-
-
-def _single(
-    opcode: str, shape: tuple[int, ...], output: tuple[float, int] = (0.11, -128), **options: Any
-) -> bytes:
-    model = TfliteBuilder()
-    x = model.tensor(shape, scale=0.1, zero_point=-5)
-    y = model.tensor(shape, scale=output[0], zero_point=output[1])
-    model.operator(opcode, [x], [y], **options)
-    return model.build([x], [y])
-
-
-def _reduction(opcode: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> bytes:
-    model = TfliteBuilder()
-    x = model.tensor(shape, scale=0.1, zero_point=-128)
-    axis = model.tensor((len(axes),), "INT32", data=axes)
-    kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
-    y = model.tensor(kept, scale=0.1, zero_point=-128)
-    model.operator(opcode, [x, axis], [y], KeepDims=True)
     return model.build([x], [y])
 
 
@@ -198,6 +159,7 @@ def _windows() -> Iterator[bytes]:
         ((49, 10, 1), (10, 4), 16, {"stride": 2, "relu": False}),
         ((10, 10, 8), (3, 3), 8, {"dilation": 2}),
         ((12, 12, 3), (3, 3), 6, {"dilation": 2, "padding": VALID}),
+        ((6, 6, 4), (3, 3), 5, {"dilation": 2, "padding": VALID}),
         ((9, 9, 4), (3, 3), 5, {"least": True, "relu": False}),
         ((6, 6, 20), (1, 1), 12, {"least": True}),
         ((10, 8, 3), (5, 5), 16, {"least": True, "stride": 2}),
@@ -241,7 +203,7 @@ _SPARSE_WINDOWS: tuple[tuple[tuple[int, int, int], tuple[int, int], int, dict[st
 )
 
 
-def _sparse() -> Iterator[bytes]:
+def sparse_shapes() -> Iterator[bytes]:
     for image, outputs, options in (
         ((5, 5, 64), 64, {}),
         ((25, 5, 64), 32, {"relu": False}),
@@ -262,7 +224,7 @@ def _sparse() -> Iterator[bytes]:
         yield _dense(inputs, outputs, **{"kept": 0.25, **style})
 
 
-def _unstructured() -> Iterator[bytes]:
+def unstructured_shapes() -> Iterator[bytes]:
     for image, outputs, options in (
         ((5, 5, 64), 64, {}),
         ((25, 5, 64), 32, {"relu": False}),
@@ -305,6 +267,16 @@ def _depthwise_shapes() -> Iterator[bytes]:
         ((6, 6, 12), (2, 2), {"padding": VALID}),
         ((8, 1, 16), (8, 1), {"padding": VALID}),
         ((20, 20, 2), (3, 3), {"padding": VALID}),
+        ((16, 8, 24), (3, 3), {"stride": 2}),
+        ((13, 13, 32), (3, 3), {"stride": 2, "relu": False}),
+        ((11, 11, 8), (3, 3), {"stride": 2, "padding": VALID}),
+        ((12, 12, 4), (5, 5), {"stride": 2, "padding": VALID}),
+        ((8, 8, 12), (5, 5), {}),
+        ((9, 6, 8), (3, 5), {"padding": VALID}),
+        ((10, 4, 16), (4, 2), {}),
+        ((7, 7, 5), (3, 3), {"padding": VALID}),
+        ((6, 9, 2), (3, 3), {"multiplier": 3}),
+        ((12, 1, 8), (5, 1), {}),
     ):
         yield _depthwise(image, window, **options)
 
@@ -346,53 +318,21 @@ def _pools() -> Iterator[bytes]:
             ((9, 9, 5), (3, 3), 3, VALID),
             ((11, 7, 10), (3, 3), 2, VALID),
             ((12, 5, 6), (2, 2), 1, SAME),
+            ((2, 2, 3), (2, 2), 1, VALID),
+            ((3, 3, 2), (3, 3), 1, VALID),
         ):
             yield _pool(opcode, image, window, stride, padding)
 
 
-def _others() -> Iterator[bytes]:
-    for shape in ((1, 8, 8, 16), (1, 100), (1, 5, 5, 64), (1, 12)):
-        for opcode in ("ADD", "MUL", "MINIMUM"):
-            yield _pair(opcode, shape, shape)
-            yield _pair(opcode, shape, shape[-1:])
-        yield _pair("SUB", shape, shape)
-        yield _pair("ADD", shape, shape, zero_point=5)
-        # Its many ties need roundings of their own.
-        yield _pair("ADD", shape, shape, scale=0.05)
-        yield _pair("ADD", shape, shape, scale=0.05, zero_point=5)
-        yield _pair("ADD", shape, shape, FusedActivationFunction=3)
-        yield _pair("ADD", shape, shape, FusedActivationFunction=RELU)
-        yield _pair("PRELU", shape, shape[-1:])
-        yield _pair("PRELU", shape, shape)
-        yield _single("RELU", shape)
-        yield _single("RELU6", shape, (0.1, -5))
-        yield _single("LOGISTIC", shape, (1 / 256, -128))
-        yield _single("SOFTMAX", shape, (1 / 256, -128), Beta=1.0)
-        # A distribution with a clear winner, as trained models give it.
-        yield _single("SOFTMAX", shape, (1 / 256, -128), Beta=5.0)
-    for opcode in ("MEAN", "REDUCE_MAX"):
-        for shape, axes in (
-            ((1, 25, 5, 16), (1, 2)),
-            ((1, 8, 8, 32), (1, 2)),
-            ((1, 8, 8, 8), (3,)),
-            ((1, 10, 6, 4), (2,)),
-            ((1, 7, 7, 12), (1, 2)),
-            ((1, 20, 30), (1,)),
-        ):
-            yield _reduction(opcode, shape, axes)
-
-
-def shapes() -> tuple[bytes, ...]:
-    """All models."""
+def weighted_shapes() -> tuple[bytes, ...]:
+    """Layers with weights, and pools."""
     families: tuple[Callable[[], Iterator[bytes]], ...] = (
         _pointwise,
         _windows,
-        _sparse,
-        _unstructured,
+        sparse_shapes,
+        unstructured_shapes,
         _depthwise_shapes,
         _dense_shapes,
         _pools,
-        _others,
-        lstm_shapes,
     )
     return tuple(file for family in families for file in family())

@@ -7,6 +7,7 @@ The stages in order; the graph and the plan are verified between them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,12 +82,14 @@ class Layer:
     what must be kept in the arena while it runs, less what may overlap, of which `scratch_bytes` are its
     kernel's own. `kernel` is the C function that was chosen for it, None where there is nothing to do.
     `predicted_instructions` are those of a Cortex-M4 with DSP instructions (`cost`): 0 where there is nothing
-    to do, None where the kernel was not measured. `weight_shape` is that of the file (None without weights).
-    The output's bytes are kept in the arena from layer `first` to layer `last` in the order of execution,
-    which counts those tensors too that share them; the model's input is written at layer -1, its output read
-    at the number of layers. An `index` is the file's. `sparse_choice` says what the layer takes with and
-    without its zeros, None where it has no sparse form, or where the build is for size. `left_out` channels
-    of its output are not needed and not computed (`channel_folding`): shapes and figures are of what is left.
+    to do, None where the kernel was not measured; `prediction_error` is the fraction by which they may be
+    wrong, or more where it `depends_on_inputs`, whose mean over random ones is given. `weight_shape` is that
+    of the file (None without weights). The output's bytes are kept in the arena from layer `first` to layer
+    `last` in the order of execution, which counts those tensors too that share them; the model's input is
+    written at layer -1, its output read at the number of layers. An `index` is the file's. `sparse_choice`
+    says what the layer takes with and without its zeros, None where it has no sparse form, or where the build
+    is for size. `left_out` channels of its output are not needed and not computed (`channel_folding`): shapes
+    and figures are of what is left.
     """
 
     index: int
@@ -102,6 +105,8 @@ class Layer:
     kernel: str | None
     scratch_bytes: int
     predicted_instructions: int | None
+    prediction_error: float | None
+    depends_on_inputs: bool
     weight_shape: tuple[int, ...] | None
     output_bytes: int
     first: int
@@ -125,8 +130,8 @@ class CompiledModel:
     """A model as C. Layers and operators of the graph are in the order in which they run (`operator_order`).
 
     `sources`: file name -> C text. `kernels`: the headers of firmware_templates/runtime/kernels/ that the C
-    includes. `overlaps` says which buffers may lie over each other. Sizes are in bytes; `macs` counts
-    multiply-accumulates of one inference.
+    includes. `overlaps` says which buffers may lie over each other. `calls` are those that were chosen, by
+    index of their layer. Sizes are in bytes; `macs` counts multiply-accumulates of one inference.
     """
 
     name: str
@@ -138,6 +143,7 @@ class CompiledModel:
     buffers: tuple[Buffer, ...]
     overlaps: Overlaps
     layers: tuple[Layer, ...]
+    calls: Mapping[int, KernelCall]
     input: TensorSpec
     output: TensorSpec
 
@@ -208,10 +214,8 @@ def compile_model(
         plan=plan,
         buffers=buffers,
         overlaps=overlaps,
-        layers=tuple(
-            _layer(graph, moment, calls.get(operator.index), buffers, offsets)
-            for moment, operator in enumerate(graph.operators)
-        ),
+        layers=_layers(graph, calls, buffers, offsets),
+        calls=calls,
         input=tensor_spec(graph, graph.inputs[0]),
         output=tensor_spec(graph, graph.outputs[0]),
     )
@@ -329,14 +333,27 @@ def _source(graph: Graph, tensor: int, place: int, offsets: _Offsets) -> int | T
     return offsets[tensor] if data is None else Table(f"input_{place}", data)
 
 
+def _layers(
+    graph: Graph, calls: Mapping[int, KernelCall], buffers: tuple[Buffer, ...], offsets: _Offsets
+) -> tuple[Layer, ...]:
+    """All layers; a kernel whose header no other call needs is compiled for that one."""
+    users = Counter(step.header for call in calls.values() for step in call.steps())
+    layers = []
+    for moment, operator in enumerate(graph.operators):
+        call = calls.get(operator.index)
+        prediction = cost.predict(call, alone=users[call.header] == 1) if call else cost.NOTHING
+        layers.append(_layer(graph, moment, (call, prediction), buffers, offsets))
+    return tuple(layers)
+
+
 def _layer(
     graph: Graph,
     moment: int,
-    call: KernelCall | None,
+    chosen: tuple[KernelCall | None, cost.Prediction],
     buffers: tuple[Buffer, ...],
     offsets: _Offsets,
 ) -> Layer:
-    operator = graph.operators[moment]
+    operator, (call, prediction) = graph.operators[moment], chosen
     output = graph.results(operator)[0]
     inputs = [graph.tensors[i] for i in _read(operator, call)]
     constants = sum(t.bytes for t in inputs if t.data is not None)
@@ -356,7 +373,9 @@ def _layer(
         live_bytes=arena.live_bytes(buffers, moment, offsets.overlaps),
         kernel=call.kernel if call else None,
         scratch_bytes=call.scratch_bytes if call else 0,
-        predicted_instructions=cost.predicted_instructions(call) if call else 0,
+        predicted_instructions=prediction.instructions,
+        prediction_error=prediction.error,
+        depends_on_inputs=prediction.depends_on_inputs,
         weight_shape=_weight_shape(graph, operator),
         output_bytes=output.bytes,
         first=kept.first,

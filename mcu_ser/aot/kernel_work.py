@@ -11,17 +11,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from mcu_ser.aot import lstm_work, plain_kernel_work, sparse_kernel_work
+from mcu_ser.aot import (
+    compact_kernel_work,
+    int16_kernel_work,
+    move_kernel_work,
+    plain_kernel_work,
+    sparse_kernel_work,
+)
+from mcu_ser.aot.kernel_build import Build
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct
 from mcu_ser.aot.kernels.matmul import pair_steps
+from mcu_ser.aot.lstm_work import lstm
 from mcu_ser.aot.plain_kernel_work import clamped
+from mcu_ser.aot.softmax_work import softmax
 
-Parts = Mapping[str, int]
+Parts = Mapping[str, float]
 
 # Inputs of a step of the chains in matmul_dsp.h, and steps of a pass of that for one position.
 _PAIR_DEPTH, _SINGLE_DEPTH = 2, 8
@@ -30,15 +39,26 @@ SINGLE_STEPS = 8
 _TILE, _TILE_BYTES = 6, 12
 
 
-def work_of(call: KernelCall) -> Parts | None:
-    """Runs of each part of the call's kernel; None for a kernel whose parts are not known."""
-    count = _COUNTERS.get(call.kernel)
-    return None if count is None else {part: runs for part, runs in count(_members(call)).items() if runs}
+def work_of(call: KernelCall, build: Build = Build.SPEED) -> Parts | None:
+    """Runs of each part of the call's kernel; None for a kernel whose parts are not known.
+
+    Args:
+        call: The call; those that follow it in its layer do not count.
+        build: How the kernel is compiled.
+    """
+    if call.kernel not in counted_kernels(build):
+        return None
+    by_build = _BY_BUILD.get(call.kernel)
+    layer = _members(call)
+    parts = _COUNTERS[call.kernel](layer) if by_build is None else by_build(layer, build)
+    return {part: runs for part, runs in parts.items() if runs}
 
 
-def counted_kernels() -> frozenset[str]:
+@cache
+def counted_kernels(build: Build = Build.SPEED) -> frozenset[str]:
     """C functions of all kernels whose parts are known."""
-    return frozenset(_COUNTERS)
+    every = frozenset(_COUNTERS) | frozenset(_BY_BUILD)
+    return every - (_FOR_SIZE if build is Build.SPEED else _FOR_SPEED)
 
 
 def _members(call: KernelCall) -> dict[str, Any]:
@@ -263,12 +283,15 @@ def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
     return work + clamped(layer, height * channels * output["width"])
 
 
-_COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
+_COUNTERS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, float]]] = {
     "aot_add": plain_kernel_work.loops,
     "aot_add_affine": plain_kernel_work.add_affine,
     "aot_add_elements": plain_kernel_work.add_elements,
-    "aot_average_pool_2d": plain_kernel_work.average_pool_2d,
+    "aot_arg_max": plain_kernel_work.arg_max,
     "aot_average_pool_channels": plain_kernel_work.average_pool_channels,
+    "aot_batch_matmul": move_kernel_work.batch_matmul,
+    "aot_compact": compact_kernel_work.compact,
+    "aot_compact_gathered": compact_kernel_work.compact,
     "aot_conv_2d": plain_kernel_work.conv_2d,
     "aot_conv_2d_bytes": _conv_2d_matmul,
     "aot_conv_2d_copied": partial(_conv_2d_matmul, copies=True),
@@ -279,13 +302,16 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_conv_2d_walk": _conv_2d_walk,
     "aot_conv_2d_winograd": _conv_2d_winograd,
     "aot_depthwise_3x3": _depthwise_3x3,
-    "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
     "aot_fully_connected": plain_kernel_work.fully_connected,
     "aot_fully_connected_direct": _fully_connected_direct,
     "aot_fully_connected_matmul": _fully_connected_matmul,
     "aot_fully_connected_sparse": sparse_kernel_work.single,
-    "aot_lstm": lstm_work.lstm,
-    "aot_max_pool_2d": plain_kernel_work.pool_2d,
+    "aot_int16_add": int16_kernel_work.add,
+    "aot_int16_mean": plain_kernel_work.mean,
+    "aot_int16_rows": int16_kernel_work.rows,
+    "aot_int16_softmax": int16_kernel_work.softmax,
+    "aot_l2_normalization": move_kernel_work.l2_normalization,
+    "aot_lstm": lstm,
     "aot_mean": plain_kernel_work.mean,
     "aot_minimum_maximum": plain_kernel_work.pairs,
     "aot_mul": plain_kernel_work.pairs,
@@ -296,6 +322,39 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Counter[str]]] = {
     "aot_rows_matmul": _rows_matmul,
     "aot_rows_sparse": sparse_kernel_work.rows,
     "aot_rows_unstructured": sparse_kernel_work.unstructured_rows,
-    "aot_softmax": plain_kernel_work.softmax,
+    "aot_softmax": softmax,
     "aot_table": plain_kernel_work.elements,
+    "aot_transpose_conv": move_kernel_work.transpose_conv,
+}
+
+# Those that do not exist in a build for size, where other kernels do their work.
+_FOR_SPEED = frozenset(
+    {
+        "aot_average_pool_channels",
+        "aot_conv_2d_bytes",
+        "aot_conv_2d_copied",
+        "aot_conv_2d_matmul",
+        "aot_conv_2d_narrow",
+        "aot_conv_2d_walk",
+        "aot_conv_2d_winograd",
+        "aot_depthwise_3x3",
+        "aot_fully_connected_direct",
+        "aot_fully_connected_matmul",
+        "aot_rows_matmul",
+    }
+)
+
+_FOR_SIZE = frozenset({"aot_compact", "aot_compact_gathered"})
+
+# Those whose parts depend on how they are compiled.
+_BY_BUILD: dict[str, Callable[[Mapping[str, Any], Build], Mapping[str, float]]] = {
+    "aot_average_pool_2d": plain_kernel_work.average_pool_2d,
+    "aot_copy": move_kernel_work.copy,
+    "aot_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
+    "aot_int16_conv_2d": int16_kernel_work.conv_2d,
+    "aot_int16_depthwise_conv_2d": plain_kernel_work.depthwise_conv_2d,
+    "aot_int16_pool_2d": int16_kernel_work.pool_2d,
+    "aot_max_pool_2d": plain_kernel_work.pool_2d,
+    "aot_pad": move_kernel_work.pad,
+    "aot_resize_nearest": move_kernel_work.resize_nearest,
 }

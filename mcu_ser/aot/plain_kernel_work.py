@@ -9,24 +9,36 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+
+from mcu_ser.aot.kernel_build import Build
 
 # Taps of a window whose loops the compiler unrolls.
 _SHORT_WINDOW = 4
 
 
-def _taps(layer: Mapping[str, Any]) -> tuple[int, int]:
-    """Taps inside the input, of all output pixels, and rows of such taps."""
+Int64Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def taps_inside(layer: Mapping[str, Any]) -> tuple[Int64Array, Int64Array]:
+    """Taps of the window inside the input, along height and width, for each row and column of the output."""
     window = layer["window"]
     ends = []
     for axis, pad in (("height", "top"), ("width", "left")):
         dilation = window[f"dilation_{axis}"]
         first = np.arange(layer["output"][axis]) * window[f"stride_{axis}"] - window[f"pad_{pad}"]
         at = first[:, None] + np.arange(window[axis])[None, :] * dilation
-        ends.append(int(((at >= 0) & (at < layer["input"][axis])).sum()))
-    return ends[0] * ends[1], ends[0] * int(layer["output"]["width"])
+        ends.append(((at >= 0) & (at < layer["input"][axis])).sum(axis=1))
+    return ends[0], ends[1]
+
+
+def _taps(layer: Mapping[str, Any]) -> tuple[int, int]:
+    """Taps inside the input, of all output pixels, and rows of such taps."""
+    heights, widths = taps_inside(layer)
+    lines = int(heights.sum())
+    return lines * int(widths.sum()), lines * len(widths)
 
 
 def conv_2d(layer: Mapping[str, Any]) -> Counter[str]:
@@ -49,20 +61,25 @@ def conv_2d(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
-def depthwise_conv_2d(layer: Mapping[str, Any]) -> Counter[str]:
-    """depthwise_conv_2d.h."""
+def depthwise_conv_2d(layer: Mapping[str, Any], build: Build) -> Counter[str]:
+    """depthwise_conv_2d.h and int16_depthwise_conv_2d.h."""
+    window = layer["window"]
     taps, rows = _taps(layer)
     channels = layer["output"]["channels"]
     fours, singles = divmod(channels, 4) if layer["depth_multiplier"] == 1 else (0, channels)
     pixels = layer["output"]["height"] * layer["output"]["width"]
+    cut = taps < pixels * window["height"] * window["width"]
+    # Loops over windows that no border cuts have a known length.
+    kind = "cut " if cut and build.knows_sizes else ""
     return Counter(
         {
             "layer": 1,
             "pixel": pixels,
-            "block": pixels * (fours + singles),
-            "row": rows * (fours + singles),
-            "tap of 4": taps * fours,
-            "tap": taps * singles,
+            f"{kind}block of 4": pixels * fours,
+            f"{kind}block": pixels * singles,
+            f"{kind}row": rows * (fours + singles),
+            f"{kind}tap of 4": taps * fours,
+            f"{kind}tap": taps * singles,
             "output": pixels * channels,
         }
     )
@@ -83,7 +100,7 @@ def fully_connected(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
-def pool_2d(layer: Mapping[str, Any]) -> Counter[str]:
+def pool_2d(layer: Mapping[str, Any], build: Build) -> Counter[str]:
     """MAX_POOL_2D of pool_2d.h."""
     window = {**layer["window"], "dilation_height": 1, "dilation_width": 1}
     taps, rows = _taps({**layer, "window": window})
@@ -91,9 +108,11 @@ def pool_2d(layer: Mapping[str, Any]) -> Counter[str]:
     area = window["height"] * window["width"]
     # The loops over windows that no border cuts have a known length, and are unrolled if that is little.
     kind = "cut " if taps < pixels * area else "short " if area <= _SHORT_WINDOW else ""
+    kind *= build.knows_sizes
     return Counter(
         {
             "layer": 1,
+            "pixel": pixels,
             f"{kind}row": rows * channels,
             f"{kind}tap": taps * channels,
             f"{kind}output": pixels * channels,
@@ -101,10 +120,12 @@ def pool_2d(layer: Mapping[str, Any]) -> Counter[str]:
     )
 
 
-def average_pool_2d(layer: Mapping[str, Any]) -> Counter[str]:
+def average_pool_2d(layer: Mapping[str, Any], build: Build) -> Counter[str]:
     """AVERAGE_POOL_2D of pool_2d.h."""
     output = layer["output"]
-    return pool_2d(layer) + Counter({"division": output["height"] * output["width"] * output["channels"]})
+    return pool_2d(layer, build) + Counter(
+        {"division": output["height"] * output["width"] * output["channels"]}
+    )
 
 
 def average_pool_channels(layer: Mapping[str, Any]) -> Counter[str]:
@@ -128,13 +149,18 @@ def average_pool_channels(layer: Mapping[str, Any]) -> Counter[str]:
 def mean(layer: Mapping[str, Any]) -> Counter[str]:
     """mean.h and reduce_max.h."""
     outputs = layer["outer"] * layer["middle"] * layer["inner"]
+    rows = outputs * layer["reduced_outer"]
+    # Where they begin takes a multiplication, or a shift.
+    step = layer["middle"] * layer["reduced_inner"] * layer["inner"]
+    kind = "multiplied row" if step & (step - 1) else "row"
+    return Counter({"layer": 1, "output": outputs, kind: rows, "tap": rows * layer["reduced_inner"]})
+
+
+def arg_max(layer: Mapping[str, Any]) -> Counter[str]:
+    """arg_max.h."""
+    outputs = layer["outer"] * layer["inner"]
     return Counter(
-        {
-            "layer": 1,
-            "output": outputs,
-            "row": outputs * layer["reduced_outer"],
-            "tap": outputs * layer["reduced_outer"] * layer["reduced_inner"],
-        }
+        {"layer": 1, "row": layer["outer"], "output": outputs, "tap": outputs * (layer["depth"] - 1)}
     )
 
 
@@ -168,11 +194,6 @@ def add_elements(layer: Mapping[str, Any]) -> Counter[str]:
             "clamped output": elements * clamped,
         }
     )
-
-
-def softmax(layer: Mapping[str, Any]) -> Counter[str]:
-    """softmax.h."""
-    return Counter({"layer": 1, "row": layer["rows"], "element": layer["rows"] * layer["depth"]})
 
 
 def elements(layer: Mapping[str, Any]) -> Counter[str]:

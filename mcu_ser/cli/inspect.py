@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
 from mcu_ser.cli.generate import add_optimize_option, taken_off_text
-from mcu_ser.cli.layer_costs import predicted_total, shape_text, shortened, show_layer_costs
+from mcu_ser.cli.layer_costs import (
+    error_text,
+    predicted_total,
+    predictions_text,
+    shape_text,
+    shortened,
+    show_layer_costs,
+)
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -181,20 +188,15 @@ def _print_totals(output: Output, compiled: CompiledModel) -> None:
     output.say(f"model   {compiled.name}, SHA-256 {compiled.sha256}")
     output.say(f"input   {_spec_text(compiled.input)}")
     output.say(f"output  {_spec_text(compiled.output)}")
-    output.say(f"MACs    {compiled.macs}{_per_mac(compiled)}")
+    output.say(f"MACs    {compiled.macs}{predictions_text(compiled)}")
+    errors = error_text(compiled)
+    if errors is not None:
+        output.say(errors)
     folded = [layer.left_out for layer in compiled.layers if layer.left_out]
     if folded:
         what = f"{sum(folded)} channels of {len(folded)} layers, on which no output depends"
         output.say(f"folded  {what}: engine aot does not compute them, and they are not counted above")
     output.say(f"arena   {compiled.arena_bytes} B as planned by engine aot, {over}")
-
-
-def _per_mac(compiled: CompiledModel) -> str:
-    total = predicted_total(compiled)
-    if total is None:
-        return ""
-    each = f", {total / compiled.macs:.2f} per MAC" if compiled.macs else ""
-    return f"; *predicted for a Cortex-M4 with DSP instructions: {total:,} instructions{each}"
 
 
 def _spec_text(spec: TensorSpec) -> str:

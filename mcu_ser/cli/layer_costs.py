@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,18 +92,44 @@ def _instructions(layer: Layer) -> str:
     return _predicted(layer.predicted_instructions)
 
 
+def _error(layer: Layer) -> str:
+    """By how much a layer's predicted instructions may be wrong; ~ where they are those of random inputs."""
+    if layer.kernel is None or layer.prediction_error is None:
+        return ""
+    return "~" if layer.depends_on_inputs else f"{math.ceil(100 * layer.prediction_error):.0f}%"
+
+
+def predictions_text(compiled: CompiledModel) -> str:
+    """What the predictions of a model come to; nothing where one is missing."""
+    total = predicted_total(compiled)
+    if total is None:
+        return ""
+    each = f", {total / compiled.macs:.2f} per MAC" if compiled.macs else ""
+    return f"; *predicted for a Cortex-M4 with DSP instructions: {total:,} instructions{each}"
+
+
+def error_text(compiled: CompiledModel) -> str | None:
+    """What the column of errors says; None where nothing is predicted."""
+    if predicted_total(compiled) is None:
+        return None
+    depending = any(layer.depends_on_inputs for layer in compiled.layers)
+    marks = "; of ~ the mean over random inputs, of which others may be far" if depending else ""
+    return f"±       the greatest error of a kernel over the layers that were measured{marks}"
+
+
 def _index(compiled: CompiledModel, moment: int) -> int:
     """Index of the layer that runs at a moment; before the first and behind the last the moment itself."""
     return compiled.layers[moment].index if 0 <= moment < len(compiled.layers) else moment
 
 
 def _storage(compiled: CompiledModel) -> Table:
-    columns = ("weights", "zeros", "at", "bytes", "alive", "live B")
+    columns = ("±", "weights", "zeros", "at", "bytes", "alive", "live B")
     table = _table("bytes that they take of flash and arena", ("#", "kernel"), columns)
     for layer in compiled.layers:
         table.add_row(
             str(layer.index),
             "(the same bytes)" if layer.kernel is None else layer.kernel.removeprefix("aot_"),
+            _error(layer),
             f"{layer.weight_bytes:,}" if layer.weight_bytes else "",
             "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
             f"{layer.arena_offset:,}",

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import argparse
 import json
+import math
 import re
 
 import numpy as np
 import pytest
 
+from mcu_ser.aot.kernel_build import Build
 from mcu_ser.board import list_boards, load_board
 from mcu_ser.cli import inspect
 from mcu_ser.errors import BudgetError, ConfigError, ModelError
@@ -82,6 +84,26 @@ def test_zeros_that_may_be_left_out_have_a_table(tmp_path, capsys):
     assert (layer["weight_bytes"], layer["kernel"]) == (sparse["bytes"], sparse["kernel"])
 
 
+def test_the_error_of_every_prediction_stands_beside_its_kernel(tmp_path, capsys):
+    model = TfliteBuilder()
+    x = model.tensor((1, 8), scale=1.0)
+    data = np.tile([1, 2], 16).reshape(4, 8)
+    y = model.tensor((1, 4), scale=64.0)
+    z = model.tensor((1, 4), scale=1 / 256, zero_point=-128)
+    model.operator("FULLY_CONNECTED", [x, model.tensor((4, 8), scale=1.0, data=data)], [y])
+    model.operator("SOFTMAX", [y], [z], Beta=1.0)
+    file = model.build([x], [z])
+    assert _inspect(tmp_path, "--board", "netduinoplus2", "--json", file=file) == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert [layer["depends_on_inputs"] for layer in layers] == [False, True]
+    assert _inspect(tmp_path, "--board", "netduinoplus2", file=file) == 0
+    text = capsys.readouterr().out
+    rows = text.partition("bytes that they take")[2].splitlines()[4:6]
+    percent = math.ceil(100 * layers[0]["prediction_error"])
+    assert [row.split()[2] for row in rows] == [f"{percent}%", "~"]
+    assert "over the layers that were measured; of ~ the mean over random inputs" in text
+
+
 def test_a_model_without_sparse_forms_has_no_table_of_zeros(tmp_path, capsys):
     assert _inspect(tmp_path, "--board", "netduinoplus2") == 0
     assert "leave out zeros" not in capsys.readouterr().out
@@ -133,6 +155,7 @@ def test_json_is_one_document(tmp_path, capsys):
     assert [(b["bytes"], b["first"], b["last"]) for b in document["buffers"]][:2] == [(4, -1, 0), (2, 0, 1)]
     assert all(b["offset"] + b["bytes"] <= document["arena_bytes"] for b in document["buffers"])
     spec = {"name": "in", "shape": [1, 4], "scale": 0.5, "zero_point": -3, "bytes": 4, "dtype": "INT8"}
+    spec["indices_of"] = 0
     assert document["input"] == spec
     rows = {(row["board_id"], row["engine"]): row for row in document["boards"]}
     assert rows["netduinoplus2", "aot"]["fits"] is True
@@ -264,7 +287,7 @@ def test_what_the_planner_does_not_take_is_not_drawn(tmp_path):
 
 
 def test_a_kernel_that_was_not_measured_is_said_to_be_unknown(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("mcu_ser.aot.cost.KERNEL_COSTS", {})
+    monkeypatch.setattr("mcu_ser.aot.cost.COSTS", {Build.SPEED: {}})
     assert _inspect(tmp_path, "--board", "netduinoplus2") == 0
     text = capsys.readouterr().out
     assert "unknown" in text

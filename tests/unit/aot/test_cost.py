@@ -2,78 +2,154 @@
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
-from mcu_ser.aot import kernel_work, sparse_kernel_work
-from mcu_ser.aot.cost import ASSEMBLY, KERNEL_COSTS, predicted_instructions
+from mcu_ser.aot import kernel_work, softmax_work, sparse_kernel_work
+from mcu_ser.aot.cost import (
+    ASSEMBLY,
+    COSTS,
+    SHARED,
+    SIZE_ASSEMBLY,
+    predict,
+    predicted_instructions,
+)
+from mcu_ser.aot.kernel_build import Build
 from mcu_ser.aot.kernel_work import counted_kernels, work_of
-from mcu_ser.aot.kernels import KERNELS, sparse, unstructured
+from mcu_ser.aot.kernels import kernel_call, sparse, unstructured
 from mcu_ser.aot.kernels.conv_2d import call_narrow, call_winograd
 from mcu_ser.aot.kernels.fully_connected import call_direct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, struct
 from mcu_ser.aot.kernels.matmul import MOST_PAIR_STEPS
 from mcu_ser.aot.narrow_choice import STRIP_BYTES
+from mcu_ser.aot.optimization import Optimization
+from mcu_ser.aot.sparse_storage import _FORMS
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
-from tests.layer_shapes import shapes, winograd_shapes
+from tests.layer_shapes import winograd_shapes
+from tests.measured_shapes import shapes, zero_shapes
 from tests.random_narrow import narrow_shapes
 
 KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
+HEADERS = "".join(path.read_text() for path in sorted(KERNEL_DIR.glob("*.h")))
+SMALL_BUILDS = (Build.SIZE, Build.SIZE_ALONE)
+
+
+def single_layers(files):
+    graphs = (read_model(file) for file in files)
+    return [(graph, graph.operators[0]) for graph in graphs]
 
 
 @pytest.fixture(scope="module")
 def calls():
+    """Of builds for speed."""
     found = []
-    for file in shapes():
-        graph = read_model(file)
-        operator = graph.operators[0]
-        found.append(KERNELS[operator.opcode](graph, operator))
-        if operator.opcode == "FULLY_CONNECTED":
+    for graph, operator in single_layers(shapes()):
+        found.append(kernel_call(graph, operator))
+        if operator.opcode == "FULLY_CONNECTED" and not graph.is_int16(operator):
             found.append(call_direct(graph, operator))
-    for file in winograd_shapes():
-        graph = read_model(file)
-        found.append(call_winograd(graph, graph.operators[0]))
-    for file in narrow_shapes():
-        graph = read_model(file)
-        found.append(call_narrow(graph, graph.operators[0], STRIP_BYTES[0]))
+    found += [call_winograd(*layer) for layer in single_layers(winograd_shapes())]
+    found += [call_narrow(*layer, STRIP_BYTES[0]) for layer in single_layers(narrow_shapes())]
     return [call for call in found if call is not None]
 
 
+@pytest.fixture(scope="module")
+def small_calls():
+    """Of builds for size."""
+    found = [kernel_call(*layer, Optimization.SIZE) for layer in single_layers(shapes())]
+    for graph, operator in single_layers(zero_shapes()):
+        forms = _FORMS[operator.opcode](graph, operator, 1 << 20)
+        found += [dataclasses.replace(call, for_size=True) for call in forms if call is not None]
+    return found
+
+
+@pytest.fixture(params=list(Build), ids=lambda build: build.name)
+def built(request, calls, small_calls):
+    """A build, its prices, and calls of all of its kernels."""
+    build = request.param
+    return build, COSTS[build], calls if build is Build.SPEED else small_calls
+
+
+def kernels_of_the_headers():
+    """Functions that no other one calls and that have the description of a layer as their first argument."""
+    functions = set(re.findall(r"void (aot_\w+)\(\s*const struct aot_\w+\s+\*layer,", HEADERS))
+    code = re.sub(r"/\*.*?\*/", "", HEADERS, flags=re.DOTALL)
+    once = {name for name in functions if len(re.findall(rf"\b{name}\(", code)) == 1}
+    # The kernel without scratch calls the one with it.
+    return once | {"aot_compact_gathered"}
+
+
+def test_every_kernel_has_prices():
+    kernels = kernels_of_the_headers()
+    assert {"aot_rows_matmul", "aot_copy", "aot_int16_add", "aot_compact"} <= kernels
+    assert kernels == counted_kernels(Build.SPEED) | counted_kernels(Build.SIZE)
+    assert not {"aot_softmax_row", "aot_copy_run"} & kernels
+
+
 def test_every_kernel_whose_parts_are_known_has_prices():
-    assert counted_kernels() == set(KERNEL_COSTS)
-    assert set(ASSEMBLY) <= set(KERNEL_COSTS)
+    for build in (Build.SPEED, Build.SIZE):
+        assert counted_kernels(build) == set(COSTS[build])
+    assert set(ASSEMBLY) <= set(COSTS[Build.SPEED])
+    assert set(SIZE_ASSEMBLY) <= set(COSTS[Build.SIZE])
+    # Functions of their own in every build have no prices but those.
+    alone = set(COSTS[Build.SIZE_ALONE])
+    own = {name for name in COSTS[Build.SIZE] if re.search(rf"AOT_NOINLINE[^;{{]*\b{name}\(", HEADERS)}
+    assert set(COSTS[Build.SIZE]) - alone == own | {"aot_compact"}
 
 
-def test_the_kernels_are_those_of_the_engine():
-    text = "".join(path.read_text() for path in KERNEL_DIR.glob("*.h"))
-    assert set(KERNEL_COSTS) <= set(re.findall(r"\b(aot_\w+)\(", text))
+def test_every_kernel_is_among_the_shapes_that_are_measured(built):
+    _, costs, calls = built
+    assert {call.kernel for call in calls} >= set(costs)
 
 
-def test_every_kernel_is_among_the_shapes_that_are_measured(calls):
-    assert {call.kernel for call in calls} >= set(KERNEL_COSTS)
-
-
-def test_every_price_is_of_a_part_that_occurs(calls):
-    parts = {kernel: set() for kernel in KERNEL_COSTS}
+def test_every_price_is_of_a_part_that_occurs(built):
+    build, costs, calls = built
+    parts = {kernel: set() for kernel in costs}
     for call in calls:
-        parts[call.kernel] |= set(work_of(call))
-    for sharing in (
-        ("aot_average_pool_2d", "aot_max_pool_2d"),
-        ("aot_conv_2d_bytes", "aot_conv_2d_copied", "aot_conv_2d_matmul"),
-    ):
-        together = set.union(*(parts[kernel] for kernel in sharing))
-        parts.update(dict.fromkeys(sharing, together))
-    for kernel, cost in KERNEL_COSTS.items():
+        if call.kernel in parts:
+            parts[call.kernel] |= set(work_of(call, build))
+    for kernel, other in SHARED.items():
+        if other in parts:
+            together = set.union(*(parts[name] for name in (other, *SHARED) if name in parts))
+            parts |= {kernel: together, other: together}
+    for kernel, cost in costs.items():
         assert set(cost.prices) <= parts[kernel], kernel
         assert min(cost.prices.values()) > 0
 
 
-def test_a_layer_costs_more_than_its_multiplications(calls):
+def test_a_layer_costs_more_than_its_multiplications(calls, small_calls):
     # No kernel does more than two at once.
-    for call in calls:
+    for call in (*calls, *small_calls):
         assert predicted_instructions(call) > 0
-        if call.macs and "plain" not in call.kernel:
-            assert predicted_instructions(call) > call.macs / 4
+        if call.macs and call.kernel != "aot_transpose_conv":
+            assert predicted_instructions(call) > (1 - (call.sparsity or 0)) * call.macs / 4
+
+
+def test_an_error_stands_beside_every_prediction(calls):
+    for call in calls:
+        prediction = predict(call)
+        assert prediction.instructions == predicted_instructions(call)
+        steps = [COSTS[Build.SPEED][step.kernel].error for step in call.steps()]
+        assert min(steps) - 1e-9 <= prediction.error <= max(steps) + 1e-9
+    assert {call.kernel for call in calls if predict(call).depends_on_inputs} == {
+        "aot_softmax",
+        "aot_l2_normalization",
+    }
+
+
+def test_a_kernel_that_is_alone_in_a_build_for_size_has_prices_of_its_own(small_calls):
+    differing = set()
+    for call in small_calls:
+        prediction = predict(call, alone=True)
+        assert prediction.instructions > 0
+        if prediction != predict(call):
+            differing.add(call.kernel)
+    assert differing == set(COSTS[Build.SIZE_ALONE])
+
+
+def test_a_build_for_speed_has_no_kernel_that_is_alone(calls):
+    for call in calls:
+        assert predict(call, alone=True) == predict(call)
 
 
 def macro(text, name):
@@ -169,6 +245,46 @@ def test_the_chains_are_as_long_as_their_source_says():
     ]
 
 
+def test_the_loops_of_a_build_for_size_have_the_instructions_of_their_source():
+    def loop(name):
+        return re.search(r'"1: (.*?bne 1b)', (KERNEL_DIR / name).read_text(), re.DOTALL)[1]
+
+    step = macro((KERNEL_DIR / "compact_products.h").read_text(), "AOT_COMPACT_STEP")
+    products = loop("compact_products.h")
+    assert products.count("AOT_COMPACT_STEP(") == 2
+    whole = instructions(products) + 1 + 2 * instructions(step)
+    assert SIZE_ASSEMBLY["aot_compact"]["product step"] == whole
+    assert SIZE_ASSEMBLY["aot_compact"]["tap"] == instructions(loop("compact_depthwise.h")) + 1
+
+
+def test_the_differences_of_two_inputs_are_those_of_all_pairs():
+    values = np.arange(-128, 128)
+    pairs = np.stack(np.meshgrid(values, values), axis=-1).reshape(-1, 2)
+    below = pairs.max(axis=1, keepdims=True) - pairs
+    assert softmax_work.differences(2) == pytest.approx(np.bincount(below.ravel(), minlength=256) / 256**2)
+    assert softmax_work.differences(1) == pytest.approx(np.eye(256)[0])
+
+
+@pytest.mark.parametrize("depth", [5, 12, 511])
+def test_the_differences_of_many_inputs_are_those_of_random_rows(depth):
+    rows = np.random.default_rng(0).integers(-128, 128, (4000, depth))
+    below = rows.max(axis=1, keepdims=True) - rows
+    seen = np.bincount(below.ravel(), minlength=256) / len(rows)
+    expected = softmax_work.differences(depth)
+    assert expected.sum() == pytest.approx(depth)
+    assert np.cumsum(seen) == pytest.approx(np.cumsum(expected), rel=0.03, abs=0.02)
+
+
+def test_softmax_counts_the_inputs_that_have_an_exponential():
+    like = {"rows": 3, "depth": 2, "multiplier": 1 << 30, "left_shift": 20}
+    # One input is the greatest, the other one of 0 .. 255 below it.
+    parts = softmax_work.softmax({**like, "least_difference": 0})
+    assert parts["exponential"] == pytest.approx(2 * 3 * (1 + 1 / 256))
+    assert softmax_work.softmax({**like, "least_difference": -255})["exponential"] == pytest.approx(2 * 3 * 2)
+    # What is equal to the greatest is multiplied by all factors, and replaced.
+    assert parts["factor"] == pytest.approx(7 * parts["exponential"])
+
+
 def test_further_calls_of_a_layer_count_too(calls):
     call = calls[0]
     twice = dataclasses.replace(call, more=(call,))
@@ -180,3 +296,10 @@ def test_a_kernel_that_was_not_measured_has_no_prediction(calls):
     assert work_of(unknown) is None
     assert predicted_instructions(unknown) is None
     assert predicted_instructions(dataclasses.replace(calls[0], more=(unknown,))) is None
+    assert work_of(dataclasses.replace(unknown, for_size=True), Build.SIZE) is None
+
+
+def test_kernels_for_speed_are_not_known_in_a_build_for_size(calls):
+    (rows,) = {call.kernel: call for call in calls if call.kernel == "aot_rows_matmul"}.values()
+    assert predict(rows).instructions > 0
+    assert predict(dataclasses.replace(rows, for_size=True)).instructions is None

@@ -29,8 +29,9 @@ def _model(*, pooled, zeros=0.75):
     return model.build([x], [z])
 
 
-def test_room_that_the_arena_has_anyway_is_used():
-    model = compile_model(_model(pooled=True))
+@pytest.mark.parametrize("zeros", [0.7, 0.75])
+def test_room_that_the_arena_has_anyway_is_used(zeros):
+    model = compile_model(_model(pooled=True, zeros=zeros))
     layer = model.layers[-1]
     assert layer.kernel == "aot_conv_2d_unstructured"
     assert layer.scratch_bytes > 4096
@@ -38,7 +39,7 @@ def test_room_that_the_arena_has_anyway_is_used():
     assert model.arena_bytes <= lower_bound(find_buffers(model.graph, {}))
 
 
-@pytest.mark.parametrize("model", [_model(pooled=False), _model(pooled=True, zeros=0.1)])
+@pytest.mark.parametrize("model", [_model(pooled=False, zeros=0.7), _model(pooled=True, zeros=0.1)])
 def test_without_room_or_zeros_nothing_changes(model):
     layer = compile_model(model).layers[-1]
     assert layer.kernel in {"aot_conv_2d_walk", "aot_conv_2d_matmul"}

@@ -69,10 +69,10 @@ def test_hints_and_provenance_name_the_optimisation(both):
     assert background_of(small, None).provenance["optimization"] == "size"
 
 
-def test_nothing_is_predicted_for_code_that_was_not_measured(both):
-    fast, small = both
-    assert predicted_instructions(fast)
-    assert predicted_instructions(small) == {}
+def test_a_build_for_size_has_predictions_of_its_own(both):
+    fast, small = (predicted_instructions(project) for project in both)
+    assert set(fast) == set(small)
+    assert all(fast[index] < small[index] for index in fast)
 
 
 def test_generate_takes_the_option(model, capsys):
@@ -88,11 +88,13 @@ def test_inspect_shows_what_a_build_for_size_takes(model, capsys):
     fast, small = documents
     assert small["layers"][0]["kernel"] == "aot_compact"
     assert small["arena_bytes"] < fast["arena_bytes"]
-    assert small["predicted_instructions"] is None
+    assert small["predicted_instructions"] > fast["predicted_instructions"]
+    assert small["layers"][0]["prediction_error"] > 0
     assert main(["inspect", str(model), "--optimize", "size"]) == 0
     text = capsys.readouterr().out
     assert "--optimize size --out PROJECT" in text
-    assert "predicted for" not in text
+    assert f"{small['predicted_instructions']:,} instructions" in text
+    assert "±       the greatest error" in text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mcu_ser.aot.compile import compile_model
+from mcu_ser.aot.kernel_build import Build
 from mcu_ser.board import load_board
 from mcu_ser.generate.project import generate
 from mcu_ser.verify.predicted_cost import predicted_instructions, sparse_layers
@@ -31,7 +32,7 @@ def test_every_layer_has_what_the_cost_model_says_and_its_trace(model_path, tmp_
 
 
 def test_a_layer_that_was_not_measured_is_left_out(model_path, tmp_path, monkeypatch):
-    monkeypatch.setattr("mcu_ser.aot.cost.KERNEL_COSTS", {})
+    monkeypatch.setattr("mcu_ser.aot.cost.COSTS", {Build.SPEED: {}})
     project = project_of(model_path, tmp_path, "netduinoplus2")
     # What is left needs no kernel.
     assert [OPERATORS[index] for index in predicted_instructions(project)] == ["RESHAPE"]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of one layer each, whose shapes together tell what every part of every kernel costs."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from mcu_ser.aot import sparse_storage
+from mcu_ser.aot.compile import CompiledModel
+from tests.element_shapes import element_shapes
+from tests.int16_shapes import int16_shapes
+from tests.layer_shapes import sparse_shapes, unstructured_shapes, weighted_shapes
+from tests.lstm_model import lstm_shapes
+from tests.move_shapes import move_shapes
+
+# Kernels that have functions of another one's header.
+_WITH_INT16_MATMUL = frozenset({"int16_conv_2d.h", "lstm.h"})
+
+
+def shapes() -> tuple[bytes, ...]:
+    """All models, but those of kernels which are chosen only where the tool or test says so."""
+    return (*weighted_shapes(), *element_shapes(), *move_shapes(), *int16_shapes(), *lstm_shapes())
+
+
+def zero_shapes() -> tuple[bytes, ...]:
+    """Those of them that have zeros among their weights."""
+    return (*sparse_shapes(), *unstructured_shapes())
+
+
+def by_header(models: Sequence[CompiledModel]) -> list[list[CompiledModel]]:
+    """Models of one layer in groups whose kernels share functions: alone, each is compiled in another way."""
+    groups: defaultdict[str, list[CompiledModel]] = defaultdict(list)
+    for model in models:
+        header = model.calls[0].header
+        groups["int16_matmul.h" if header in _WITH_INT16_MATMUL else header].append(model)
+    return list(groups.values())
+
+
+@contextmanager
+def zeros_never_stored() -> Iterator[None]:
+    """In builds for size all layers without their zeros that may be; in others those are that win by it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse_storage, "FORM_BYTES", 0)
+        patch.setattr(sparse_storage, "_SIZE_ARENA", 1e6)
+        yield
