@@ -93,9 +93,11 @@ def made_up_measurement(outputs, *, slower=1.0):
     )  # fmt: skip
 
 
-def made_up_report(*, wrong=0, litert=True, labelled=True, slower=1.0, **facts):
-    """A finished run with `wrong` outputs that are not the oracle's."""
+def made_up_report(*, wrong=0, litert=True, labelled=True, slower=1.0, wide=None, **facts):
+    """A finished run with `wrong` outputs that are not the oracle's; of type `wide`, they are far from it."""
     expected = made_up_outputs()
+    if wide:
+        expected = expected.astype(wide) * (np.iinfo(wide).max // 127)
     actual = expected.copy()
     actual[: 7 * wrong : 7] = np.roll(actual[: 7 * wrong : 7], 1, axis=1)
     beside = expected.copy()

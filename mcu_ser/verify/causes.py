@@ -18,14 +18,20 @@ import numpy.typing as npt
 from mcu_ser.aot.int16 import INT16_MAX, INT16_MIN
 from mcu_ser.aot.ir import Activation, WindowOptions
 from mcu_ser.aot.passes import ALIASING
-from mcu_ser.aot.requantize import INT8_MAX, INT8_MIN, activation_range
+from mcu_ser.aot.requantize import INT8_MAX, INT8_MIN, INT32_MAX, INT32_MIN, activation_range
 from mcu_ser.aot.window import window_of
 
 if TYPE_CHECKING:
     from mcu_ser.aot.ir import Graph, Operator
 
-Values = npt.NDArray[np.int32]
+Values = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+_LIMITS = {
+    "INT8": (INT8_MIN, INT8_MAX),
+    "INT16": (INT16_MIN, INT16_MAX),
+    "INT32": (INT32_MIN, INT32_MAX),
+}
 
 # A pattern that fewer values show may be chance.
 _ENOUGH = 4
@@ -38,7 +44,7 @@ class Evidence:
     """A wrong tensor beside the right one.
 
     Attributes:
-        expected: The oracle's tensor, int32 of the layer's shape; the last dimension is that of channels.
+        expected: The oracle's tensor, int64 of the layer's shape; the last dimension is that of channels.
         device: The board's, likewise.
         low: Least value that the layer can give; `high` the greatest.
         zero_point: What stands for 0.0.
@@ -101,16 +107,18 @@ def evidence_of(
     """What the rules need to know of a wrong layer; both tensors have the layer's shape."""
     output = graph.results(operator)[0]
     activation = getattr(operator.options, "activation", _ACTIVATIONS.get(operator.opcode, Activation.NONE))
-    low, high = limits = (INT16_MIN, INT16_MAX) if graph.is_int16(operator) else (INT8_MIN, INT8_MAX)
-    if activation not in {Activation.TANH, Activation.SIGN_BIT}:
+    low, high = limits = _LIMITS.get(output.dtype, _LIMITS["INT8"])
+    # Indices have no scale, and layers that only move values need none.
+    scaled = output.quantization is not None
+    if scaled and activation not in {Activation.TANH, Activation.SIGN_BIT}:
         low, high = activation_range(activation, output.scale, output.zero_point, limits)
     earlier = graph.operators[: operator.index]
     return Evidence(
-        expected=expected.astype(np.int32),
-        device=device.astype(np.int32),
+        expected=expected.astype(np.int64),
+        device=device.astype(np.int64),
         low=low,
         high=high,
-        zero_point=output.zero_point,
+        zero_point=output.zero_point if scaled else 0,
         border=_border(graph, operator),
         computes_first=all(other.opcode in ALIASING for other in earlier),
     )

@@ -302,10 +302,10 @@ def _mismatches(
             "id": samples.ids[index],
             "differing_bytes": int(differing[index]),
             "largest_difference": int(
-                np.abs(expected[index].astype(np.int32) - actual[index].astype(np.int32)).max()
+                np.abs(expected[index].astype(np.int64) - actual[index].astype(np.int64)).max()
             ),
-            "expected_hex": expected[index][:64].tobytes().hex(),
-            "device_hex": actual[index][:64].tobytes().hex(),
+            "expected_hex": _bytes(expected[index])[:64].tobytes().hex(),
+            "device_hex": _bytes(actual[index])[:64].tobytes().hex(),
         }
         for index in np.flatnonzero(differing)[:NAMED_MISMATCHES]
     ]

@@ -61,7 +61,7 @@ class MismatchPart(_Part):
     sample: Count
     id: str
     differing_bytes: Annotated[int, Field(ge=1)]
-    largest_difference: Annotated[int, Field(ge=1, le=255)]
+    largest_difference: Annotated[int, Field(ge=1)]
     expected_hex: Hex
     device_hex: Hex
 
@@ -192,8 +192,8 @@ class WrongLayerPart(_Part):
     values: Count
     largest_difference: Count
     first: tuple[Count, ...]
-    expected: Int8
-    device: Int8
+    expected: int
+    device: int
     wrong_channels: Count
     channels: Count
     channel_indices: tuple[Count, ...]

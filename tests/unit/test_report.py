@@ -65,6 +65,15 @@ def test_one_wrong_byte_fails_and_is_named():
     assert (mismatch["expected_hex"], mismatch["device_hex"]) == ("f60a", "f70a")
 
 
+def test_an_index_may_be_further_off_than_it_has_bits():
+    expected, actual = np.zeros((3, 40), np.int32), np.zeros((3, 40), np.int32)
+    actual[0] = np.iinfo(np.int32).min
+    without_truth = dataclasses.replace(samples(), y=None)
+    (mismatch,) = build(actual, expected=expected, samples=without_truth).document["mismatches"]
+    assert mismatch["largest_difference"] == 1 << 31
+    assert mismatch["device_hex"] == "00000080" * 16
+
+
 def test_report_has_the_keys_that_others_rely_on():
     document = build(EXPECTED.copy()).document
     assert {

@@ -175,3 +175,23 @@ def test_a_padded_image_has_its_padding_as_border_and_a_relu_its_least_value():
     inside = np.zeros((4, 5), bool)
     inside[1:3, :3] = True
     assert (pad.border == ~inside).all()
+
+
+def test_indices_have_limits_and_no_scale():
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 3, 300), scale=0.1), model.tensor((1, 3), "INT32")
+    model.operator("ARG_MAX", [x, model.tensor((), "INT32", data=[2])], [y])
+    graph = read_model(model.build([x], [y]))
+    expected, device = np.array([[299, 0, 0]], np.int32), np.array([[299, -(2**31), 0]], np.int32)
+    found = evidence_of(graph, graph.operators[0], expected, device)
+    assert (found.low, found.high, found.zero_point) == (-(2**31), 2**31 - 1, 0)
+    assert found.difference.tolist() == [[0, -(2**31), 0]]
+    assert likely_cause(found).name == "channels"
+
+
+def test_what_is_only_moved_may_have_no_scale():
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 4), scale=0.1), model.tensor((4,))
+    model.operator("SQUEEZE", [x], [y])
+    found = evidence(model.build([x], [y]), 0)
+    assert (found.low, found.high, found.zero_point) == (-128, 127, 0)

@@ -3,6 +3,7 @@ import copy
 import json
 
 import jsonschema
+import numpy as np
 import pytest
 
 from mcu_ser.artifacts import canonical_json
@@ -13,6 +14,8 @@ from tests.made_up_report import made_up_abort, made_up_facts, made_up_report, m
 REPORTS = {
     "passing": made_up_report(),
     "failing": made_up_report(wrong=3),
+    "failing, of int16": made_up_report(wrong=3, wide=np.int16),
+    "failing, of indices": made_up_report(wrong=3, wide=np.int32, labelled=False),
     "aborted": made_up_abort(),
     "without labels": made_up_report(labelled=False, litert=False),
     "without background": made_up_report(background=None),
