@@ -66,6 +66,10 @@ class TensorEntry(_Part):
         if self.bytes != width * math.prod(self.shape):
             kind = self.dtype.lower()
             raise ValueError(f"{self.bytes} bytes, but an {kind} tensor of shape {list(self.shape)}")
+        if (self.dtype == "INT32") != (self.indices_of > 0):
+            raise ValueError(
+                f"{self.dtype} of indices of {self.indices_of}: indices, and nothing else, are INT32"
+            )
         return self
 
 
@@ -101,6 +105,12 @@ class Manifest(_Part):
     input: TensorEntry
     output: TensorEntry
     files: dict[ProjectPath, Sha256]
+
+    @model_validator(mode="after")
+    def _input_is_stored(self) -> Manifest:
+        if self.input.indices_of:
+            raise ValueError("the input holds indices; an output may")
+        return self
 
     def to_json(self) -> str:
         """The text of project.json."""

@@ -49,13 +49,16 @@ def test_a_project_of_int8_says_nothing_of_types(tmp_path):
     ("key", "value", "text"),
     [
         ("bytes", 24 * 8, r"192 bytes, but an int16 tensor of shape \[1, 24, 8, 1\]"),
-        ("dtype", "INT32", r"input\.dtype"),
+        ("dtype", "FLOAT32", r"input\.dtype"),
+        ("indices_of", 5, "int16 of indices of 5: indices, and nothing else, are int32"),
+        (None, {"dtype": "INT32", "bytes": 4 * 24 * 8}, "int32 of indices of 0"),
+        (None, {"dtype": "INT32", "bytes": 4 * 24 * 8, "indices_of": 3}, "the input holds indices"),
     ],
 )
 def test_a_manifest_of_another_type_is_refused(project, key, value, text):
     path = project.root / MANIFEST_NAME
     document = json.loads(path.read_text())
-    document["input"][key] = value
+    document["input"] |= value if key is None else {key: value}
     path.write_text(json.dumps(document))
     with pytest.raises(ConfigError, match=text):
         Project.load(project.root)
