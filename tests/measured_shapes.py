@@ -15,8 +15,8 @@ from tests.layer_shapes import sparse_shapes, unstructured_shapes, weighted_shap
 from tests.lstm_model import lstm_shapes
 from tests.move_shapes import move_shapes
 
-# Kernels that have functions of another one's header.
-_WITH_INT16_MATMUL = frozenset({"int16_conv_2d.h", "lstm.h"})
+# A header whose kernels share functions with another one, and are in the same models.
+_TOGETHER = {"int16_conv_2d.h": "int16_matmul.h"}
 
 
 def shapes() -> tuple[bytes, ...]:
@@ -34,7 +34,7 @@ def by_header(models: Sequence[CompiledModel]) -> list[list[CompiledModel]]:
     groups: defaultdict[str, list[CompiledModel]] = defaultdict(list)
     for model in models:
         header = model.calls[0].header
-        groups["int16_matmul.h" if header in _WITH_INT16_MATMUL else header].append(model)
+        groups[_TOGETHER.get(header, header)].append(model)
     return list(groups.values())
 
 

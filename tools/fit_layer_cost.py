@@ -47,6 +47,9 @@ _LEAST_PRICE = 0.01
 # Functions of their own in every build.
 _NEVER_ALONE = frozenset({"compact_depthwise.h", "compact_products.h"})
 
+# It has functions of kernels of 16-bit activations, beside which no model has it.
+_APART = frozenset({"lstm.h"})
+
 _FLAGS = {Optimization.SPEED: FAST, Optimization.SIZE: SMALL}
 
 _SMALL = "for size (gcc 12.2 -Os)"
@@ -122,10 +125,11 @@ def measure_for_size(directory: Path) -> Found:
 
 def measure_alone(directory: Path) -> Found:
     """Layers of kernels that the compiler may put in the place of their call: one of each to a program."""
-    models = [model for model in _small(shapes()) if _may_be_alone(model.calls[0])]
-    programs = zip_longest(*by_header(models))
-    found = [[model for model in program if model is not None] for program in programs]
-    return _together(found, directory / "alone", Build.SIZE_ALONE)
+    groups = by_header([model for model in _small(shapes()) if _may_be_alone(model.calls[0])])
+    mixed = zip_longest(*(group for group in groups if group[0].calls[0].header not in _APART))
+    programs = [[model for model in program if model is not None] for program in mixed]
+    programs += [[model] for group in groups for model in group if model.calls[0].header in _APART]
+    return _together(programs, directory / "alone", Build.SIZE_ALONE)
 
 
 def _may_be_alone(call: KernelCall) -> bool:

@@ -87,12 +87,12 @@ SIZE_PRICES: Mapping[str, KernelCost] = {
     "aot_int16_add": KernelCost({"element": 105.0, "layer": 30.0, "row": 33.0}, 0.000),
     "aot_int16_conv_2d": KernelCost(
         {
-            "block": 213.0,
-            "copied run": 46.3,
-            "layer": 49.1,
-            "output": 41.4,
-            "products of 4": 36.4,
-            "row": 101.0,
+            "block": 228.0,
+            "copied run": 46.2,
+            "layer": 48.7,
+            "output": 42.5,
+            "products of 4": 35.4,
+            "row": 102.0,
         },
         0.026,
     ),
@@ -115,7 +115,7 @@ SIZE_PRICES: Mapping[str, KernelCost] = {
         0.002,
     ),
     "aot_int16_rows": KernelCost(
-        {"block": 160.0, "layer": 8.8, "output": 53.7, "products of 4": 36.0, "row": 29.9}, 0.008
+        {"block": 176.0, "layer": 9.62, "output": 54.5, "products of 4": 35.0, "row": 30.8}, 0.008
     ),
     "aot_int16_softmax": KernelCost({"left element": 70.0, "right element": 85.1, "row": 196.0}, 0.006),
     "aot_l2_normalization": KernelCost(

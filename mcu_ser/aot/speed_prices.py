@@ -68,7 +68,7 @@ SPEED_PRICES: Mapping[str, KernelCost] = {
         0.010,
     ),
     "aot_conv_2d_sparse": KernelCost(
-        {"border tap": 63.0, "chain": 255.0, "clamp": 4.42, "inside row": 15.3, "layer": 150.0}, 0.003
+        {"border tap": 63.0, "chain": 255.0, "clamp": 4.42, "inside row": 15.3, "layer": 150.0}, 0.013
     ),
     "aot_conv_2d_unstructured": KernelCost(
         {"border tap": 140.0, "chain": 477.0, "clamp": 87.3, "inside row": 38.3, "layer": 109.0}, 0.002
