@@ -231,22 +231,27 @@ def _convolution_has_no_groups(graph: Graph, operator: Operator, runtime: Runtim
     return reason, "a convolution over all channels"
 
 
-def _lstm_is_plain(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
-    # The interpreter takes more, and ignores what it does not know: scales per cell, other curves.
-    if operator.opcode != "UNIDIRECTIONAL_SEQUENCE_LSTM":
+def _is_plain(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
+    # The interpreter takes more, and ignores what it does not know: scales per cell, other curves, an axis
+    # that there is not.
+    if operator.opcode not in _PLAIN:
         return None
     from mcu_ser.aot.supported import find_unsupported
 
     broken = next((layer for layer in find_unsupported(graph) if layer.index == operator.index), None)
     if broken is not None:
-        return broken.reason, "a plain LSTM layer in full-integer int8 quantisation"
+        return broken.reason, _PLAIN[operator.opcode]
     # The reference kernel takes 0 for no limit. Which kernels a library has is not known here.
-    clip = getattr(operator.options, "cell_clip", 0.0)
-    if clip == 0:
+    if getattr(operator.options, "cell_clip", None) == 0:
         return "its cell state has no limit, and CMSIS-NN takes that for a limit of 0", _OTHER_ENGINE
     return None
 
 
+# Operators that must be as the ahead-of-time engine has them, and what would be.
+_PLAIN = {
+    "ARG_MAX": "an argmax along one axis at the model's end",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "a plain LSTM layer in full-integer int8 quantisation",
+}
 # Place of the data where it is not the first operand.
 _DATA_OPERANDS = {"SPLIT": 1}
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -257,5 +262,5 @@ _RULES: tuple[_Rule, ...] = (
     _bias_is_int32,
     _dense_scales_are_known,
     _convolution_has_no_groups,
-    _lstm_is_plain,
+    _is_plain,
 )

@@ -163,6 +163,24 @@ def test_an_lstm_without_limit_is_refused_where_cmsis_nn_may_take_it_for_0():
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ((1,), None),
+        ((9,), "(axis 9 of 2 dimensions)"),
+        (None, "(a tensor is not given)"),
+        ((), "(1 inputs, 1 outputs)"),
+    ],
+)
+def test_an_axis_that_there_is_not_is_refused(given, reason):
+    model = TfliteBuilder()
+    x, y = model.tensor((1, 4), scale=0.1), model.tensor((1,), "INT32")
+    axis = {None: [-1], (): []}.get(given) if not given else [model.tensor((), "INT32", data=given)]
+    model.operator("ARG_MAX", [x, *axis], [y], OutputType=2)
+    found = refusals(model.build([x], [y]), CURRENT_TFLM)
+    assert [refusal.reason.endswith(reason) for refusal in found] == ([True] if reason else [])
+
+
 def test_the_error_names_every_layer():
     model = TfliteBuilder()
     x = model.tensor((1, 4), scale=0.5)
