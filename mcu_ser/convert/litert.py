@@ -40,6 +40,8 @@ def litert_outputs(model: bytes, x: NDArray[np.int8]) -> NDArray[Any] | None:
     outputs = np.empty((len(x), int(np.prod(exit_["shape"]))), exit_["dtype"])
     for index, sample in enumerate(x):
         stored = sample.reshape(-1).view(entrance["dtype"])
+        # Each sample starts recurrent layers anew, as with the oracle.
+        interpreter.reset_all_variables()
         interpreter.set_tensor(entrance["index"], stored.reshape(entrance["shape"]))
         interpreter.invoke()
         outputs[index] = interpreter.get_tensor(exit_["index"]).reshape(-1)

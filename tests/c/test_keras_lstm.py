@@ -11,6 +11,7 @@ if find_spec("tensorflow") is None:
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.convert.litert import litert_outputs
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.convert.quantization import quantize
 from tests.keras_lstm import CELLS, FRAMES, MELS, MODELS, keras_lstm, log_mel_frames
@@ -66,3 +67,11 @@ def test_they_give_the_bytes_of_the_oracle(files, frames, tmp_path):
         assert [next(outputs).tolist() for _ in inputs] == expected.tolist(), name
         # The sequences make a difference.
         assert len({tuple(row) for row in expected.tolist()}) > len(inputs) // 2
+
+
+def test_litert_starts_each_sample_anew_too(files, frames):
+    content = files["sequence"]
+    entrance = compile_model(content).input
+    spoken = quantize(frames[:2], entrance.scale, entrance.zero_point, np.dtype(np.int8))
+    first, second, again = litert_outputs(content, spoken[[0, 1, 0]])
+    assert again.tolist() == first.tolist() != second.tolist()
