@@ -47,9 +47,10 @@ class Quantization:
 def quantize(x: ArrayLike, scale: float, zero_point: int, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
     """Stored values of real values, rounded to nearest with ties away from zero, then saturated.
 
-    That is the rule of TFLite's QUANTIZE operator. `x` is taken as binary32; the quotient is formed in
-    binary64, which orders any quotient of two binary32 numbers correctly against every tie of the int16
-    range, so the result is that of exact arithmetic.
+    `x` is taken as binary32; the quotient is formed in binary64, which orders any quotient of two binary32
+    numbers correctly against every tie of the int16 range, so the result is that of exact arithmetic.
+    TFLite's QUANTIZE operator has the same rule with a quotient of binary32: next to a tie it may take the
+    neighbour.
 
     Args:
         x: Real values, any shape.
