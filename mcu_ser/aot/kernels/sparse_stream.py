@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot.direct_finish import choose_direct
-from mcu_ser.aot.finish import Channel, Finish, Output, all_channels, signed
+from mcu_ser.aot.finish import Channel, Finish, Output, all_channels, signed, sums_keep_to
 from mcu_ser.aot.kernels.kernel_call import Name, Struct, Table, struct
 from mcu_ser.aot.kernels.matmul import as_words
 from mcu_ser.aot.sparse_kernel_work import STEPS
@@ -55,13 +55,16 @@ class SparseForm:
         )
 
 
-def choose_way(channels: tuple[Channel, ...], output: Output) -> tuple[str, tuple[Finish, ...]] | None:
-    """The cheapest exact way from sums to int8, and its constants; None where there is none."""
+def choose_way(
+    channels: tuple[Channel, ...], output: Output, bits: int = 32
+) -> tuple[str, tuple[Finish, ...]] | None:
+    """The cheapest exact way from sums of so many bits to int8, and its constants; None without one."""
     found = choose_direct(channels, output)
-    if found is not None:
+    # The bias of the direct way may take sums out of the bits that they have.
+    if found is not None and sums_keep_to(bits, channels, found[1]):
         return f"DIRECT({found[0]})", found[1]
     finishes = all_channels(signed(channel, output) for channel in channels)
-    return None if finishes is None else ("SIGNED", finishes)
+    return ("SIGNED", finishes) if finishes is not None and sums_keep_to(bits, channels, finishes) else None
 
 
 def stream_of(

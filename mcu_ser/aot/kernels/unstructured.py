@@ -41,12 +41,10 @@ def unstructured(layer: Weighted, output: Output) -> SparseForm | None:
     if weights.shape[1] % _MULTIPLE or layer.sparsity < _LEAST_SPARSITY:
         return None
     channels = finish.channels_of(layer)
-    found = choose_way(channels, output)
+    found = choose_way(channels, output, _LOWER_BITS)
     if found is None:
         return None
     way, finishes = found
-    if not finish.sums_keep_to(_LOWER_BITS, channels, finishes):
-        return None
     pairs = [_pairs(row) for row in weights]
     most_pairs = max(map(len, pairs))
     if most_pairs > MOST_WORDS:
