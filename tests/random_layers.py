@@ -82,6 +82,11 @@ class Drawer:
             values = np.full(shape, -128 if kind == "least" else 127)
         return values.astype(np.int8)
 
+    def input(self, shape: tuple[int, ...], **quantisation: Any) -> tuple[int, int]:
+        """The model's input, and what the layer reads: here the same."""
+        x = self.model.tensor(shape, **quantisation)
+        return x, x
+
     def weighted(
         self,
         opcode: str,
@@ -102,7 +107,7 @@ class Drawer:
             if self.draw(st.booleans()):
                 # A channel that pruning has left dead: its multiplier becomes 0.
                 scales[self.integer(0, channels - 1)] = 1e-14
-        x = self.model.tensor(input_shape, scale=input_scale, zero_point=self.draw(ZERO_POINTS))
+        entrance, x = self.input(input_shape, scale=input_scale, zero_point=self.draw(ZERO_POINTS))
         w = self.model.tensor(weight_shape, scale=scales, axis=axis, data=self.weights(weight_shape))
         operands = [x, w]
         if opcode == "TRANSPOSE_CONV":
@@ -118,7 +123,7 @@ class Drawer:
         fused, zero_point = self.fused()
         y = self.activation(output_shape, self.output_scale(typical), zero_point)
         self.model.operator(opcode, operands, [y], FusedActivationFunction=fused, **options)
-        return self.model.build([x], [y])
+        return self.model.build([entrance], [y])
 
 
 def windowed(

@@ -27,6 +27,7 @@ from mcu_ser.aot.narrow_choice import with_narrow
 from mcu_ser.aot.operator_order import in_best_order
 from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.overlap import Overlaps, find_overlaps
+from mcu_ser.aot.pad_fusion import fuse_pads
 from mcu_ser.aot.scratch_choice import without_much_scratch
 from mcu_ser.aot.sparse_choice import with_sparse_room
 from mcu_ser.aot.sparse_storage import with_sparse_storage
@@ -193,6 +194,9 @@ def compile_model(
     read = read_model(model, name)
     supported.check_supported(read)
     graph = fold_channels(read)
+    if not traced:
+        # A board that tells of its layers tells of them all.
+        graph = fuse_pads(graph)
     aliases = passes.find_aliases(graph)
     found = ((operator.index, kernel_call(graph, operator, optimization)) for operator in graph.operators)
     calls = {index: call for index, call in found if call is not None}

@@ -8,7 +8,7 @@ A `Graph` says what the .tflite says. It may hold operators and types that the e
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -113,12 +113,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """Padding, stride and dilation of a window that slides over height and width."""
+    """Padding, stride and dilation of a window that slides over height and width.
+
+    `border` is that of a PAD before the layer which is no layer any more (`pad_fusion`), in place of
+    `padding`: elements before and after the height, and before and after the width.
+    """
 
     padding: Padding
     stride: tuple[int, int]
     dilation: tuple[int, int]
     activation: Activation
+    border: tuple[tuple[int, int], tuple[int, int]] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

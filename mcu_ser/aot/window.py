@@ -24,7 +24,7 @@ class Window:
 
 
 def place_window(size: tuple[int, int], image: tuple[int, int], options: WindowOptions) -> Window:
-    """Place a window on an image by TensorFlow's padding rule.
+    """Place a window on an image by TensorFlow's padding rule, or by the border that the layer has instead.
 
     Args:
         size: Height and width of the window, each at least 1.
@@ -33,8 +33,15 @@ def place_window(size: tuple[int, int], image: tuple[int, int], options: WindowO
     """
     output = []
     pad = []
-    for taps, length, stride, dilation in zip(size, image, options.stride, options.dilation, strict=True):
+    for axis, (taps, length, stride, dilation) in enumerate(
+        zip(size, image, options.stride, options.dilation, strict=True)
+    ):
         extent = (taps - 1) * dilation + 1
+        if options.border is not None:
+            before, after = options.border[axis]
+            output.append((before + length + after + stride - extent) // stride)
+            pad.append(before)
+            continue
         if options.padding is Padding.SAME:
             steps = -(-length // stride)
         else:
