@@ -67,6 +67,7 @@ def _compiled(project: Project) -> CompiledModel:
     return compile_model(
         project.model_path.read_bytes(),
         project.model_path.name,
+        traced=project.manifest.layers,
         winograd_bytes=project.manifest.winograd_bytes,
         optimization=Optimization(project.manifest.optimization),
     )

@@ -91,3 +91,20 @@ def test_another_engine_leaves_out_no_zeros(pruned_path, tmp_path):
 
 def test_a_model_without_zeros_has_no_sparse_layers(model_path, tmp_path):
     assert sparse_layers(project_of(model_path, tmp_path, "netduinoplus2")) == []
+
+
+def test_firmware_that_tells_of_its_layers_has_its_pads(tmp_path):
+    model = TfliteBuilder()
+    scale = {"scale": 1.0, "zero_point": 3}
+    x, image = model.tensor((1, 4, 4, 4), **scale), model.tensor((1, 6, 6, 4), **scale)
+    counts = model.tensor((4, 2), "INT32", data=[(0, 0), (1, 1), (1, 1), (0, 0)])
+    weights = model.tensor((4, 3, 3, 4), scale=1.0, data=np.ones((4, 3, 3, 4)))
+    y = model.tensor((1, 4, 4, 4), scale=64.0)
+    model.operator("PAD", [x, counts], [image])
+    model.operator("CONV_2D", [image, weights, -1], [y], Padding=1, StrideH=1, StrideW=1)
+    path, board = tmp_path / "model.tflite", load_board("netduinoplus2")
+    path.write_bytes(model.build([x], [y]))
+    assert set(predicted_instructions(generate(path, board, "aot", tmp_path / "plain"))) == {1}
+    traced = generate(path, board, "aot", tmp_path / "traced", layers=True)
+    assert set(predicted_instructions(traced)) == {0, 1}
+    assert traced.manifest.layers
