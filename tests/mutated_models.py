@@ -65,7 +65,7 @@ def undamaged() -> list[bytes]:
             database=None,
             suppress_health_check=list(HealthCheck),
         )(drawn)()
-    return [*found, layered_model(), edged(), edged(stored="INT16", branches=True)]
+    return [*found, layered_model(), edged(), edged(stored="INT16")]
 
 
 def damaged(file: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
