@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.study.statistics import holm, interval, paired_test, pooled_uars
+from mcu_ser.study.statistics import holm, interval, paired_test, pooled_uars, training_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +96,7 @@ def _comparison(one: Tally, other: Tally) -> dict[str, Any]:
         "seeds": list(one.seeds),
         "difference_by_seed": [float(each) for each in pooled_uars(one) - pooled_uars(other)],
         "difference_by_speaker": test.by_speaker,
+        "training_share": training_share(one, other),
         "p": test.p,
         "smallest_p": test.smallest_p,
         "assignments": test.assignments,

@@ -38,6 +38,12 @@ TEST = (
     "is over all comparisons of one stage, those of all models together."
 )
 
+TRAINING_SHARE = (
+    "The variance by training is the share of a difference's variance that is chance in training (two-way "
+    "analysis of variance, speakers by seeds); the rest is who the speakers are. More seeds make the first "
+    "part smaller, more speakers both. With few seeds and speakers the share is rough."
+)
+
 
 def method() -> dict[str, Any]:
     """For study.json."""
@@ -46,6 +52,7 @@ def method() -> dict[str, Any]:
         "interval": INTERVAL,
         "interval_draws": statistics.DRAWS,
         "test": TEST,
+        "training_share": TRAINING_SHARE,
         "seed": statistics.SEED,
         "level": LEVEL,
     }

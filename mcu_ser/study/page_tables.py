@@ -147,10 +147,15 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
         "pair": f"{first} against {second}",
         "points": points(comparison["difference"]),
         "interval": points_interval(comparison["interval"]),
+        "training": _share(comparison["training_share"]),
         "p": p_value(comparison["p"]),
         "p_holm": p_value(comparison["p_holm"]),
         "verdict": _verdict(comparison),
     }
+
+
+def _share(share: float | None) -> str:
+    return "not known" if share is None else f"{share:.0%}"
 
 
 def graphs_table(document: Mapping[str, Any]) -> dict[str, Any]:

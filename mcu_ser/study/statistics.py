@@ -185,6 +185,33 @@ def paired_test(first: Tally, second: Tally) -> PairedTest:
     )
 
 
+def training_share(first: Tally, second: Tally) -> float | None:
+    """Share of a difference's variance that is chance in training, 0..1; the rest is who the speakers are.
+
+    Each seed gives each speaker a term of the difference. The variance of the speakers' means over seeds
+    holds that between speakers and, divided by the number of seeds, that between seeds of one speaker; the
+    two-way analysis of variance tells them apart (Searle, Casella and McCulloch, "Variance Components",
+    1992, chapter 4). More seeds make the second part smaller, more speakers both. Rough with few of either.
+
+    Returns:
+        None with one seed or one speaker, or if no speaker differs.
+
+    Raises:
+        ValueError: The two are not of the same utterances and seeds.
+    """
+    _require_pair(first, second)
+    k, n, _ = first.hits.shape
+    if k < 2 or n < 2:
+        return None
+    support = first.support.sum(axis=0)
+    terms = ((first.hits - second.hits) / np.maximum(support, 1)).sum(axis=2)
+    of_speakers = terms.mean(axis=0)
+    chance = terms - of_speakers - terms.mean(axis=1, keepdims=True) + terms.mean()
+    of_training = float(np.square(chance).sum()) / ((k - 1) * (n - 1)) / k
+    of_means = float(of_speakers.var(ddof=1))
+    return min(1.0, of_training / of_means) if of_means > 0 else None
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values after Holm's correction for their number, in the order given."""
     adjusted = [0.0] * len(p_values)

@@ -11,6 +11,7 @@ from mcu_ser.study.names import approach_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_HALF = 0.5
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -93,7 +94,7 @@ def _about_best(
     if best["approach"] == REFERENCE:
         return ["No other approach does better than speech only."]
     against = _find(comparisons, best["approach"], REFERENCE)
-    sentences = [] if against is None else [_sentence(against)]
+    sentences = [] if against is None else [_sentence(against), *_what_would_narrow(against)]
     if len(results) > 2:
         sentences.append(
             f"It is the best of {len(results)}, picked by these same test speakers: "
@@ -120,6 +121,18 @@ def _sentence(comparison: dict[str, Any]) -> str:
         return f"No difference is shown between {first} and {second}: {figures}, not significant."
     sentence = f"{_capital(first)} is {better_or_worse(comparison)} {second}: {figures}, significant"
     return f"{sentence}." if comparison["supported"] else f"{sentence}, but the interval holds zero."
+
+
+def _what_would_narrow(comparison: dict[str, Any]) -> list[str]:
+    """For a difference that is not shown: are there too few seeds or too few speakers?"""
+    share = comparison["training_share"]
+    if comparison["supported"] or share is None:
+        return []
+    needed = "more seeds" if share >= _HALF else "more speakers rather than more seeds"
+    return [
+        f"About {share:.0%} of the variance of that difference is chance in training: "
+        f"{needed} would narrow its interval."
+    ]
 
 
 def better_or_worse(comparison: dict[str, Any]) -> str:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from mcu_ser.study import statistics
-from mcu_ser.study.statistics import Tally, holm, interval, paired_test, pooled_uars, tally
+from mcu_ser.study.statistics import (
+    Tally,
+    holm,
+    interval,
+    paired_test,
+    pooled_uars,
+    tally,
+    training_share,
+)
 
 
 @st.composite
@@ -290,3 +298,42 @@ def test_holm_rejects_what_the_procedure_rejects(p_values):
     adjusted = holm(p_values)
     assert {index for index, p in enumerate(adjusted) if p <= level} == rejected
     assert all(after >= before for after, before in zip(adjusted, p_values, strict=True))
+
+
+def test_share_of_training_by_hand():
+    # Terms in hits: seed 1 has 3, 1; seed 2 has 1, 1. Means of speakers 2 and 1: variance 1/2. What is left
+    # of each term after its speaker and seed is 1/2 with either sign: squares add up to 1, of two seeds 1/2.
+    first, second = one_class([8, 6, 6, 6], [5, 5, 5, 5], seeds=(1, 2))
+    assert training_share(first, second) == pytest.approx(1.0, abs=1e-12)
+    # Speakers that differ alike in every seed: nothing is chance in training, nor is what all speakers share.
+    first, second = one_class([9, 5, 8, 4], [5, 5, 5, 5], seeds=(1, 2))
+    assert training_share(first, second) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_share_of_training_needs_seeds_and_speakers():
+    assert training_share(*one_class([9, 5], [5, 5])) is None
+    assert training_share(*one_class([9, 5], [5, 5], seeds=(1, 2))) is None
+    assert training_share(*one_class([9, 9, 9, 9], [5, 5, 5, 5], seeds=(1, 2))) is None
+
+
+@given(decided(approaches=2))
+def test_share_of_training_is_a_share(case):
+    first, second = tallies(case)
+    share = training_share(first, second)
+    assert share is None or 0 <= share <= 1
+    assert share == training_share(second, first)
+
+
+@pytest.mark.parametrize(("between_speakers", "between_seeds"), [(0.1, 0.1), (0.1, 0.05), (0.05, 0.1)])
+def test_share_of_training_is_that_of_simulated_studies(between_speakers, between_seeds):
+    random = np.random.default_rng(5)
+    names, seeds, utterances = tuple(f"s{number:03d}" for number in range(400)), (1, 2, 3), 10_000
+    support = np.full((len(names), 1), utterances, np.int64)
+    shares = []
+    for _ in range(10):
+        gain = random.normal(0, between_speakers, (1, 400)) + random.normal(0, between_seeds, (3, 400))
+        hits = np.rint(utterances * np.clip(0.5 + gain, 0, 1)).astype(np.int64)[:, :, None]
+        level = np.full_like(hits, utterances // 2)
+        shares.append(training_share(Tally(names, seeds, hits, support), Tally(names, seeds, level, support)))
+    truth = between_seeds**2 / 3 / (between_seeds**2 / 3 + between_speakers**2)
+    assert abs(np.mean(shares) - truth) < 0.04

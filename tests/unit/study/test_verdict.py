@@ -13,7 +13,8 @@ def result(approach, uar, steps=()):
     }
 
 
-def comparison(first, second, difference, *, p_holm=0.5, supported=False, smallest_p=0.002, half=0.02):
+def comparison(first, second, difference, *, half=0.02, share=None, **figures):
+    figures = {"p_holm": 0.5, "supported": False, "smallest_p": 0.002} | figures
     return {
         "model": "m",
         "stage": "int8",
@@ -21,10 +22,9 @@ def comparison(first, second, difference, *, p_holm=0.5, supported=False, smalle
         "second": second,
         "difference": difference,
         "interval": [difference - half, difference + half],
-        "p_holm": p_holm,
-        "significant": p_holm <= 0.05,
-        "supported": supported,
-        "smallest_p": smallest_p,
+        "significant": figures["p_holm"] <= 0.05,
+        "training_share": share,
+        **figures,
     }
 
 
@@ -92,6 +92,20 @@ def test_too_few_speakers():
         "4 test speakers are too few for any difference to be significant: the smallest p that they allow is "
         "0.125."
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "needed"), [(0.5, "more seeds"), (0.49, "more speakers rather than more seeds")]
+)
+def test_what_would_narrow_an_interval(share, needed):
+    results = [result("speech_only", 0.6), result("nsl", 0.62)]
+    found = said(results, [comparison("nsl", "speech_only", 0.02, share=share)])
+    assert found["sentences"][1:] == [
+        f"About {share:.0%} of the variance of that difference is chance in training: "
+        f"{needed} would narrow its interval."
+    ]
+    shown = comparison("nsl", "speech_only", 0.02, p_holm=0.004, supported=True, share=share)
+    assert len(said(results, [shown])["sentences"]) == 1
 
 
 def test_one_approach():
