@@ -2,8 +2,10 @@
 """What each part of a recipe is worth: .venv/bin/python tools/ablate_recipe.py --corpus-root ROOT --out DIR.
 
 Every fold of the recipe's [study] trains on its training speakers and is scored on its validation speakers,
-once as the recipe is and once without each part; its test speakers are not read. The small model alone is
-trained, not pruned or quantised. What is finished is kept in DIR: the same command goes on where it stopped.
+once as the recipe is and once without each part; its test speakers are not read. UAR is pooled over the folds
+as in a study: two validation speakers may have said a class once, and a mean over folds would rest on that.
+The small model alone is trained, not pruned or quantised. What is finished is kept in DIR: the same command
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from mcu_ser.study.crew import available_cores, run_jobs
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.grid import choice_job, model_name
 from mcu_ser.study.prepare import prepare
-from mcu_ser.study.results import CELL, read_json
+from mcu_ser.study.results import METRICS, read_json
+from mcu_ser.study.statistics import Tally, interval, pooled_uars
 from mcu_ser.study.study import GridCell
+from mcu_ser.study.verdict import points, points_interval
 
 if TYPE_CHECKING:
     from mcu_ser.study.grid import Job
@@ -68,17 +72,13 @@ def ablate(recipe: Recipe, corpus_root: Path | None, out: Path, seeds: list[int]
     study = StudyDir(out)
     study.open(recipe)
     prepared = prepare(recipe, corpus_root)
-    tried = {name: trials(one, prepared, seeds or [recipe.seed]) for name, one in without(recipe).items()}
+    seeds = list(dict.fromkeys(seeds or [recipe.seed]))
+    tried = {name: trials(one, prepared, seeds) for name, one in without(recipe).items()}
     every = [job for jobs_of_one in tried.values() for job in jobs_of_one]
     state = run_jobs(study, every, corpus_root=corpus_root, workers=jobs, watch=say)
     if state.failed:
         sys.exit(f"{len(state.failed)} trainings failed; {out / 'failures'} has the reasons")
-    print_table(
-        {
-            name: np.array([read_json(study.cell(job.key) / CELL)["validation_uar"] for job in jobs_of_one])
-            for name, jobs_of_one in tried.items()
-        }
-    )
+    print_table({name: counted(study, jobs_of_one, seeds) for name, jobs_of_one in tried.items()})
 
 
 def without(recipe: Recipe) -> dict[str, Recipe]:
@@ -119,19 +119,30 @@ def trials(recipe: Recipe, prepared: Prepared, seeds: list[int]) -> list[Job]:
     ]
 
 
-def print_table(scores: dict[str, np.ndarray[Any, np.dtype[np.float64]]]) -> None:
-    """Mean over folds and seeds, and what each part adds in the same folds and seeds."""
-    whole = scores[AS_IT_IS]
-    print(f"validation UAR, mean of {len(whole)} trainings: {whole.mean():.3f}")
-    print("| without | UAR | the part adds, points | better with it in |\n|---|---|---|---|")
-    for name, uars in scores.items():
-        if name == AS_IT_IS:
-            continue
-        gain = 100 * (whole - uars)
-        error = f" ± {gain.std(ddof=1) / np.sqrt(len(gain)):.1f}" if len(gain) > 1 else ""
-        print(
-            f"| {name} | {uars.mean():.3f} | {gain.mean():+.1f}{error} | {(gain > 0).sum()} of {len(gain)} |"
-        )
+def counted(study: StudyDir, jobs: list[Job], seeds: list[int]) -> Tally:
+    """Decisions on the validation speakers of each fold, whom the train stage finds where a test would be."""
+    tests = [read_json(study.cell(job.key) / METRICS)["train"]["target"]["test"] for job in jobs]
+    confusions = np.array([test["confusion"] for test in tests], np.int64)
+    classes = confusions.shape[-1]
+    confusions = confusions.reshape(len(seeds), -1, classes, classes)
+    # A fold's speakers share its model: folds are what an interval is over.
+    names = tuple(f"fold {number}" for number in range(1, confusions.shape[1] + 1))
+    return Tally(names, tuple(seeds), np.diagonal(confusions, axis1=2, axis2=3), confusions[0].sum(axis=2))
+
+
+def print_table(counts: dict[str, Tally]) -> None:
+    """Mean over seeds of the pooled UAR, and what each part adds in the same folds and seeds."""
+    whole = counts[AS_IT_IS]
+    print(f"validation UAR, pooled over folds, mean over seeds: {pooled_uars(whole).mean():.3f}")
+    print("| without | UAR | the part adds, points | 95 % interval | by seed |\n|---|---|---|---|---|")
+    for name, less in counts.items():
+        if name != AS_IT_IS:
+            gains = pooled_uars(whole) - pooled_uars(less)
+            by_seed = ", ".join(points(gain) for gain in gains)
+            print(
+                f"| {name} | {pooled_uars(less).mean():.3f} | {points(gains.mean())} "
+                f"| {points_interval(interval(whole, minus=less))} | {by_seed} |"
+            )
 
 
 def say(progress: Progress) -> None:

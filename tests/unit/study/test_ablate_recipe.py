@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/ablate_recipe.py: what it leaves out, on whom it is scored, and its table."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mcu_ser.artifacts import sha256_hex
 from mcu_ser.recipe import load_recipe, parse_recipe
 from mcu_ser.study import crew
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.prepare import prepare
+from mcu_ser.study.verdict import points
+from tests.study_worker import made_up_confusion
 from tests.unit.study.test_crew import RECIPE, WORKER
 from tools.ablate_recipe import AS_IT_IS, ablate, trials, without
 
@@ -51,26 +54,31 @@ def test_the_table_compares_the_same_folds_and_the_call_goes_on_where_it_stopped
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(crew, "WORKER", WORKER)
     recipe = parse_recipe(RECIPE, "toy.toml")
-    # What a candidate is worth is made up from its name.
-    monkeypatch.setenv("MCU_SER_TEST_UAR_BY_KEY", "1")
     tables = []
     for _ in range(2):
-        ablate(recipe, None, tmp_path / "ablation", [1], 2)
+        ablate(recipe, None, tmp_path / "ablation", [1, 2, 1], 2)
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1]
-    head, *_, masks = tables[0].splitlines()
+    head, _, rule, *rows = tables[0].splitlines()
     prepared, every = prepare(recipe, None), without(recipe)
 
-    def uar(job) -> float:
-        return int(sha256_hex(job.key.encode())[:4], 16) / 0x10000
+    def uar(name: str, seed: int) -> float:
+        jobs = trials(every[name], prepared, [seed])
+        pooled = sum(np.array(made_up_confusion(job.key)) for job in jobs)
+        return float(np.mean(np.diag(pooled) / pooled.sum(axis=1)))
 
-    whole, less = ([uar(job) for job in trials(every[name], prepared, [1])] for name in (AS_IT_IS, "masks"))
-    assert head == f"validation UAR, mean of 3 trainings: {sum(whole) / 3:.3f}"
-    gains = [100 * (a - b) for a, b in zip(whole, less, strict=True)]
-    assert masks.startswith(f"| masks | {sum(less) / 3:.3f} | {sum(gains) / 3:+.1f} ± ")
-    assert masks.endswith(f" | {sum(gain > 0 for gain in gains)} of 3 |")
+    whole = [uar(AS_IT_IS, seed) for seed in (1, 2)]
+    assert head == f"validation UAR, pooled over folds, mean over seeds: {np.mean(whole):.3f}"
+    assert [row.split("|")[1].strip() for row in rows] == [name for name in every if name != AS_IT_IS]
+    less = [uar("masks", seed) for seed in (1, 2)]
+    gains = [a - b for a, b in zip(whole, less, strict=True)]
+    _, _, *cells, _ = (cell.strip() for cell in rows[-1].split("|"))
+    assert cells[:2] == [f"{np.mean(less):.3f}", points(float(np.mean(gains)))]
+    assert re.fullmatch(r"[+−]?[0-9.]+ to [+−]?[0-9.]+", cells[2])
+    assert cells[3] == ", ".join(points(gain) for gain in gains)
+    assert rule.count("|") == rows[-1].count("|")
     runs = list((tmp_path / "ablation" / "log").glob("*/*"))
-    assert len(runs) == 3 * len(every)
+    assert len(runs) == 2 * 3 * len(every)
 
 
 def test_a_training_that_fails_leaves_no_table(tmp_path, monkeypatch, capsys) -> None:
