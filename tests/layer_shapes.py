@@ -239,7 +239,7 @@ def unstructured_shapes() -> Iterator[bytes]:
         yield _conv(image, window, outputs, **{"kept": 0.25, "block": 1, **options})
 
 
-def _depthwise_shapes() -> Iterator[bytes]:
+def depthwise_shapes() -> Iterator[bytes]:
     for image, options in (
         ((25, 5, 16), {}),
         ((8, 8, 8), {}),
@@ -277,6 +277,11 @@ def _depthwise_shapes() -> Iterator[bytes]:
         ((7, 7, 5), (3, 3), {"padding": VALID}),
         ((6, 9, 2), (3, 3), {"multiplier": 3}),
         ((12, 1, 8), (5, 1), {}),
+        ((10, 8, 48), (3, 3), {"stride": 2}),
+        ((9, 7, 64), (3, 3), {"stride": 2, "relu": False}),
+        ((12, 5, 32), (1, 5), {"padding": VALID}),
+        ((8, 6, 24), (3, 3), {"stride": 2, "clamp": True}),
+        ((7, 9, 20), (2, 3), {"clamp": True}),
     ):
         yield _depthwise(image, window, **options)
 
@@ -331,7 +336,7 @@ def weighted_shapes() -> tuple[bytes, ...]:
         _windows,
         sparse_shapes,
         unstructured_shapes,
-        _depthwise_shapes,
+        depthwise_shapes,
         _dense_shapes,
         _pools,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from mcu_ser.aot import sparse_storage
 from mcu_ser.aot.compile import CompiledModel
+from mcu_ser.aot.kernels import depthwise_conv_2d
 from tests.element_shapes import element_shapes
 from tests.int16_shapes import int16_shapes
 from tests.layer_shapes import sparse_shapes, unstructured_shapes, weighted_shapes
@@ -27,6 +28,14 @@ def shapes() -> tuple[bytes, ...]:
 def zero_shapes() -> tuple[bytes, ...]:
     """Those of them that have zeros among their weights."""
     return (*sparse_shapes(), *unstructured_shapes())
+
+
+@contextmanager
+def depthwise_in_plain_c() -> Iterator[None]:
+    """Depthwise convolutions for speed as those are built for which no fast kernel is exact."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "fast_kernel", lambda layer, window, output: None)
+        yield
 
 
 def by_header(models: Sequence[CompiledModel]) -> list[list[CompiledModel]]:

@@ -33,8 +33,14 @@ from mcu_ser.aot.kernels.kernel_call import KernelCall
 from mcu_ser.aot.narrow_choice import STRIP_BYTES
 from mcu_ser.aot.optimization import Optimization
 from tests.cortex_m4_layers import FAST, SMALL, count_instructions, missing_tools
-from tests.layer_shapes import winograd_shapes
-from tests.measured_shapes import by_header, shapes, zero_shapes, zeros_never_stored
+from tests.layer_shapes import depthwise_shapes, winograd_shapes
+from tests.measured_shapes import (
+    by_header,
+    depthwise_in_plain_c,
+    shapes,
+    zero_shapes,
+    zeros_never_stored,
+)
 from tests.random_narrow import narrow_shapes, narrow_wherever_exact, never_narrow
 from tests.random_winograd import winograd_wherever_exact
 
@@ -112,6 +118,8 @@ def measure_for_speed(directory: Path) -> Found:
         found |= measured(narrow_shapes(), "narrow")
     with winograd_wherever_exact():
         found |= measured(winograd_shapes(), "winograd")
+    with depthwise_in_plain_c():
+        found |= measured(depthwise_shapes(), "depthwise")
     return found
 
 

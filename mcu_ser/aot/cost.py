@@ -70,6 +70,7 @@ ASSEMBLY: Mapping[str, Mapping[str, int]] = {
     "aot_conv_2d_unstructured": _UNSTRUCTURED_CHAIN,
     "aot_copy": _LIBRARY_COPY,
     "aot_depthwise_3x3": _CLAMP,
+    "aot_depthwise_pairs": {**_CLAMP, "pair": 19, "shifted group": 28, "signed group": 32},
     "aot_fully_connected_direct": {**_SINGLE_CHAIN, "step": 31},
     "aot_fully_connected_matmul": _SINGLE_CHAIN,
     "aot_fully_connected_sparse": _SPARSE_SINGLE_CHAIN,

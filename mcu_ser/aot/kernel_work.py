@@ -18,6 +18,7 @@ import numpy as np
 
 from mcu_ser.aot import (
     compact_kernel_work,
+    depthwise_kernel_work,
     int16_kernel_work,
     move_kernel_work,
     plain_kernel_work,
@@ -35,8 +36,6 @@ Parts = Mapping[str, float]
 # Inputs of a step of the chains in matmul_dsp.h, and steps of a pass of that for one position.
 _PAIR_DEPTH, _SINGLE_DEPTH = 2, 8
 SINGLE_STEPS = 8
-# Outputs of a full tile in depthwise_3x3_dsp.h, and bytes of the plane from one to the next.
-_TILE, _TILE_BYTES = 6, 12
 
 
 def work_of(call: KernelCall, build: Build = Build.SPEED) -> Parts | None:
@@ -251,38 +250,6 @@ def _conv_2d_winograd(layer: Mapping[str, Any]) -> Counter[str]:
     return work + clamped(layer, output["height"] * output["width"] * output["channels"])
 
 
-def _depthwise_3x3(layer: Mapping[str, Any]) -> Counter[str]:
-    input_, output = layer["input"], layer["output"]
-    height, channels, band = output["height"], output["channels"], layer["band"]
-    bands = [(first, min(band, height - first)) for first in range(0, height, band)]
-    spread = sum(
-        min(first - layer["pad_top"] + rows + 2, input_["height"]) - max(first - layer["pad_top"], 0)
-        for first, rows in bands
-    )
-    border = sum(rows + 2 for _, rows in bands) - spread
-    groups = channels // 4
-    rest = input_["width"] - layer["pad_left"]
-    way = "signed" if layer["is_signed"] else "shifted"
-    wide = layer["wide_bytes"] // _TILE_BYTES
-    work = Counter(
-        {
-            "layer": 1,
-            "plane word": layer["row_words"] * (band + 2),
-            "band": len(bands) * groups,
-            "border word": border * layer["row_words"] * groups,
-            "spread row": spread * groups,
-            "spread pair": spread * groups * (rest // 2),
-            "spread half": spread * groups * (layer["pad_left"] + rest % 2),
-            "channel": len(bands) * channels,
-            "row": height * channels,
-            "wide row": height * channels * (wide > 0),
-            "tile": height * channels * (wide + 1),
-            f"{way} output": height * channels * output["width"],
-        }
-    )
-    return work + clamped(layer, height * channels * output["width"])
-
-
 _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, float]]] = {
     "aot_add": plain_kernel_work.loops,
     "aot_add_affine": plain_kernel_work.add_affine,
@@ -301,7 +268,8 @@ _COUNTERS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, float]]] = {
     "aot_conv_2d_unstructured": sparse_kernel_work.unstructured_windows,
     "aot_conv_2d_walk": _conv_2d_walk,
     "aot_conv_2d_winograd": _conv_2d_winograd,
-    "aot_depthwise_3x3": _depthwise_3x3,
+    "aot_depthwise_3x3": depthwise_kernel_work.depthwise_3x3,
+    "aot_depthwise_pairs": depthwise_kernel_work.depthwise_pairs,
     "aot_fully_connected": plain_kernel_work.fully_connected,
     "aot_fully_connected_direct": _fully_connected_direct,
     "aot_fully_connected_matmul": _fully_connected_matmul,
@@ -338,6 +306,7 @@ _FOR_SPEED = frozenset(
         "aot_conv_2d_walk",
         "aot_conv_2d_winograd",
         "aot_depthwise_3x3",
+        "aot_depthwise_pairs",
         "aot_fully_connected_direct",
         "aot_fully_connected_matmul",
         "aot_rows_matmul",

@@ -10,7 +10,14 @@ from mcu_ser.aot.cost import COSTS, predict
 from mcu_ser.aot.kernel_build import Build
 from mcu_ser.aot.optimization import Optimization
 from tests.cortex_m4_layers import FAST, SMALL, count_instructions, missing_tools
-from tests.measured_shapes import by_header, shapes, zero_shapes, zeros_never_stored
+from tests.layer_shapes import depthwise_shapes
+from tests.measured_shapes import (
+    by_header,
+    depthwise_in_plain_c,
+    shapes,
+    zero_shapes,
+    zeros_never_stored,
+)
 
 pytestmark = [
     pytest.mark.emulator,
@@ -39,6 +46,12 @@ def _wrong(models, build, directory):
 
 def test_no_layer_is_predicted_worse_than_its_kernel_says(tmp_path):
     assert not _wrong([compile_model(file) for file in shapes()], Build.SPEED, tmp_path)
+
+
+def test_no_depthwise_layer_in_plain_c_is_predicted_worse_than_its_kernel_says(tmp_path):
+    with depthwise_in_plain_c():
+        models = [compile_model(file) for file in depthwise_shapes()]
+    assert not _wrong(models, Build.SPEED, tmp_path)
 
 
 def test_no_layer_of_a_build_for_size_is_predicted_worse_than_its_kernel_says(tmp_path):

@@ -16,6 +16,12 @@
 #if defined(__GNUC__)
 #define AOT_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define AOT_NOINLINE __attribute__((noinline))
+/* Clang makes no such copies, and does not know the attribute. */
+#if defined(__clang__)
+#define AOT_NOCLONE
+#else
+#define AOT_NOCLONE __attribute__((noclone))
+#endif
 #define AOT_ALIGN(bytes) __attribute__((aligned(bytes)))
 #else
 #error "the kernels rely on GCC's attributes and on its arithmetic right shift of negative numbers"

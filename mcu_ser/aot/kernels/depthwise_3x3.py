@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mcu_ser.aot import finish
-from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Finish, Output
+from mcu_ser.aot.finish import SIGNED, Finish, Output
+from mcu_ser.aot.kernels.depthwise_finish import channel_constants, choose_finish
 from mcu_ser.aot.kernels.images import image
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Table, struct
 from mcu_ser.aot.overlap import of_bands
@@ -18,12 +18,6 @@ from mcu_ser.aot.weighted import Weighted
 from mcu_ser.aot.window import Window
 
 HEADERS = ("depthwise_3x3_dsp.h", "dsp.h")
-
-# A weight of -128 shifted further would leave int16.
-_MOST_LEFT = 8
-
-# Common right shifts for which the kernel has functions.
-_END_SHIFTS = tuple(shift for shift in END_SHIFTS if 8 <= shift <= 14)
 
 # Outputs of one tile and the words of a plane that it reads; all tiles of a row but the last are full.
 _TILE = 6
@@ -75,7 +69,7 @@ def depthwise_3x3(layer: Weighted, window: Window, output: Output) -> KernelCall
     if (window.size, window.stride, window.dilation) != ((3, 3), (1, 1), (1, 1)) or channels % 4:
         return None
     planes = plan_planes(layer)
-    found = _choose_finish(layer, output)
+    found = choose_finish(layer, output)
     if planes is None or found is None:
         return None
     end_shift, finishes = found
@@ -108,18 +102,6 @@ def depthwise_3x3(layer: Weighted, window: Window, output: Output) -> KernelCall
     )
 
 
-def _choose_finish(layer: Weighted, output: Output) -> tuple[int, tuple[Finish, ...]] | None:
-    channels = finish.channels_of(layer)
-    for end_shift in _END_SHIFTS:
-        found = finish.all_channels(
-            finish.shifted(channel, output, end_shift, _MOST_LEFT) for channel in channels
-        )
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
-
-
 def _rows_function(planes: Planes, end_shift: int) -> Name:
     width = "WIDE" if planes.wide_bytes else "NARROW"
     if end_shift == SIGNED:
@@ -129,12 +111,13 @@ def _rows_function(planes: Planes, end_shift: int) -> Name:
 
 def _stream(layer: Weighted, finishes: tuple[Finish, ...], end_shift: int) -> npt.NDArray[np.uint32]:
     """One struct aot_depthwise_channel per channel."""
-    weights = layer.weights_by_channel
-    biases = layer.biases - layer.input.zero_point * weights.sum(axis=1, dtype=np.int64)
     content = b""
-    for taps, bias, constants in zip(weights, biases.tolist(), finishes, strict=True):
-        # The signed way takes twice the sum; there is a shift at its end, and none at the other's.
-        left, right = (1, constants.shift) if end_shift == SIGNED else (constants.shift, 0)
-        first = (bias << left) & 0xFFFFFFFF, constants.multiplier, constants.constant
-        content += byte_struct.pack("<Iii9b3b", *first, *taps, left, right, 0)
+    for taps, one in zip(
+        layer.weights_by_channel, channel_constants(layer, finishes, end_shift), strict=True
+    ):
+        # A common right shift is part of the function.
+        right = one.right if end_shift == SIGNED else 0
+        content += byte_struct.pack(
+            "<Iii9b3b", one.bias, one.multiplier, one.constant, *taps, one.left, right, 0
+        )
     return np.frombuffer(content, np.dtype("<u4")).astype(np.uint32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DEPTHWISE_CONV_2D: 3 x 3 windows over planes of four channels, or pixel by pixel in plain C."""
+"""DEPTHWISE_CONV_2D: 3 x 3 windows over planes of four channels, two taps at a time, or in plain C."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mcu_ser.aot.finish import Output
 from mcu_ser.aot.ir import DepthwiseOptions, Graph, Operator
 from mcu_ser.aot.kernels import compact
 from mcu_ser.aot.kernels.depthwise_3x3 import depthwise_3x3
+from mcu_ser.aot.kernels.depthwise_pairs import depthwise_pairs
 from mcu_ser.aot.kernels.images import image, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, bias_and_offset, rescale, struct
 from mcu_ser.aot.requantize import activation_range
@@ -18,7 +19,12 @@ from mcu_ser.aot.window import Window, needs_border, window_of
 
 def call(graph: Graph, operator: Operator) -> KernelCall:
     """The kernel call of a supported DEPTHWISE_CONV_2D."""
-    return _call(graph, operator, depthwise_3x3)
+    return _call(graph, operator, fast_kernel)
+
+
+def fast_kernel(layer: Weighted, window: Window, output: Output) -> KernelCall | None:
+    """The call of the fastest kernel beside that in plain C, or None."""
+    return depthwise_3x3(layer, window, output) or depthwise_pairs(layer, window, output)
 
 
 def call_compact(graph: Graph, operator: Operator) -> KernelCall:

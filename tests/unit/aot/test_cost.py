@@ -26,8 +26,8 @@ from mcu_ser.aot.optimization import Optimization
 from mcu_ser.aot.sparse_storage import _FORMS
 from mcu_ser.aot.tflite_reader import read_model
 from mcu_ser.resources import firmware_templates_dir
-from tests.layer_shapes import winograd_shapes
-from tests.measured_shapes import shapes, zero_shapes
+from tests.layer_shapes import depthwise_shapes, winograd_shapes
+from tests.measured_shapes import depthwise_in_plain_c, shapes, zero_shapes
 from tests.random_narrow import narrow_shapes
 
 KERNEL_DIR = firmware_templates_dir() / "runtime" / "kernels"
@@ -48,6 +48,8 @@ def calls():
         found.append(kernel_call(graph, operator))
         if operator.opcode == "FULLY_CONNECTED" and not graph.is_int16(operator):
             found.append(call_direct(graph, operator))
+    with depthwise_in_plain_c():
+        found += [kernel_call(*layer) for layer in single_layers(depthwise_shapes())]
     found += [call_winograd(*layer) for layer in single_layers(winograd_shapes())]
     found += [call_narrow(*layer, STRIP_BYTES[0]) for layer in single_layers(narrow_shapes())]
     return [call for call in found if call is not None]
@@ -229,6 +231,23 @@ def test_the_parts_of_the_unstructured_kernels_have_the_instructions_of_their_so
     # Four pairs of rows, one after the other.
     loop = re.search(r'"2: (.*?bgt 2b)', text, re.DOTALL)[1]
     assert prices["four wide"] == 4 * (instructions(loop) + 1)
+
+
+def test_the_groups_of_depthwise_pairs_have_the_instructions_of_their_source():
+    text = (KERNEL_DIR / "depthwise_pairs_dsp.h").read_text()
+
+    def count(part):
+        return instructions(macro(text, f"AOT_{part}"))
+
+    loop = instructions(re.search(r'"2: (.*?bne 2b)', text, re.DOTALL)[1]) + 1
+    prices = ASSEMBLY["aot_depthwise_pairs"]
+    assert prices["pair"] == loop
+    pixel = macro(text, "AOT_PIXEL")
+    assert (pixel.count("scaled("), pixel.count("AOT_GROUP_STORE(")) == (4, 4)
+    # Three instructions begin a pixel, and two end it.
+    around = count("GROUP_SUMS") - loop + count("PIXEL") - 3 - 2 + 4 * count("GROUP_STORE")
+    for way in ("SHIFTED", "SIGNED"):
+        assert prices[f"{way.lower()} group"] == around + 4 * count(f"GROUP_{way}")
 
 
 def test_the_loop_that_widens_four_rows_has_the_instructions_of_its_source():

@@ -38,7 +38,11 @@ REACHED = {
         "aot_conv_2d_walk AOT_FINISH_PAIR_SIGNED",
         "aot_conv_2d_walk AOT_FINISH_PAIR_SIGNED moved",
     },
-    "DEPTHWISE_CONV_2D": {"aot_depthwise_conv_2d"},
+    "DEPTHWISE_CONV_2D": {
+        "aot_depthwise_conv_2d",
+        "aot_depthwise_pairs AOT_DEPTHWISE_PIXEL_SHIFTED",
+        "aot_depthwise_pairs AOT_DEPTHWISE_PIXEL_SIGNED",
+    },
     "DEPTHWISE_CONV_2D 3x3": {
         "aot_depthwise_3x3 AOT_DEPTHWISE_NARROW_SHIFTED",
         "aot_depthwise_3x3 AOT_DEPTHWISE_NARROW_SIGNED",
