@@ -78,7 +78,7 @@ def _conv(
     return weighted("CONV_2D", shapes, 0, **style, **options)
 
 
-def _depthwise(
+def depthwise(
     image: tuple[int, int, int],
     window: tuple[int, int] = (3, 3),
     *,
@@ -255,7 +255,7 @@ def depthwise_shapes() -> Iterator[bytes]:
         ((7, 20, 8), {}),
         ((30, 30, 4), {}),
     ):
-        yield _depthwise(image, **options)
+        yield depthwise(image, **options)
     for image, window, options in (
         ((12, 12, 8), (3, 3), {"stride": 2}),
         ((9, 9, 16), (3, 3), {"stride": 2, "relu": False}),
@@ -283,7 +283,7 @@ def depthwise_shapes() -> Iterator[bytes]:
         ((8, 6, 24), (3, 3), {"stride": 2, "clamp": True}),
         ((7, 9, 20), (2, 3), {"clamp": True}),
     ):
-        yield _depthwise(image, window, **options)
+        yield depthwise(image, window, **options)
 
 
 def _dense_shapes() -> Iterator[bytes]:

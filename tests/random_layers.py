@@ -218,6 +218,19 @@ def _depthwise_3x3(d: Drawer) -> bytes:
     return d.weighted("DEPTHWISE_CONV_2D", shapes, 3, DepthMultiplier=1, **options)
 
 
+def _depthwise_windows(d: Drawer) -> bytes:
+    # Around the most taps that go two at a time, 26, and more channels than one group.
+    window = d.draw(st.sampled_from([(2, 13), (26, 1), (3, 9), (1, 25), (3, 3), (1, 2), (2, 1)]))
+    stride, image = d.integer(1, 3), tuple(size + d.integer(0, 6) for size in window)
+    padding, channels = d.draw(st.sampled_from([SAME, VALID])), d.draw(st.sampled_from([4, 20, 36]))
+    output = [-(-size // stride) for size in image]
+    if padding == VALID:
+        output = [(image[i] - window[i]) // stride + 1 for i in (0, 1)]
+    shapes = (1, *image, channels), (1, *window, channels), (1, *output, channels)
+    options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
+    return d.weighted("DEPTHWISE_CONV_2D", shapes, 3, DepthMultiplier=1, **options)
+
+
 def _fully_connected(d: Drawer) -> bytes:
     rows, outputs = d.draw(st.sampled_from([1, 1, 3])), d.integer(1, 20)
     inputs = d.draw(st.one_of(st.integers(1, 40), st.sampled_from([64, 72, 130, 200])))
@@ -299,6 +312,7 @@ LAYERS: dict[str, SearchStrategy[LayerModel]] = {
     "CONV_2D walking": layer_strategy(_walking_conv),
     "DEPTHWISE_CONV_2D": layer_strategy(_depthwise_conv_2d),
     "DEPTHWISE_CONV_2D 3x3": layer_strategy(_depthwise_3x3),
+    "DEPTHWISE_CONV_2D windows": layer_strategy(_depthwise_windows),
     "FULLY_CONNECTED": layer_strategy(_fully_connected),
     "MAX_POOL_2D": layer_strategy(_pool("MAX_POOL_2D")),
     "MEAN": layer_strategy(_mean),

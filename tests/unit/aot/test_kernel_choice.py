@@ -9,6 +9,8 @@ from mcu_ser.aot import cost
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.kernels import sparse
 from mcu_ser.aot.kernels.kernel_call import Form, KernelCall, SparseChoice, Table, struct
+from mcu_ser.resources import firmware_templates_dir
+from tests.layer_shapes import depthwise
 from tests.random_elements import ELEMENTS
 from tests.random_layers import LAYERS
 from tests.random_sparse import EVERY_COUNT, SPARSE, whatever_is_sparse
@@ -50,6 +52,11 @@ REACHED = {
         "aot_depthwise_3x3 AOT_DEPTHWISE_WIDE_SIGNED",
         "aot_depthwise_3x3 AOT_DEPTHWISE_WIDE_SHIFTED bands",
     },
+    "DEPTHWISE_CONV_2D windows": {
+        "aot_depthwise_conv_2d",
+        "aot_depthwise_pairs AOT_DEPTHWISE_PIXEL_SHIFTED",
+        "aot_depthwise_pairs AOT_DEPTHWISE_PIXEL_SIGNED",
+    },
     "FULLY_CONNECTED": {
         "aot_fully_connected",
         "aot_fully_connected_matmul AOT_FINISH_SINGLE_SHIFTED",
@@ -70,6 +77,17 @@ def _variant(model):
     # Rows of scratch run out before those of the image do.
     moved = ["moved"] if slots and int(slots.group(1)) < model.layers[-1].output_shape[1] else []
     return " ".join([model.layers[-1].kernel, *finish[-1:], *bands, *moved])
+
+
+@pytest.mark.parametrize(
+    ("window", "kernel"),
+    [((1, 1), "conv_2d"), ((1, 2), "pairs"), ((2, 13), "pairs"), ((3, 9), "conv_2d")],
+)
+def test_a_depthwise_window_of_2_to_26_taps_goes_two_at_a_time(window, kernel):
+    model = compile_model(depthwise((14, 14, 4), window))
+    assert model.layers[0].kernel == f"aot_depthwise_{kernel}"
+    header = (firmware_templates_dir() / "runtime" / "kernels" / "depthwise_pairs.h").read_text()
+    assert "#define AOT_MOST_TAPS 26\n" in header
 
 
 @pytest.mark.parametrize("kind", REACHED)
