@@ -19,7 +19,7 @@ proven range of its sums; a layer that breaks one has no such form and keeps its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mcu_ser.aot.requantize import INT32_MAX, INT32_MIN, Multiplier, scale
@@ -135,6 +135,37 @@ def all_channels(finishes: Iterable[Finish | None]) -> tuple[Finish, ...] | None
             return None
         found.append(constants)
     return tuple(found)
+
+
+def choose_finish(
+    channels: Sequence[Channel],
+    output: Output,
+    *,
+    end_shifts: Sequence[int] = END_SHIFTS,
+    most_left: Sequence[int | None] | None = None,
+) -> tuple[int, tuple[Finish, ...]] | None:
+    """The cheapest exact way from sums to int8; None where there is none.
+
+    Args:
+        channels: The output channels of a layer.
+        output: What it does with its scaled sums.
+        end_shifts: Common right shifts that the kernel has, those first that it prefers.
+        most_left: The greatest left shift of each channel's sum; None for one without such a limit, and for
+            all of them.
+
+    Returns:
+        The common right shift, or SIGNED, and the form of each channel.
+    """
+    limits = most_left or (None,) * len(channels)
+    for end_shift in end_shifts:
+        found = all_channels(
+            shifted(channel, output, end_shift, limit)
+            for channel, limit in zip(channels, limits, strict=True)
+        )
+        if found is not None:
+            return end_shift, found
+    found = all_channels(signed(channel, output) for channel in channels)
+    return None if found is None else (SIGNED, found)
 
 
 def _fit_int32(*values: int) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcu_ser.aot import finish
-from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Finish, Output
+from mcu_ser.aot.finish import SIGNED, Finish, Output
 from mcu_ser.aot.kernels.images import copied_size, image, size_struct, window_struct
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Table, struct
 from mcu_ser.aot.kernels.matmul import BLOCK, Int64Array, UInt32Array, as_words
@@ -157,14 +157,7 @@ def _parameter_words(end_shift: int) -> int:
 def _choose_finish(layer: Weighted, output: Output) -> tuple[int, tuple[Finish, ...]] | None:
     """The cheapest exact way from sums to int8 whose shifts to the left the weights can bring."""
     channels = finish.channels_of(layer)
-    for end_shift in END_SHIFTS:
-        found = finish.all_channels(
-            finish.shifted(channel, output, end_shift, _MOST_LEFT) for channel in channels
-        )
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
+    return finish.choose_finish(channels, output, most_left=[_MOST_LEFT] * len(channels))
 
 
 def _stream(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot import finish
-from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Finish, Output
+from mcu_ser.aot.finish import SIGNED, Finish, Output
 from mcu_ser.aot.kernels.images import image
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Table, struct
 from mcu_ser.aot.kernels.matmul import PAIR_MULTIPLE, Int64Array, UInt32Array, lane_order
@@ -92,16 +92,11 @@ def transformed_weights(weights: npt.NDArray[Any]) -> Int64Array:
 
 
 def _choose_finish(layer: Weighted, output: Output) -> tuple[int, tuple[Finish, ...]] | None:
-    """The cheapest exact way from sums to int8, as `matmul.choose_finish`."""
+    """The cheapest exact way from sums to int8, where the transform has room for the sums."""
     channels = finish.channels_of(layer)
     if any(channel.low < _LEAST_SUM or channel.high > _GREATEST_SUM for channel in channels):
         return None
-    for end_shift in END_SHIFTS:
-        found = finish.all_channels(finish.shifted(channel, output, end_shift) for channel in channels)
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
+    return finish.choose_finish(channels, output)
 
 
 def _stream(layer: Weighted, finishes: tuple[Finish, ...], end_shift: int) -> UInt32Array:

@@ -38,14 +38,9 @@ def choose_finish(layer: Weighted, output: Output) -> tuple[int, tuple[Finish, .
         output: What it does with its scaled sums.
     """
     channels = finish.channels_of(layer)
-    for end_shift in _END_SHIFTS:
-        found = finish.all_channels(
-            finish.shifted(channel, output, end_shift, _MOST_LEFT) for channel in channels
-        )
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
+    return finish.choose_finish(
+        channels, output, end_shifts=_END_SHIFTS, most_left=[_MOST_LEFT] * len(channels)
+    )
 
 
 def channel_constants(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcu_ser.aot import finish
-from mcu_ser.aot.finish import END_SHIFTS, SIGNED, Channel, Finish, Output
+from mcu_ser.aot.finish import SIGNED, Channel, Finish, Output
 from mcu_ser.aot.kernels.kernel_call import KernelCall, Name, Struct, Table, struct
 from mcu_ser.aot.overlap import of_row_pairs
 from mcu_ser.aot.requantize import INT8_MIN
@@ -93,7 +93,9 @@ def matmul(layer: Weighted, output: Output, multiple: int) -> Matmul | None:
     pairs = paired(weights)
     if pairs is None:
         return None
-    found = choose_finish(channels, output)
+    # The sum of a second channel is found in the upper bits of the sum of both: 8 bits too far left already.
+    most_left = [_UPPER_BITS if number % 2 else None for number in range(len(channels))]
+    found = finish.choose_finish(channels, output, most_left=most_left)
     if found is None:
         return None
     end_shift, finishes = found
@@ -141,25 +143,6 @@ def sums_can_be_separated(channels: tuple[Channel, ...], output: Output) -> bool
         or finish.constant_output(channel, output) is not None
         for channel in channels[1::2]
     )
-
-
-def choose_finish(
-    channels: tuple[Channel, ...], output: Output, *, in_pairs: bool = True
-) -> tuple[int, tuple[Finish, ...]] | None:
-    """The cheapest exact way from sums to int8: its common right shift (or SIGNED) and its constants.
-
-    With `in_pairs` the sum of every second channel is found in the upper bits of the sum of both.
-    """
-    for end_shift in END_SHIFTS:
-        # The sum of a second channel is 8 bits too far left already.
-        found = finish.all_channels(
-            finish.shifted(channel, output, end_shift, _UPPER_BITS if in_pairs and number % 2 else None)
-            for number, channel in enumerate(channels)
-        )
-        if found is not None:
-            return end_shift, found
-    found = finish.all_channels(finish.signed(channel, output) for channel in channels)
-    return None if found is None else (SIGNED, found)
 
 
 def padded_weights(weights: npt.NDArray[Any], multiple: int) -> Int64Array:
