@@ -203,13 +203,14 @@ def training_share(first: Tally, second: Tally) -> float | None:
     k, n, _ = first.hits.shape
     if k < 2 or n < 2:
         return None
-    support = first.support.sum(axis=0)
-    terms = ((first.hits - second.hits) / np.maximum(support, 1)).sum(axis=2)
-    of_speakers = terms.mean(axis=0)
-    chance = terms - of_speakers - terms.mean(axis=1, keepdims=True) + terms.mean()
-    of_training = float(np.square(chance).sum()) / ((k - 1) * (n - 1)) / k
-    of_means = float(of_speakers.var(ddof=1))
-    return min(1.0, of_training / of_means) if of_means > 0 else None
+    terms = [_speaker_terms(first.of_seeds([seed]), second.of_seeds([seed]))[0] for seed in first.seeds]
+    by_seed = np.array(terms, dtype=object)
+    of_speakers, of_seeds, whole = by_seed.sum(axis=0), by_seed.sum(axis=1), by_seed.sum()
+    # Sums of squares in whole numbers, (k n)^2 and n^2 times too large: equal speakers differ by nothing.
+    chance = k * n * by_seed - n * of_speakers - k * of_seeds[:, None] + whole
+    between = n * of_speakers - whole
+    of_training, of_means = int((chance**2).sum()), int((between**2).sum())
+    return min(1.0, of_training / (k * (k - 1) * of_means)) if of_means else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
