@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What NumPy and zipfile raise on files that are damaged, encrypted, or none of theirs.
-_NOT_AN_NPZ = (
+NOT_AN_NPZ = (
     EOFError,
     MemoryError,
     NotImplementedError,  # zipfile, of a compression it does not know
@@ -54,7 +54,7 @@ def read_arrays(path: Path, expected: str) -> dict[str, NDArray[Any]]:
             if isinstance(archive, np.ndarray):
                 raise SamplesError(path, "is a single .npy array", hint=expected)
             arrays = {name: archive[name] for name in archive.files}
-    except _NOT_AN_NPZ as error:
+    except NOT_AN_NPZ as error:
         raise SamplesError(path, "is not an .npz of plain arrays", hint=expected) from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):

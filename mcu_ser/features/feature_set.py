@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from mcu_ser.features.clip import SAMPLE_RATE_HZ, pcm16, trimmed
 from mcu_ser.features.integer_log_mel import level_map, log_power
 from mcu_ser.features.log_mel import log_mel
 from mcu_ser.features.recordings import Recordings
+from mcu_ser.npz_arrays import NOT_AN_NPZ
 from mcu_ser.progress import silent
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class FeatureSet:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 own = {name: arrays[name] for name in cls.__dataclass_fields__ if name != "recordings"}
                 return cls(**own, recordings=Recordings.found_in(arrays))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (*NOT_AN_NPZ, KeyError) as error:
             raise ConfigError(path, f"holds no features ({error})", hint="mcu-ser train again") from error
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from mcu_ser.artifacts import replaced_file
 from mcu_ser.errors import ConfigError
+from mcu_ser.npz_arrays import NOT_AN_NPZ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ class Normalization:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return cls(arrays["mean"], arrays["std"])
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (*NOT_AN_NPZ, KeyError) as error:
             raise ConfigError(
                 path, f"holds no normalisation ({error})", hint="mcu-ser train again"
             ) from error

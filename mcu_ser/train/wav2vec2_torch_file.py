@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcu_ser.errors import ConfigError
+from mcu_ser.npz_arrays import NOT_AN_NPZ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +56,8 @@ def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
             raise pickle.UnpicklingError("it holds more than tensors")
     # A pickle of wrong content fails in as many ways as there are operations in it.
     except (
-        *(OSError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError),
-        *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+        *NOT_AN_NPZ,  # an archive too
+        *(pickle.UnpicklingError, KeyError, IndexError, AttributeError),
     ) as error:
         raise ConfigError(
             path,
