@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--recipe`, `--corpus-root` and `--cache`."""
+    """Add `--recipe` and `--corpus-root`."""
     parser.add_argument(
         "--recipe",
         default="synthetic",
@@ -19,7 +19,6 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
     )
     parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
-    add_cache_option(parser)
 
 
 def add_cache_option(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mcu_ser.cli.console import Output, add_json_option
 from mcu_ser.cli.generate import add_optimize_option
-from mcu_ser.cli.recipe_options import add_recipe_options
+from mcu_ser.cli.recipe_options import add_cache_option, add_recipe_options
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run directory")
     add_recipe_options(parser)
+    add_cache_option(parser)
     parser.add_argument("--board", default="netduinoplus2", help="board id (default netduinoplus2, emulated)")
     parser.add_argument("--boards-dir", type=Path, metavar="DIR", help="take board files from here")
     parser.add_argument(

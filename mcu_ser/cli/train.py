@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
-from mcu_ser.cli.recipe_options import add_recipe_options
+from mcu_ser.cli.recipe_options import add_cache_option, add_recipe_options
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory")
     add_recipe_options(parser)
+    add_cache_option(parser)
     parser.add_argument(
         "--workers",
         action="store_true",

@@ -32,7 +32,7 @@ _TRANSFER: Mapping[Approach, Literal["none", "fine_tuning", "frozen_features"]] 
     "nsl": "none",
     "nsl_fine_tuning": "fine_tuning",
 }
-_WITH_GRAPH = frozenset({"nsl", "nsl_fine_tuning"})
+WITH_GRAPH = frozenset({"nsl", "nsl_fine_tuning"})
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def make_jobs(
         # Seed by seed: what all folds of a seed share is computed once, and a first answer is there early.
         for seed, (index, fold), approach in product(row.seeds, enumerate(folds), row.approaches):
             place = GridCell(model_name(row.model), approach, index, seed)
-            recipes = _combined(bases[approach], recipe.study.choices if approach in _WITH_GRAPH else None)
+            recipes = _combined(bases[approach], recipe.study.choices if approach in WITH_GRAPH else None)
             # One choice serves all seeds of a fold: the first seed makes it.
             choices = _choices(place, recipes, row.seeds[0], fold, inputs) if len(recipes) > 1 else []
             jobs |= {job.key: job for _, job in choices if job.key not in jobs}
@@ -129,7 +129,7 @@ def with_choice(recipe: Recipe, chosen: Mapping[str, Any]) -> Recipe:
 
 def _approached(recipe: Recipe, model: ModelRecipe, approach: Approach) -> Recipe:
     # Without a graph its table decides nothing, so it must not decide the key either.
-    graph = recipe.graph if approach in _WITH_GRAPH else GraphRecipe(multiplier=0)
+    graph = recipe.graph if approach in WITH_GRAPH else GraphRecipe(multiplier=0)
     transfer = recipe.transfer.model_copy(update={"method": _TRANSFER[approach]})
     return recipe.model_copy(
         update={"model": model, "graph": graph, "transfer": transfer, "study": StudyRecipe()}

@@ -12,8 +12,11 @@ from mcu_ser.code_digest import TRAINING_CODE, code_digest
 from mcu_ser.corpus.content import corpus_sha256
 from mcu_ser.corpus.read import read_corpus
 from mcu_ser.programs import package_versions
+from mcu_ser.recipe import Wav2Vec2Recipe
 from mcu_ser.study.folds import make_folds
-from mcu_ser.study.grid import make_jobs
+from mcu_ser.study.grid import WITH_GRAPH, make_jobs
+from mcu_ser.train.graph_builder import require_builder
+from mcu_ser.train.wav2vec2_checkpoint import find_checkpoint, require_source_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,15 +59,20 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
     Raises:
         ConfigError: The recipe does not fit its corpora, or asks for what cannot be trained.
         CorpusError: A corpus is absent, empty or unreadable.
+        ToolMissingError: An extra that the graph's source model or builder needs is not installed.
     """
+    graph_packages = _graph_packages(recipe)
     corpora = {
         "source": read_corpus(recipe.corpora.source, corpus_root),
         "target": read_corpus(recipe.corpora.target, corpus_root),
     }
     folds = make_folds(recipe.study.folds, recipe.corpora.target, corpora["target"])
     hashes = {role: corpus_sha256(corpus) for role, corpus in corpora.items()}
-    versions = _versions()
+    versions = _versions() | graph_packages
     inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*TRAINING_CODE)}
+    if _compares_graphs(recipe) and isinstance(recipe.source_model, Wav2Vec2Recipe):
+        # The recipe says where the checkpoint is, not what it is.
+        inputs["checkpoint"] = find_checkpoint(recipe.source_model.checkpoint).digests()
     grid, jobs = make_jobs(recipe, folds, inputs)
     return Prepared(
         recipe,
@@ -76,6 +84,17 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
         {role: _line(corpus, hashes[role]) for role, corpus in corpora.items()},
         inputs,
     )
+
+
+def _compares_graphs(recipe: Recipe) -> bool:
+    return any(WITH_GRAPH.intersection(row.approaches) for row in recipe.study.rows)
+
+
+def _graph_packages(recipe: Recipe) -> dict[str, str]:
+    """What only graphs need; what is missing is found before anything is trained."""
+    if not _compares_graphs(recipe):
+        return {}
+    return require_source_model(recipe.source_model) | require_builder(recipe.graph)
 
 
 def _versions() -> dict[str, str]:

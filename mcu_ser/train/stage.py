@@ -25,9 +25,10 @@ from mcu_ser.train.graph_regularization import with_embedding
 from mcu_ser.train.keras_file import load_model, save_model
 from mcu_ser.train.neighbours import load_neighbours
 from mcu_ser.train.nsl_import import versions
-from mcu_ser.train.source_model import check_source_model, keep_embeddings
+from mcu_ser.train.source_model import keep_embeddings
 from mcu_ser.train.target import load_graph, load_target, scores
 from mcu_ser.train.transfer import freeze_trunk, keep_pretrained, small_model, take_over, trunk_weights
+from mcu_ser.train.wav2vec2_checkpoint import require_source_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,9 +69,7 @@ def run(
         CorpusError: A corpus is absent, empty or unreadable.
     """
     finished = cache or Cache()
-    if recipe.graph.multiplier:
-        check_source_model(recipe)
-        require_builder(recipe.graph)
+    _graph_packages(recipe)  # what is missing is found now, not after the features
     source = _features("source", recipe, corpus_root, finished, track) if _learns_source(recipe) else None
     target = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
@@ -99,6 +98,13 @@ def run(
     save_model(model, run_dir.float_model)
     _record(run_dir, recipe, document)
     return document
+
+
+def _graph_packages(recipe: Recipe) -> dict[str, str]:
+    """Versions of the packages that only a graph needs."""
+    if not recipe.graph.multiplier:
+        return {}
+    return require_source_model(recipe.source_model) | require_builder(recipe.graph)
 
 
 def _learns_source(recipe: Recipe) -> bool:
@@ -137,7 +143,7 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
             run_dir.metrics(STAGE),
             *(path for path in _optional(run_dir) if path.exists()),
         ],
-        versions=versions() | (require_builder(recipe.graph) if recipe.graph.multiplier else {}),
+        versions=versions() | _graph_packages(recipe),
     )
 
 

@@ -10,12 +10,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mcu_ser.artifacts import canonical_json, sha256_file, sha256_hex
+from mcu_ser.artifacts import sha256_file
 from mcu_ser.errors import ConfigError
 from mcu_ser.features.clip import SAMPLE_RATE_HZ
+from mcu_ser.programs import package_versions, require_packages
+from mcu_ser.recipe import Wav2Vec2Recipe
 from mcu_ser.train.wav2vec2_torch_file import read_torch_file
+
+if TYPE_CHECKING:
+    from mcu_ser.recipe import SourceModelRecipe
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -83,13 +88,18 @@ def find_checkpoint(directory: str) -> Checkpoint:
     return Checkpoint(root, config, weights, bool(preprocessor.get("do_normalize", True)))
 
 
-def digest(directory: str) -> str:
-    """SHA-256 over the names and contents of a checkpoint's files, for caches.
+def require_source_model(recipe: SourceModelRecipe) -> dict[str, str]:
+    """Versions of the packages that a recipe's source model needs beside those of training.
 
     Raises:
-        ConfigError: As `find_checkpoint`.
+        ConfigError: Its checkpoint is incomplete or of another kind.
+        ToolMissingError: The [wav2vec2] extra is not installed.
     """
-    return sha256_hex(canonical_json(find_checkpoint(directory).digests()).encode())
+    if not isinstance(recipe, Wav2Vec2Recipe):
+        return {}
+    find_checkpoint(recipe.checkpoint)
+    require_packages("wav2vec2")
+    return {name: version for name, version in package_versions("wav2vec2").items() if version}
 
 
 def load_classifier(checkpoint: Checkpoint, classes: int) -> Any:

@@ -12,9 +12,13 @@ import pytest
 
 from mcu_ser.cli import study as study_command
 from mcu_ser.cli.main import main
+from mcu_ser.programs import PACKAGES
+from mcu_ser.recipe import load_recipe
 from mcu_ser.study import crew
 from mcu_ser.study.directory import StudyDir
+from mcu_ser.study.prepare import prepare
 from mcu_ser.study.progress import Progress
+from mcu_ser.train import wav2vec2_checkpoint
 from tests.unit.study.test_crew import RECIPE, WORKER, computations, wait_until
 
 
@@ -65,6 +69,8 @@ def test_folds_seeds_recipe_and_versions_are_in_the_report(recipe_file) -> None:
     assert study(recipe_file) == 0
     document = json.loads((recipe_file.parent / "out" / "study.json").read_text())
     assert [fold["test"] for fold in document["folds"]] == [["t01"], ["t02"], ["t03"]]
+    assert [fold["validation"] for fold in document["folds"]] == [["t02"], ["t03"], ["t01"]]
+    assert [fold["train"] for fold in document["folds"]] == [["t03"], ["t01"], ["t02"]]
     assert {cell["seed"] for cell in document["cells"]} == {1, 2}
     assert document["versions"]["python"]
     assert "speaker_groups" in document["recipe"]
@@ -102,6 +108,54 @@ def test_a_study_that_cannot_be_leaves_no_directory(recipe_file, capsys, change,
     assert study(recipe_file) == 2
     assert problem in capsys.readouterr().err
     assert not (recipe_file.parent / "out").exists()
+
+
+def with_source_model(recipe_file, checkpoint) -> None:
+    table = f'[source_model]\nmodel = "wav2vec2"\ncheckpoint = "{checkpoint}"\n'
+    recipe_file.write_text(RECIPE.replace("[study]", table + "[study]"))
+
+
+def test_a_source_model_that_is_not_there_stops_a_study_before_anything_trains(recipe_file, capsys) -> None:
+    with_source_model(recipe_file, recipe_file.parent / "absent")
+    assert study(recipe_file) == 2
+    assert "absent is not a directory" in capsys.readouterr().err
+    assert not (recipe_file.parent / "out").exists()
+
+
+def test_a_builder_that_is_not_installed_stops_a_study_before_anything_trains(
+    recipe_file, capsys, monkeypatch
+) -> None:
+    monkeypatch.setitem(PACKAGES, "ann", ("no-such-package-here",))
+    recipe_file.write_text(RECIPE.replace("[study]", '[graph]\nbuilder = "hnsw"\n[study]'))
+    assert study(recipe_file) == 3
+    assert "pip install '.[ann]'" in capsys.readouterr().err
+    assert not (recipe_file.parent / "out").exists()
+    # Where nothing is compared that has a graph, nothing of it is needed.
+    recipe_file.write_text(recipe_file.read_text().replace('"nsl"]', '"fine_tuning"]'))
+    assert study(recipe_file) == 0
+
+
+def test_results_are_of_the_checkpoints_content(recipe_file, monkeypatch) -> None:
+    monkeypatch.setattr(wav2vec2_checkpoint, "require_packages", lambda extra: None)
+    checkpoint = recipe_file.parent / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text('{"model_type": "wav2vec2"}')
+    with_source_model(recipe_file, checkpoint)
+
+    def keys(weights):
+        (checkpoint / "model.safetensors").write_bytes(weights)
+        return {job.key for job in prepare(load_recipe(recipe_file), None).jobs}
+
+    first = keys(b"one")
+    assert keys(b"one") == first
+    assert not keys(b"two") & first
+
+
+def test_what_a_study_has_in_common_is_kept_in_its_own_directory(recipe_file, capsys) -> None:
+    with pytest.raises(SystemExit) as error:
+        study(recipe_file, "--cache", "elsewhere")
+    assert error.value.code == 2
+    assert "unrecognized arguments: --cache elsewhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "two", ""])

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_ser.errors import ConfigError
-from mcu_ser.train.wav2vec2_checkpoint import digest, find_checkpoint, load_classifier
+from mcu_ser.train.wav2vec2_checkpoint import find_checkpoint, load_classifier
 from mcu_ser.train.wav2vec2_torch_file import read_torch_file
 
 installed = pytest.mark.skipif(
@@ -110,14 +110,14 @@ def test_what_does_not_fit_is_named(file, content, problem, directory) -> None:
     refused(directory, problem)
 
 
-def test_the_digest_follows_every_file(directory) -> None:
-    digests = [digest(str(directory))]
+def test_the_digests_follow_every_file(directory) -> None:
+    digests = [find_checkpoint(str(directory)).digests()]
     for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
         with (directory / name).open("ab") as stream:
             stream.write(b" ")
-        digests.append(digest(str(directory)))
-    assert len(set(digests)) == 4
-    assert digest(str(directory)) == digests[-1]
+        digests.append(find_checkpoint(str(directory)).digests())
+        assert [file for file in digests[-1] if digests[-1][file] != digests[-2][file]] == [name]
+    assert find_checkpoint(str(directory)).digests() == digests[-1]
 
 
 # --- weights
@@ -331,3 +331,15 @@ def test_a_damaged_file_is_an_error_or_reads_as_arrays(tmp_path_factory, data) -
         assert all(isinstance(one, np.ndarray) for one in read_torch_file(path).values())
     except ConfigError as error:
         assert "m.bin: is not a dictionary of tensors" in str(error)
+
+
+def test_an_encrypted_file_is_an_error(tmp_path) -> None:
+    content = bytearray(torch_file({"a": np.zeros(2, np.float32)}))
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.find(header)
+        while start >= 0:
+            content[start + flags] |= 1
+            start = content.find(header, start + 4)
+    (tmp_path / "m.bin").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"m\.bin: is not a dictionary of tensors.*encrypted"):
+        read_torch_file(tmp_path / "m.bin")

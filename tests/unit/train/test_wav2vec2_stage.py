@@ -60,9 +60,12 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def train(place, checkpoint, *arguments):
+def train(place, checkpoint, *arguments, changes=None):
+    text = RECIPE.replace("CHECKPOINT", str(checkpoint))
+    for before, after in (changes or {}).items():
+        text = text.replace(before, after)
     recipe = place / "tiny.toml"
-    recipe.write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
+    recipe.write_text(text)
     return RunDir(place / "run"), main(["train", str(place / "run"), "--recipe", str(recipe), *arguments])
 
 
@@ -107,6 +110,32 @@ def test_found_in_the_cache_it_is_the_same(trained, checkpoint, tmp_path, monkey
     assert status == 0
     for path in (trained.embeddings, trained.graph, trained.float_model, trained.metrics("train")):
         assert (again.root / path.relative_to(trained.root)).read_bytes() == path.read_bytes(), path
+
+
+def test_another_fold_fine_tunes_nothing_and_hears_only_speakers_that_are_new(
+    trained, checkpoint, tmp_path, monkeypatch
+) -> None:
+    from mcu_ser.train import wav2vec2_fit, wav2vec2_source
+
+    def never(*_):
+        raise AssertionError("fine-tuned again")
+
+    heard = []
+    latents = wav2vec2_source._latents
+    monkeypatch.setattr(wav2vec2_fit, "FineTuning", never)
+    monkeypatch.setattr(
+        wav2vec2_source, "_latents", lambda *given: heard.append(given[1].speaker) or latents(*given)
+    )
+    # A first fold trained t01 and t02; this one trains t02 and t03.
+    fold = {'validation_speakers = ["t03"]': 'validation_speakers = ["t01"]'}
+    again, status = train(tmp_path, checkpoint, "--cache", str(trained.root.parent / "cache"), changes=fold)
+    assert status == 0
+    assert heard == ["t03"] * 6
+    with np.load(trained.embeddings) as before, np.load(again.embeddings) as after:
+        assert [str(id)[:3] for id in after["ids"]] == ["t02"] * 6 + ["t03"] * 6
+        np.testing.assert_array_equal(after["embeddings"][:6], before["embeddings"][6:])
+    metrics = [json.loads(each.metrics("train").read_text()) for each in (trained, again)]
+    assert metrics[0]["source"] == metrics[1]["source"]
 
 
 def test_another_checkpoint_is_fine_tuned(trained, checkpoint, tmp_path, monkeypatch) -> None:
