@@ -62,6 +62,7 @@ def made_up_study(
         command="mcu-ser study --recipe made-up --out study",
         hardware="2 cores of a made-up processor",
         seconds=5400.0,
+        choosing_seconds=12.5,
     )
     return dataclasses.replace(study, **changes)
 
@@ -106,7 +107,7 @@ def made_up_cell(place, groups, classes, utterances=53, stages=STAGES):
         seed=place.seed,
         key=f"{abs(int(random.integers(2**60))):064x}",
         chosen={"neighbours": 3 + 3 * (place.fold % 3), "multiplier": 0.1} if graph else {},
-        seconds=70.0 + place.seed,
+        processor_seconds=70.0 + place.seed,
         parameters=39_000 if place.model.startswith("ds_cnn") else 61_500,
         tflite_bytes=59_904 if place.model.startswith("ds_cnn") else 131_072,
         weight_bytes=42_112 if place.model.startswith("ds_cnn") else 66_048,

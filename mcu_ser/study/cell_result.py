@@ -30,7 +30,7 @@ class CellResult:
         seed: Of everything in the cell.
         key: Hash of the cell's inputs, hex; the name of its files.
         chosen: The hyper-parameters that validation chose for this fold; empty where there was no choice.
-        seconds: Time the cell took on one core.
+        processor_seconds: Time the cell took of a core.
         parameters: Trainable and other weights of the float model.
         tflite_bytes: Size of the int8 file.
         weight_bytes: Constants of the int8 model, bytes.
@@ -50,7 +50,7 @@ class CellResult:
     seed: int
     key: str
     chosen: Mapping[str, Any]
-    seconds: float
+    processor_seconds: float
     parameters: int
     tflite_bytes: int
     weight_bytes: int

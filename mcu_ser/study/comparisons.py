@@ -25,15 +25,20 @@ FURTHER_PAIRS = (("nsl", "fine_tuning"), ("nsl_fine_tuning", "fine_tuning"))
 Tallies = Mapping[tuple[str, str], Mapping["Stage", "Tally"]]
 
 
-def compare(tallies: Tallies, stages: Sequence[Stage]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def compare(
+    tallies: Tallies, stages: Sequence[Stage], folds: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """All comparisons, and the pairs that share no seed.
 
     The p-values of one stage, over all models, are one family of Holm's correction. A comparison is
-    significant by its p-value, and supported if its interval, which covers seeds too, also leaves out zero.
+    significant by its p-value, and supported if its interval, which covers seeds too, also leaves out zero,
+    and it rests on more than one training of each approach: a speaker's term cannot tell an approach from the
+    luck of its only training.
 
     Args:
         tallies: (model, approach) to stage to decisions.
         stages: Stages that there are.
+        folds: Of the study; each has trainings of its own.
     """
     compared: list[dict[str, Any]] = []
     apart: list[dict[str, Any]] = []
@@ -56,7 +61,10 @@ def compare(tallies: Tallies, stages: Sequence[Stage]) -> tuple[list[dict[str, A
                 "p_holm": p_holm,
                 "family": len(family),
                 "significant": significant,
-                "supported": significant and _excludes_zero(comparison["interval"]),
+                "trainings": folds * len(comparison["seeds"]),
+                "supported": significant
+                and _excludes_zero(comparison["interval"])
+                and folds * len(comparison["seeds"]) > 1,
             }
         compared += family
     return compared, apart

@@ -100,7 +100,9 @@ def _provenance(summary: Summary) -> dict[str, Any]:
         "command": study.command,
         "hardware": study.hardware,
         "duration": page_tables.duration(study.seconds),
-        "cell_time": page_tables.duration(sum(cell.seconds for cell in study.cells)),
+        "processor_time": page_tables.duration(
+            sum(cell.processor_seconds for cell in study.cells) + study.choosing_seconds
+        ),
         "cells": len(study.cells),
         "versions": sorted(study.versions.items()),
         "corpora": sorted(study.corpora.items()),

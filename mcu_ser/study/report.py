@@ -72,13 +72,14 @@ def _run_facts(study: Study) -> dict[str, Any]:
         "command": study.command,
         "hardware": study.hardware,
         "seconds": study.seconds,
+        "choosing_processor_seconds": study.choosing_seconds,
         "cells": [
             {
                 "model": cell.model,
                 "approach": cell.approach,
                 "fold": cell.fold + 1,
                 "seed": cell.seed,
-                "seconds": cell.seconds,
+                "processor_seconds": cell.processor_seconds,
             }
             for cell in cells
         ],

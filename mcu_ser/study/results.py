@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mcu_ser.errors import ConfigError
+from mcu_ser.npz_arrays import NOT_AN_NPZ
 from mcu_ser.study.cell_result import STAGES, CellResult
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def read_cell(study: StudyDir, job: Job) -> CellResult:
         return CellResult(
             **vars(job.place), key=job.key, decisions=decisions, **utterances, **_fields(document)
         )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (*NOT_AN_NPZ, KeyError) as error:
         raise ConfigError(path, f"cannot be read ({error})", hint=f"remove {directory}") from error
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("chosen", "seconds", "parameters", "tflite_bytes", "weight_bytes", "activation_bytes")
+    names = ("chosen", "processor_seconds", "parameters", "tflite_bytes", "weight_bytes", "activation_bytes")
     return {name: document[name] for name in (*names, "sparsity", "graph")}
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,13 +189,14 @@ def paired_test(first: Tally, second: Tally) -> PairedTest:
 def training_share(first: Tally, second: Tally) -> float | None:
     """Share of a difference's variance that is chance in training, 0..1; the rest is who the speakers are.
 
-    Each seed gives each speaker a term of the difference. The variance of the speakers' means over seeds
-    holds that between speakers and, divided by the number of seeds, that between seeds of one speaker; the
-    two-way analysis of variance tells them apart (Searle, Casella and McCulloch, "Variance Components",
-    1992, chapter 4). More seeds make the second part smaller, more speakers both. Rough with few of either.
+    Each seed gives each speaker a term of the difference, which is made of one of the speaker, one of the
+    seed (trainings of all folds have one source model in common) and one of both. The two-way analysis of
+    variance tells them apart (Searle, Casella and McCulloch, "Variance Components", 1992, chapter 4); a
+    negative estimate counts as zero. More seeds make the last two smaller, more speakers the first and the
+    last. Rough with few of either.
 
     Returns:
-        None with one seed or one speaker, or if no speaker differs.
+        None with one seed or one speaker, or if all terms are equal.
 
     Raises:
         ValueError: The two are not of the same utterances and seeds.
@@ -206,11 +208,16 @@ def training_share(first: Tally, second: Tally) -> float | None:
     terms = [_speaker_terms(first.of_seeds([seed]), second.of_seeds([seed]))[0] for seed in first.seeds]
     by_seed = np.array(terms, dtype=object)
     of_speakers, of_seeds, whole = by_seed.sum(axis=0), by_seed.sum(axis=1), by_seed.sum()
-    # Sums of squares in whole numbers, (k n)^2 and n^2 times too large: equal speakers differ by nothing.
-    chance = k * n * by_seed - n * of_speakers - k * of_seeds[:, None] + whole
-    between = n * of_speakers - whole
-    of_training, of_means = int((chance**2).sum()), int((between**2).sum())
-    return min(1.0, of_training / (k * (k - 1) * of_means)) if of_means else None
+    # Deviations in whole numbers, k n times too large: equal ones differ by nothing.
+    rest = k * n * by_seed - n * of_speakers - k * of_seeds[:, None] + whole
+    rest_square = Fraction(int((rest**2).sum()), (k - 1) * (n - 1))
+    speaker_square = Fraction(k * int(((n * of_speakers - whole) ** 2).sum()), n - 1)
+    seed_square = Fraction(n * int(((k * of_seeds - whole) ** 2).sum()), k - 1)
+    # Of the mean of all terms, k n times its variance.
+    of_training = max(seed_square, rest_square)
+    of_who_they_are = max(Fraction(0), speaker_square - rest_square)
+    total = of_training + of_who_they_are
+    return float(of_training / total) if total else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -56,6 +56,7 @@ class Study:
         command: The command line.
         hardware: Processor and number of cores.
         seconds: Wall-clock time of the study, all its calls together.
+        choosing_seconds: Time that the trainings took of a core which only chose hyper-parameters.
     """
 
     name: str
@@ -71,3 +72,4 @@ class Study:
     command: str = ""
     hardware: str = ""
     seconds: float = 0.0
+    choosing_seconds: float = 0.0

@@ -61,11 +61,12 @@ def _verdict(
     stage = best["stages"]["int8"]
     sentences = [*_about_best(best, results, comparisons), *_about_graph(best, comparisons)]
     sentences += _about_int8(best)
-    smallest = min((each["smallest_p"] for each in comparisons), default=0.0)
+    # Holm multiplies the smallest p of a family by its size.
+    smallest = min((min(1.0, each["smallest_p"] * each["family"]) for each in comparisons), default=0.0)
     if smallest > LEVEL:
         sentences.append(
             f"{speakers} test speakers are too few for any difference to be significant: "
-            f"the smallest p that they allow is {p_value(smallest)}."
+            f"the smallest p that they allow is {p_value(smallest)} after Holm."
         )
     return {
         "model": model,
@@ -120,7 +121,11 @@ def _sentence(comparison: dict[str, Any]) -> str:
     if not comparison["significant"]:
         return f"No difference is shown between {first} and {second}: {figures}, not significant."
     sentence = f"{_capital(first)} is {better_or_worse(comparison)} {second}: {figures}, significant"
-    return f"{sentence}." if comparison["supported"] else f"{sentence}, but the interval holds zero."
+    if comparison["supported"]:
+        return f"{sentence}."
+    if comparison["trainings"] == 1:
+        return f"{sentence}, but one training of each cannot tell an approach from the luck of its training."
+    return f"{sentence}, but the interval holds zero."
 
 
 def _what_would_narrow(comparison: dict[str, Any]) -> list[str]:
@@ -136,7 +141,7 @@ def _what_would_narrow(comparison: dict[str, Any]) -> list[str]:
 
 
 def better_or_worse(comparison: dict[str, Any]) -> str:
-    """What a significant difference says of the first approach; weaker where the interval holds zero."""
+    """What a significant difference says of the first approach; weaker where it is not supported."""
     word = "better than" if comparison["difference"] > 0 else "worse than"
     return word if comparison["supported"] else f"perhaps {word}"
 

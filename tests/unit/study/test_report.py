@@ -31,7 +31,9 @@ def test_files(tmp_path):
 
 def test_the_same_cells_give_the_same_bytes_whatever_they_took(tmp_path):
     study = made_up_study(ROWS)
-    slower = tuple(dataclasses.replace(cell, seconds=3 * cell.seconds) for cell in study.cells[::-1])
+    slower = tuple(
+        dataclasses.replace(cell, processor_seconds=3 * cell.processor_seconds) for cell in study.cells[::-1]
+    )
     again = dataclasses.replace(
         study, cells=slower, seconds=7.0, hardware="64 cores", command="mcu-ser study --jobs 64"
     )
@@ -45,12 +47,13 @@ def test_the_same_cells_give_the_same_bytes_whatever_they_took(tmp_path):
         "64 cores",
         7,
     )
+    assert facts["choosing_processor_seconds"] == 12.5
     assert facts["cells"][0] == {
         "model": "ds_cnn 16",
         "approach": "fine_tuning",
         "fold": 1,
         "seed": 1,
-        "seconds": 213.0,
+        "processor_seconds": 213.0,
     }
     assert "64 cores" in (tmp_path / "b" / "study.html").read_text(encoding="utf-8")
 

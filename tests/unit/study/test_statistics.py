@@ -100,10 +100,10 @@ def test_paired_test_does_not_mind_the_order(case):
     assert 0 < forth.p <= 1
 
 
-def one_class(hits_first, hits_second, seeds=(1,)):
-    """Two approaches on speakers of ten utterances of one class each."""
+def one_class(hits_first, hits_second, seeds=(1,), utterances=10):
+    """Two approaches on speakers of so many utterances of one class each."""
     speakers = tuple(f"s{number:02d}" for number in range(len(hits_first) // len(seeds)))
-    support = np.full((len(speakers), 1), 10, np.int64)
+    support = np.full((len(speakers), 1), utterances, np.int64)
 
     def of(hits):
         return Tally(speakers, seeds, np.array(hits, np.int64).reshape(len(seeds), -1, 1), support)
@@ -305,15 +305,25 @@ def test_share_of_training_by_hand():
     # of each term after its speaker and seed is 1/2 with either sign: squares add up to 1, of two seeds 1/2.
     first, second = one_class([8, 6, 6, 6], [5, 5, 5, 5], seeds=(1, 2))
     assert training_share(first, second) == 1
-    # Speakers that differ alike in every seed: nothing is chance in training, nor is what all speakers share.
-    first, second = one_class([9, 5, 8, 4], [5, 5, 5, 5], seeds=(1, 2))
+    # Speakers that differ alike in every seed, and equal seeds: nothing is chance in training.
+    first, second = one_class([9, 5, 9, 5], [5, 5, 5, 5], seeds=(1, 2))
     assert training_share(first, second) == 0
+    # What all speakers share in a seed is: mean squares are 16 between speakers and 1 between seeds.
+    first, second = one_class([9, 5, 8, 4], [5, 5, 5, 5], seeds=(1, 2))
+    assert training_share(first, second) == 1 / 17
 
 
-def test_speakers_that_differ_alike_have_no_share_of_training():
-    # Of 3 speakers, 30 utterances: thirtieths would leave a rest when they are rounded.
+def test_seeds_that_move_all_speakers_are_chance_in_training():
+    # Four times the seeds would halve the interval of this difference, and more speakers would not.
+    gains = [first + second for second in (-12, 0, 14) for first in (3, 5, 4, 6, 5, 4)]
+    first, second = one_class([50 + gain for gain in gains], [50] * 18, seeds=(1, 2, 3), utterances=100)
+    assert training_share(first, second) > 0.99
+
+
+def test_where_speakers_differ_alike_all_is_chance_in_training():
+    # Of 3 speakers, 30 utterances: thirtieths would leave a rest between speakers when they are rounded.
     first, second = one_class([9, 7, 8, 7, 9, 8], [5] * 6, seeds=(1, 2))
-    assert training_share(first, second) is None
+    assert training_share(first, second) == 1
 
 
 def test_share_of_training_needs_seeds_and_speakers():
@@ -330,16 +340,22 @@ def test_share_of_training_is_a_share(case):
     assert share == training_share(second, first)
 
 
-@pytest.mark.parametrize(("between_speakers", "between_seeds"), [(0.1, 0.1), (0.1, 0.05), (0.05, 0.1)])
-def test_share_of_training_is_that_of_simulated_studies(between_speakers, between_seeds):
+@pytest.mark.parametrize(
+    ("speakers", "seeds", "both"), [(0.1, 0.0, 0.1), (0.1, 0.02, 0.05), (0.01, 0.05, 0.05), (0.03, 0.01, 0.1)]
+)
+def test_share_of_training_is_that_of_simulated_studies(speakers, seeds, both):
+    # Standard deviations of a speaker, a seed, and a seed on a speaker.
     random = np.random.default_rng(5)
-    names, seeds, utterances = tuple(f"s{number:03d}" for number in range(400)), (1, 2, 3), 10_000
-    support = np.full((len(names), 1), utterances, np.int64)
+    n, k, utterances = 200, 40, 10_000
+    names, support = tuple(f"s{number:03d}" for number in range(n)), np.full((n, 1), utterances, np.int64)
     shares = []
     for _ in range(10):
-        gain = random.normal(0, between_speakers, (1, 400)) + random.normal(0, between_seeds, (3, 400))
+        gain = random.normal(0, speakers, (1, n)) + random.normal(0, seeds, (k, 1))
+        gain = gain + random.normal(0, both, (k, n))
         hits = np.rint(utterances * np.clip(0.5 + gain, 0, 1)).astype(np.int64)[:, :, None]
         level = np.full_like(hits, utterances // 2)
-        shares.append(training_share(Tally(names, seeds, hits, support), Tally(names, seeds, level, support)))
-    truth = between_seeds**2 / 3 / (between_seeds**2 / 3 + between_speakers**2)
-    assert abs(np.mean(shares) - truth) < 0.04
+        pair = (Tally(names, tuple(range(k)), each, support) for each in (hits, level))
+        shares.append(training_share(*pair))
+    of_training = seeds**2 / k + both**2 / (n * k)
+    truth = of_training / (of_training + speakers**2 / n)
+    assert abs(np.mean(shares) - truth) < 0.06

@@ -14,7 +14,7 @@ def result(approach, uar, steps=()):
 
 
 def comparison(first, second, difference, *, half=0.02, share=None, **figures):
-    figures = {"p_holm": 0.5, "supported": False, "smallest_p": 0.002} | figures
+    figures = {"p_holm": 0.5, "supported": False, "smallest_p": 0.002, "family": 1, "trainings": 15} | figures
     return {
         "model": "m",
         "stage": "int8",
@@ -90,8 +90,32 @@ def test_too_few_speakers():
     )
     assert found["sentences"][-1] == (
         "4 test speakers are too few for any difference to be significant: the smallest p that they allow is "
-        "0.125."
+        "0.125 after Holm."
     )
+
+
+def test_too_few_speakers_for_so_many_comparisons():
+    # 7 speakers allow 2 / 2^7, and Holm multiplies the smallest of 6 by 6.
+    figures = {"p_holm": 6 / 64, "smallest_p": 1 / 64}
+    results = [result("speech_only", 0.4), result("nsl", 0.9)]
+    sentences = said(results, [comparison("nsl", "speech_only", 0.5, family=6, **figures)], 7)["sentences"]
+    assert sentences[-1].startswith("7 test speakers are too few")
+    assert sentences[-1].endswith("allow is 0.094 after Holm.")
+    assert (
+        "too few"
+        not in said(results, [comparison("nsl", "speech_only", 0.5, family=3, **figures)])["sentences"][-1]
+    )
+
+
+def test_one_training_of_each_shows_nothing():
+    found = said(
+        [result("speech_only", 0.6), result("nsl", 0.7)],
+        [comparison("nsl", "speech_only", 0.1, p_holm=0.004, trainings=1)],
+    )
+    assert found["sentences"] == [
+        "NSL graph is perhaps better than speech only: +10.0 points of UAR (+8.0 to +12.0; p = 0.004 after "
+        "Holm), significant, but one training of each cannot tell an approach from the luck of its training."
+    ]
 
 
 @pytest.mark.parametrize(
