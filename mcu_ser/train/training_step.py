@@ -70,7 +70,7 @@ class TrainingStep:
         update = self._workers.each(self._update) if self._workers else self._update
         self._compiled = tf.function(update, autograph=False)
         # Outside of a shared step: each worker averages the weights that all of them have.
-        self._averages = [tf.Variable(weight) for weight in model.weights] if recipe.weight_averaging else []
+        self._averages = _averages_of(model) if recipe.weight_averaging else {}
         self._average = tf.function(self._update_averages, autograph=False)
 
     def __call__(self, rows: NDArray[np.int32], seed: tuple[int, int]) -> tuple[float, float]:
@@ -95,7 +95,8 @@ class TrainingStep:
             yield
             return
         last = self._plain.get_weights()
-        self._plain.set_weights([average.numpy() for average in self._averages])
+        averages = dict(enumerate(last)) | {place: one.numpy() for place, one in self._averages.items()}
+        self._plain.set_weights(list(averages.values()))
         yield
         self._plain.set_weights(last)
 
@@ -103,8 +104,8 @@ class TrainingStep:
         steps = tf.cast(self._optimizer.iterations, tf.float32)
         # The first weights are forgotten faster than the decay alone would let them be.
         decay = tf.minimum(self._recipe.weight_averaging, steps / (steps + 10.0))
-        for average, weight in zip(self._averages, self._model.weights, strict=True):
-            average.assign(decay * average + (1.0 - decay) * weight)
+        for place, average in self._averages.items():
+            average.assign(decay * average + (1.0 - decay) * self._model.weights[place])
 
     def finish_epoch(self) -> None:
         """Bring the weights to the model: workers train a copy of it."""
@@ -209,6 +210,15 @@ def _deciding(
     if graph:
         parts += [graph.neighbours.rows.tobytes(), graph.neighbours.weights.tobytes()]
     return parts
+
+
+def _averages_of(model: Any) -> dict[int, Any]:
+    """Moving averages, by their place among the model's weights; a quantisation wrapper also counts steps."""
+    return {
+        place: tf.Variable(weight)
+        for place, weight in enumerate(model.weights)
+        if tf.as_dtype(weight.dtype).is_floating
+    }
 
 
 def _trainable_variables(model: Any) -> list[Any]:
