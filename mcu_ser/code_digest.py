@@ -9,21 +9,23 @@ from pathlib import Path
 
 import mcu_ser
 
-# Packages whose code decides what a training comes to.
-TRAINING_CODE = ("compress", "convert", "corpus", "features", "train")
+# Whose code decides what a training comes to.
+TRAINING_CODE = ("compress", "convert", "corpus", "features", "metrics", "train")
+# A study also tells what the models take, and refuses those that no firmware runs.
+STUDY_CODE = (*TRAINING_CODE, "aot")
 
 
 @functools.cache
-def code_digest(*packages: str) -> str:
-    """SHA-256 of the Python source of packages of this project, 64 hex digits.
+def code_digest(*names: str) -> str:
+    """SHA-256 of the Python source of packages and modules of this project, 64 hex digits.
 
     Args:
-        packages: Their names below mcu_ser.
+        names: Theirs, below mcu_ser.
     """
     root = Path(mcu_ser.__file__).parent
     digest = hashlib.sha256(mcu_ser.__version__.encode())
-    for package in packages:
-        for path in sorted((root / package).rglob("*.py")):
+    for name in names:
+        for path in sorted([*root.glob(f"{name}.py"), *(root / name).rglob("*.py")]):
             digest.update(f"\n{path.relative_to(root).as_posix()}\n".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -251,7 +251,10 @@ FLASH_PROGRAMS = (OPENOCD, ST_FLASH, STM32_PROGRAMMER, DFU_UTIL, PYOCD, BOSSAC)
 # Packages whose versions decide results, per extra; "" is the base install.
 PACKAGES = {
     "": ("tflite-micro", "numpy"),
-    "train": ("tensorflow", "tf-keras", "tensorflow-model-optimization", "neural-structured-learning"),
+    "train": (
+        *("tensorflow", "tf-keras", "tensorflow-model-optimization", "neural-structured-learning"),
+        *("soundfile", "soxr"),
+    ),
     "wav2vec2": ("transformers",),
     "ann": ("faiss-cpu",),
 }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcu_ser.code_digest import TRAINING_CODE, code_digest
+from mcu_ser.code_digest import STUDY_CODE, code_digest
 from mcu_ser.device.process import SupervisedProcess, how_it_ended
 from mcu_ser.errors import CheckFailedError
 from mcu_ser.study.claims import Claims, Owner
@@ -81,7 +81,7 @@ def run_jobs(
             corpus_root.resolve() if corpus_root else None,
             Path(scratch),
             tuple(jobs),
-            code_digest(*TRAINING_CODE),
+            code_digest(*STUDY_CODE),
         ).save(plan)
         crew = _Crew(study, [*WORKER, str(plan)], jobs)
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser import __version__
-from mcu_ser.code_digest import TRAINING_CODE, code_digest
+from mcu_ser.code_digest import STUDY_CODE, code_digest
 from mcu_ser.corpus.content import corpus_sha256
 from mcu_ser.corpus.read import read_corpus
 from mcu_ser.programs import package_versions
@@ -69,7 +69,7 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
     folds = make_folds(recipe.study.folds, recipe.corpora.target, corpora["target"])
     hashes = {role: corpus_sha256(corpus) for role, corpus in corpora.items()}
     versions = _versions() | graph_packages
-    inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*TRAINING_CODE)}
+    inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*STUDY_CODE)}
     if _compares_graphs(recipe) and isinstance(recipe.source_model, Wav2Vec2Recipe):
         # The recipe says where the checkpoint is, not what it is.
         inputs["checkpoint"] = find_checkpoint(recipe.source_model.checkpoint).digests()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcu_ser.code_digest import TRAINING_CODE, code_digest
+from mcu_ser.code_digest import STUDY_CODE, code_digest
 from mcu_ser.errors import McuSerError
 from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.directory import StudyDir
@@ -85,7 +85,7 @@ def main(argv: list[str], compute: Compute | None = None) -> int:
     """Work on the plan in the file that `argv` names."""
     signal.signal(signal.SIGTERM, _end)
     plan = Plan.load(Path(argv[0]))
-    if code_digest(*TRAINING_CODE) != plan.code:
+    if code_digest(*STUDY_CODE) != plan.code:
         # What this process would compute is not what the keys of its results would say.
         sys.exit("the code of mcu-ser has changed since the study was started")
     if compute is None:

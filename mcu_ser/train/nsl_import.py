@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mcu_ser.errors import ConfigError, ToolMissingError
-from mcu_ser.programs import extra_hint
+from mcu_ser.programs import extra_hint, package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,13 +105,5 @@ def read_tsv_graph(path: Path) -> dict[str, dict[str, float]]:
 
 def versions() -> dict[str, str]:
     """Versions of what decides the result of training, for the run's manifest."""
-    from importlib.metadata import version
-
-    packages = (
-        "neural-structured-learning",
-        "numpy",
-        "tensorflow",
-        "tensorflow-model-optimization",
-        "tf-keras",
-    )
-    return {package: version(package) for package in packages}
+    found = {"numpy": package_versions("")["numpy"], **package_versions("train")}
+    return {name: version for name, version in sorted(found.items()) if version}
