@@ -338,8 +338,18 @@ class RunDir:
         read: Sequence[Path],
         wrote: Sequence[Path],
         versions: Mapping[str, str],
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record what a stage read and wrote; a path outside the run directory goes by its file name."""
+        """Record what a stage read and wrote; a path outside the run directory goes by its file name.
+
+        Args:
+            stage: Its name.
+            seed: That it used.
+            read: Files.
+            wrote: Files.
+            versions: Package name to version.
+            facts: What else the stage has to record, as JSON values.
+        """
         manifest = self.read_manifest()
         manifest["mcu_ser"] = __version__
         manifest["stages"][stage] = {
@@ -347,6 +357,7 @@ class RunDir:
             "versions": dict(versions),
             "read": self._hashes(read),
             "wrote": self._hashes(wrote),
+            **(facts or {}),
         }
         write_text(self.manifest_path, canonical_json(manifest))
 

@@ -25,6 +25,7 @@ from mcu_ser.features.front_end import FrontEnd
 from mcu_ser.features.integer_log_mel import level_values
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
+from mcu_ser.provenance import require_made_of_one_another
 from mcu_ser.train.evaluate import score
 from mcu_ser.train.fit import make_reproducible, predict
 from mcu_ser.train.keras_file import load_model
@@ -57,10 +58,11 @@ def run(
             without training on. Its decisions and scores are kept, its file is not.
 
     Raises:
-        ConfigError: The train or compress stage has not been here.
+        ConfigError: The train or compress stage has not finished, or their files are of several runs.
         ModelError: The converter wrote something no engine here runs.
         CheckFailedError: The file is not as sparse, or not as small, as the recipe asks.
     """
+    require_made_of_one_another(run_dir, ["train", "compress"])
     target = load_target(run_dir)
     if target.test is None:
         raise ConfigError(run_dir.target_features, "holds no test utterances", hint="mcu-ser train again")

@@ -37,6 +37,10 @@ class SpeakerSplit:
         if not self.train:
             raise ConfigError("split", "leaves no speaker to train on")
 
+    def as_document(self) -> dict[str, list[str]]:
+        """Part to its speakers, sorted, for JSON."""
+        return {name: sorted(getattr(self, name)) for name in PARTS}
+
     def part(self, utterance: Utterance) -> str:
         """The part of an utterance: train, validation or test."""
         for name in PARTS:

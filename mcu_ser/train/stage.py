@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcu_ser.artifacts import canonical_json, write_text
+from mcu_ser.corpus.content import corpus_sha256
 from mcu_ser.corpus.read import read_corpus
 from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
@@ -70,8 +71,11 @@ def run(
     """
     finished = cache or Cache()
     _graph_packages(recipe)  # what is missing is found now, not after the features
-    source = _features("source", recipe, corpus_root, finished, track) if _learns_source(recipe) else None
-    target = _features("target", recipe, corpus_root, finished, track)
+    corpora: dict[str, Any] = {}
+    source = None
+    if _learns_source(recipe):
+        source, corpora["source"] = _features("source", recipe, corpus_root, finished, track)
+    target, corpora["target"] = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
         raise ConfigError(
             "recipe corpora.target", "names no test_speakers", hint="speakers that only the final test hears"
@@ -96,7 +100,7 @@ def run(
             document["transfer"] = keep_pretrained(run_dir, source, recipe, finished, track)
     model, document["target"] = _train_small(run_dir, recipe, track)
     save_model(model, run_dir.float_model)
-    _record(run_dir, recipe, document)
+    _record(run_dir, recipe, document, corpora)
     return document
 
 
@@ -128,13 +132,12 @@ def _remove_former(run_dir: RunDir) -> None:
         path.unlink(missing_ok=True)
 
 
-def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
+def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any], corpora: dict[str, Any]) -> None:
     write_text(run_dir.metrics(STAGE), canonical_json(document))
     run_dir.record_stage(
         STAGE,
         seed=recipe.seed,
-        # Recordings are the user's and stay where they are; the feature files stand for them.
-        read=[],
+        read=[],  # recordings are the user's and stay where they are; they are recorded by corpus
         wrote=[
             run_dir.recipe,
             run_dir.target_features,
@@ -144,22 +147,24 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any]) -> None:
             *(path for path in _optional(run_dir) if path.exists()),
         ],
         versions=versions() | _graph_packages(recipe),
+        facts={"corpora": corpora},
     )
 
 
 def _features(
     role: Literal["source", "target"], recipe: Recipe, corpus_root: Path | None, cache: Cache, track: Track
-) -> FeatureSet:
+) -> tuple[FeatureSet, dict[str, Any]]:
+    """Features of a corpus, and what the manifest says of it: content and split."""
     corpus_recipe: CorpusRecipe = getattr(recipe.corpora, role)
     corpus = read_corpus(corpus_recipe, corpus_root)
     if len(corpus.emotions) < 2:
         raise ConfigError(f"recipe corpora.{role}", f"{corpus.name} has one emotion, {corpus.emotions[0]}")
     split = split_speakers(corpus, corpus_recipe.validation_speakers, corpus_recipe.test_speakers)
     features = corpus_features(corpus, split, recipe.features, cache, track)
-    speeds = recipe_speeds(recipe)
-    if not speeds:
-        return features
-    return replace(features, recordings=corpus_recordings(corpus, speeds, recipe.features, cache, track))
+    if speeds := recipe_speeds(recipe):
+        recordings = corpus_recordings(corpus, speeds, recipe.features, cache, track)
+        features = replace(features, recordings=recordings)
+    return features, {"sha256": corpus_sha256(corpus), "speakers": split.as_document()}
 
 
 def recipe_speeds(recipe: Recipe) -> tuple[float, ...]:

@@ -26,6 +26,8 @@ from mcu_ser.convert.model_file import PRUNED_OPERATORS, Layer, ModelFile, check
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.convert.quantization import quantize
 from mcu_ser.corpus import synthetic
+from mcu_ser.corpus.content import corpus_sha256
+from mcu_ser.corpus.read import read_corpus
 from mcu_ser.features.clip import pcm16, trimmed
 from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.features.front_end import FrontEnd
@@ -98,6 +100,21 @@ def test_the_manifest_vouches_for_every_file(run_dir) -> None:
         assert stage["versions"]["tensorflow"]
         for name, digest in (stage["read"] | stage["wrote"]).items():
             assert sha256_file(run_dir.root / name) == digest
+
+
+def test_corpora_and_splits_are_in_the_manifest(run_dir, recipe_file) -> None:
+    corpora = run_dir.read_manifest()["stages"]["train"]["corpora"]
+    recipe = load_recipe(recipe_file).corpora
+    speakers = {"train": ["t01", "t02"], "validation": ["t03"], "test": ["t04"]}
+    assert corpora["target"] == {
+        "sha256": corpus_sha256(read_corpus(recipe.target, None)),
+        "speakers": speakers,
+    }
+    speakers = {"train": ["s01", "s02"], "validation": ["s03"], "test": []}
+    assert corpora["source"] == {
+        "sha256": corpus_sha256(read_corpus(recipe.source, None)),
+        "speakers": speakers,
+    }
 
 
 def test_train_reports_source_graph_and_target(run_dir) -> None:

@@ -26,7 +26,7 @@ TINY = (
     + tiny.TARGET
     + tiny.FEATURES
     + tiny.SOURCE_MODEL
-    + tiny.QAT
+    + tiny.QAT.replace("batch_size", "weight_averaging = 0.9, batch_size")
     + """
 [model]
 family = "residual_cnn"
@@ -153,3 +153,18 @@ def test_speeds_of_float64_features_go_through_every_stage(place) -> None:
     assert kept is not None
     assert kept.levels.dtype == np.float32
     assert json.loads(run_dir.metrics("convert").read_text())["samples"] == 6
+
+
+def test_a_model_is_not_tested_on_speakers_that_it_learnt_from(everything, place, capsys) -> None:
+    again = RunDir(place / "other_speakers")
+    shutil.copytree(everything.root, again.root)
+    other = place / "other_speakers.toml"
+    other.write_text((TINY + NO_GRAPH).replace('test_speakers = ["t03"]', 'test_speakers = ["t01"]'))
+    assert main(["train", str(again.root), "--recipe", str(other), "--cache", str(place / "cache")]) == 0
+    # What compress made learnt t01, who is now to be tested.
+    before = again.tflite.read_bytes()
+    assert main(["convert", str(again.root)]) == 2
+    said = capsys.readouterr().err
+    assert "is not what the compress stage was made from" in said
+    assert f"try: mcu-ser compress {again.root}" in said
+    assert again.tflite.read_bytes() == before
