@@ -209,6 +209,7 @@ def _deciding(
         parts += [array.tobytes() for array in vars(training.recordings).values()]
     if graph:
         parts += [graph.neighbours.rows.tobytes(), graph.neighbours.weights.tobytes()]
+        parts.append(repr((graph.multiplier, graph.schedule, graph.layer)).encode())
     return parts
 
 

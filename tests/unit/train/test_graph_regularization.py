@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The graph loss of a training against numbers worked out by hand, and against training without it."""
 
+import dataclasses
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,6 +16,7 @@ from mcu_ser.train.graph_regularization import GraphRegularization
 from mcu_ser.train.models import build_small
 from mcu_ser.train.neighbours import Neighbours, load_neighbours
 from mcu_ser.train.nsl_import import keras
+from mcu_ser.train.training_step import _deciding
 
 pytestmark = pytest.mark.train
 
@@ -75,6 +77,38 @@ def test_an_absent_neighbour_weighs_nothing(tmp_path) -> None:
     )
     _, fitted = trained(more, 0.1)
     assert fitted.epochs[0].graph_loss == pytest.approx(BY_HAND, abs=1e-6)
+
+
+def test_clips_and_neighbours_are_one_forward_pass(tmp_path) -> None:
+    passes = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            passes.append(x.shape[0])
+            return x
+
+    inputs = keras.Input((1, 2, 1))
+    x = Counted(name="embedding")(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    passes.clear()
+    graph = GraphRegularization(three_nodes(tmp_path / "graph.tsv"), 0.1, "embedding")
+    fitted = Descent(model, VECTORS, ONE_STEP, what="test", seed=1, graph=graph).run()
+    assert fitted.epochs[0].graph_loss == pytest.approx(BY_HAND, abs=1e-6)
+    # The compiled step holds the model once; how many neighbours a batch has is known only when it runs.
+    assert passes == [None]
+
+
+@pytest.mark.parametrize(
+    "change", [{"multiplier": 0.2}, {"layer": "logits"}, {"schedule": "linear_up"}, {"neighbours": "fewer"}]
+)
+def test_workers_have_to_agree_on_the_graph(tmp_path, change) -> None:
+    all_three = three_nodes(tmp_path / "graph.tsv")
+    graph = GraphRegularization(all_three, 0.1, "embedding")
+    if "neighbours" in change:
+        change = {"neighbours": Neighbours(all_three.rows[:, :1], all_three.weights[:, :1])}
+    model, others = linear_model(), dataclasses.replace(graph, **change)
+    assert _deciding(model, VECTORS, ONE_STEP, graph) == _deciding(model, VECTORS, ONE_STEP, graph)
+    assert _deciding(model, VECTORS, ONE_STEP, others) != _deciding(model, VECTORS, ONE_STEP, graph)
 
 
 def test_the_multiplier_weighs_the_graph_loss(tmp_path) -> None:

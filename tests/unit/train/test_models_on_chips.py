@@ -17,6 +17,7 @@ from mcu_ser.convert.model_file import check_model_file, read_model_file
 from mcu_ser.convert.oracle import Oracle
 from mcu_ser.convert.quantization import dequantize, quantize
 from mcu_ser.convert.to_tflite import to_tflite
+from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import (
     AugmentationRecipe,
     BudgetRecipe,
@@ -113,6 +114,10 @@ def test_the_file_computes_what_was_trained(aware, file) -> None:
     assert np.abs(answers - predict(aware, clips().x)).max() < 6 / 256
 
 
-@pytest.mark.parametrize("layer", ["embedding", "logits", "emotion"])
+@pytest.mark.parametrize("layer", ["fc1", "embedding", "logits", "emotion"])
 def test_layers_keep_their_names(aware, layer) -> None:
-    assert with_embedding(aware, layer).output_shape[0][-1] >= 7
+    if (layer, aware.name) == ("fc1", "residual_cnn"):
+        with pytest.raises(ConfigError, match="residual_cnn has no layer fc1"):
+            with_embedding(aware, layer)
+    else:
+        assert with_embedding(aware, layer).output_shape[0][-1] >= 7
