@@ -16,7 +16,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         default="synthetic",
         metavar="R",
-        help="shipped recipe (synthetic, ravdess-emodb) or a TOML file (default synthetic)",
+        help="shipped recipe (synthetic, ravdess-emodb, paper) or a TOML file, for which see "
+        "`mcu-ser train --help` (default synthetic)",
     )
     parser.add_argument("--corpus-root", type=Path, metavar="DIR", help="where the recipe's corpora are")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -13,10 +14,27 @@ from mcu_ser.cli.recipe_options import add_cache_option, add_recipe_options
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
-    import argparse
-
     from mcu_ser.artifacts import RunDir
     from mcu_ser.recipe import Recipe
+
+_DESCRIPTION = """\
+Train a model on the source corpus, make a similarity graph of the target corpus from its embeddings, and
+train the small model on the target corpus with that graph.
+"""
+
+_OWN_CORPUS = """\
+A recipe for recordings of your own, mine.toml:
+
+  name = "mine"
+  base = "ravdess-emodb"             # what is not said here; a shipped recipe, or a file beside this one
+  [corpora.target]
+  reader = "csv"
+  manifest = "mine/emotions.csv"     # under --corpus-root, with the columns file,speaker,emotion
+  test_speakers = ["anna", "ben"]    # everyone else trains
+
+The paths of `file` start at the manifest. RAVDESS stays the source corpus; without it, add the tables
+`[transfer]` with method = "none" and `[graph]` with multiplier = 0: then it is not read.
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -24,8 +42,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "train",
         help="train a source model, a graph and the small model",
-        description="Train a model on the source corpus, make a similarity graph of the target corpus "
-        "from its embeddings, and train the small model on the target corpus with that graph.",
+        description=_DESCRIPTION,
+        epilog=_OWN_CORPUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="run directory")
     add_recipe_options(parser)

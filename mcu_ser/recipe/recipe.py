@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a recipe (TOML) into one frozen model per training stage, and back into the resolved TOML of a run.
 
-Defaults live in this package and nowhere else; a recipe file overrides them; the train stage writes the
-result to the run directory, which every later stage reads. An unknown key or a value out of range is an
-error.
+Defaults live in this package and nowhere else; a recipe file overrides them, or those of the recipe that it
+names as its `base`; the train stage writes the result to the run directory, which every later stage reads. An
+unknown key or a value out of range is an error.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from mcu_ser.artifacts import write_text
 from mcu_ser.errors import ConfigError
+from mcu_ser.recipe.base import laid_over
 from mcu_ser.recipe.compression import BudgetRecipe, PruningRecipe, QatRecipe
 from mcu_ser.recipe.corpora import CorporaRecipe
 from mcu_ser.recipe.features import FeaturesRecipe
@@ -64,35 +65,70 @@ def load_recipe(name_or_path: str | Path = DEFAULT_RECIPE) -> Recipe:
     Raises:
         ConfigError: No such recipe, or one with an unknown key or an invalid value.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml" and str(name_or_path) in list_recipes():
-        path = recipes_dir() / f"{name_or_path}.toml"
+    return _load(_recipe_file(name_or_path), f"recipe {name_or_path}", ())
+
+
+def parse_recipe(text: str, file: str, directory: Path = Path()) -> Recipe:
+    """The recipe of TOML text.
+
+    Args:
+        text: The TOML.
+        file: Names it in errors.
+        directory: Where the file of its `base` is looked for.
+
+    Raises:
+        ConfigError: Not TOML, an unknown key, or an invalid value, in it or in its base.
+    """
+    return _parse(text, file, directory, ())
+
+
+def _load(path: Path, subject: str, above: tuple[Path, ...]) -> Recipe:
+    """The recipe of a file; `above` are the files that are laid over it."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"recipe {name_or_path}", "cannot be read", hint=f"a .toml file, or {', '.join(list_recipes())}"
+            subject, "cannot be read", hint=f"a .toml file, or {', '.join(list_recipes())}"
         ) from error
-    return parse_recipe(text, path.name)
+    return _parse(text, path.name, path.parent, (*above, path.resolve()))
 
 
-def parse_recipe(text: str, file: str) -> Recipe:
-    """The recipe of TOML text; `file` names it in errors.
-
-    Raises:
-        ConfigError: Not TOML, an unknown key, or an invalid value.
-    """
+def _parse(text: str, file: str, directory: Path, above: tuple[Path, ...]) -> Recipe:
     try:
-        return Recipe.model_validate(tomllib.loads(text))
+        tables = tomllib.loads(text)
+        if "base" in tables:
+            tables = laid_over(_base(tables.pop("base"), file, directory, above), tables)
+        return Recipe.model_validate(tables)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(file, f"is not TOML ({error})") from error
     except ValidationError as error:
         raise ConfigError(file, _first_problem(error)) from error
 
 
+def _base(named: Any, file: str, directory: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The resolved tables of the recipe that a file names as its base; a recipe has its own name."""
+    if not isinstance(named, str):
+        raise ConfigError(file, f"base = {_shown(named)}: Input should be the name or file of a recipe")
+    path = _recipe_file(named, directory)
+    if path.resolve() in above:
+        raise ConfigError(file, f"base = {named!r}: is, in the end, its own base")
+    tables = _tables(_load(path, f"{file}: base {named}", above))
+    del tables["name"]
+    return tables
+
+
+def _recipe_file(name_or_path: str | Path, directory: Path = Path()) -> Path:
+    shipped = Path(name_or_path).suffix != ".toml" and str(name_or_path) in list_recipes()
+    return recipes_dir() / f"{name_or_path}.toml" if shipped else directory / name_or_path
+
+
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe: every value spelled out, defaults included; TOML leaves out what is None."""
-    write_text(path, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
+    write_text(path, tomli_w.dumps(_tables(recipe)))
+
+
+def _tables(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude_none=True)
 
 
 def _first_problem(error: ValidationError) -> str:

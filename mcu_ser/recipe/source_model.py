@@ -16,6 +16,11 @@ class SourceCnnRecipe(Stage):
 
     model: Literal["source_cnn"] = "source_cnn"
     width: int = Field(default=32, ge=8, multiple_of=8)
+    centred: bool = Field(
+        default=True,
+        description="the mean embedding of the training utterances is taken off each; without, all point "
+        "the same way after a ReLU, and thresholds are close to 1, as the paper's 0.99",
+    )
     fit: FitRecipe = FitRecipe(epochs=40, learning_rate=2e-3)
 
 

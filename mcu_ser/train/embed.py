@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def embed(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def embed(model: Any, x: NDArray[np.float32], *, centred: bool = True) -> NDArray[np.float32]:
     """Outputs of the source model's `embedding` layer: its last feature maps, averaged.
-
-    The mean embedding of the set is taken off each: features after a ReLU all point the same way, and cosine
-    similarity would be close to 1 everywhere.
 
     Args:
         model: The trained source model.
         x: Normalised clips, float32 (n, frames, mels).
+        centred: The mean embedding of the set is taken off each: features after a ReLU all point the same
+            way, and cosine similarity would be close to 1 everywhere.
 
     Returns:
         float32 (n, dimensions).
@@ -35,7 +34,8 @@ def embed(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
         for start in range(0, len(x), 128)
     ]
     embeddings: NDArray[np.float32] = np.concatenate(parts)
-    embeddings -= embeddings.mean(axis=0)
+    if centred:
+        embeddings -= embeddings.mean(axis=0)
     return embeddings
 
 

@@ -60,7 +60,8 @@ def keep_embeddings(
         # The source model knows features normalised as its own corpus was. It comes from its file whether it
         # was trained now or found, so that the graph cannot differ.
         normalization = Normalization.measured(source.part("train").x)
-        embeddings = embed(load_model(run_dir.source_model), normalization.apply(training.x))
+        model, clips = load_model(run_dir.source_model), normalization.apply(training.x)
+        embeddings = embed(model, clips, centred=recipe.source_model.centred)
     save_embeddings(run_dir.embeddings, training.ids, embeddings)
     return embeddings, document
 
@@ -71,7 +72,8 @@ def _keep_cnn(
     """Put the source model into the run directory; returns its document."""
     inputs = {
         "source": features_digest(source),
-        "source_model": recipe.source_model.model_dump(mode="json"),
+        # What is done with its embeddings does not decide the model.
+        "source_model": recipe.source_model.model_dump(mode="json", exclude={"centred"}),
         "seed": recipe.seed,
     }
     return trained_once(

@@ -3,6 +3,7 @@
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from mcu_ser.aot.supported import operator_table
 from mcu_ser.board import list_boards
 from mcu_ser.cli.main import COMMANDS, build_parser
-from mcu_ser.recipe import load_recipe
+from mcu_ser.recipe import list_recipes, load_recipe, parse_recipe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,10 +76,28 @@ def test_every_script_exists(line):
     assert (ROOT / shlex.split(line)[1]).is_file()
 
 
-@pytest.mark.parametrize("name", ["synthetic", "ravdess-emodb"])
-def test_the_recipes_it_names_are_shipped(name):
-    assert f"{name}" in README
-    assert load_recipe(name).name == name
+def test_it_names_the_shipped_recipes():
+    (named,) = re.findall(r"shipped \(([^)]*)\)", README)
+    assert sorted(named.replace("`", "").split(", ")) == list_recipes()
+
+
+def test_its_recipe_changes_the_target_corpus_alone():
+    (text,) = (text for language, text in FENCED if language == "toml")
+    recipe, base = parse_recipe(text, "mine.toml"), load_recipe("ravdess-emodb")
+    assert recipe.corpora.target.manifest == "mine/emotions.csv"
+    assert recipe.corpora.source == base.corpora.source
+    assert recipe.model_dump(exclude={"name", "corpora"}) == base.model_dump(exclude={"name", "corpora"})
+
+
+def test_the_help_names_the_shipped_recipes_and_shows_that_of_the_readme(capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["train", "--help"])
+    shown = capsys.readouterr().out
+    (named,) = re.findall(r"shipped recipe \(([^)]*)\)", " ".join(shown.split()))
+    assert sorted(named.split(", ")) == list_recipes()
+    (own,) = re.findall(r'^  name = "mine".*?^$', shown, re.MULTILINE | re.DOTALL)
+    (text,) = (text for language, text in FENCED if language == "toml")
+    assert parse_recipe(textwrap.dedent(own), "help") == parse_recipe(text, "README.md")
 
 
 def test_every_directory_of_the_layout_exists():

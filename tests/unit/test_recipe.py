@@ -5,9 +5,14 @@ import pytest
 
 from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import (
+    AugmentationRecipe,
     CsvCorpus,
     EmodbCorpus,
+    FitRecipe,
+    GraphRecipe,
+    PaperModelRecipe,
     RavdessCorpus,
+    ResidualCnnRecipe,
     SourceCnnRecipe,
     SyntheticCorpus,
     Wav2Vec2Recipe,
@@ -16,6 +21,7 @@ from mcu_ser.recipe import (
     parse_recipe,
     save_recipe,
 )
+from mcu_ser.recipe.study import LeaveOneSpeakerOut
 
 MINIMAL = """
 name = "mine"
@@ -30,7 +36,7 @@ test_speakers = ["anna"]
 
 
 def test_shipped_recipes_load() -> None:
-    assert list_recipes() == ["ravdess-emodb", "synthetic"]
+    assert list_recipes() == ["paper", "ravdess-emodb", "synthetic"]
     for name in list_recipes():
         assert load_recipe(name).name == name
 
@@ -50,6 +56,35 @@ def test_real_recipe_has_the_published_test_speakers() -> None:
     assert corpora.target.test_speakers == ("12", "14", "15", "16")
 
 
+def test_the_recipe_of_the_paper_is_what_was_published() -> None:
+    recipe = load_recipe("paper")
+    plain = FitRecipe(
+        epochs=50,
+        batch_size=16,
+        learning_rate=1e-3,
+        warmup_fraction=0,
+        schedule="steps",
+        step_factor=0.9,
+        step_epochs=5,
+        weight_decay=0,
+        label_smoothing=0,
+        class_balance=False,
+        augmentation=AugmentationRecipe(time_shift_frames=0, masks=0),
+    )
+    assert recipe.training.fit == recipe.transfer.fit == recipe.source_model.fit == plain
+    assert recipe.graph == GraphRecipe(
+        similarity_threshold=0.99, lsh_splits=2, lsh_rounds=4, neighbours=3, multiplier=0.1, layer="fc1"
+    )
+    assert (recipe.features.frames, recipe.features.mels, recipe.features.clip_mean) == (373, 64, "keep")
+    assert recipe.source_model == SourceCnnRecipe(centred=False, fit=plain)
+    assert recipe.transfer.method == "none"
+    assert {row.model for row in recipe.study.rows} == {
+        PaperModelRecipe(family=family) for family in ("vgg15", "resnet9", "mobilenet15", "cnn6")
+    }
+    assert recipe.study.choices.neighbours == (3, 6, 9)
+    assert recipe.study.folds == load_recipe("ravdess-emodb").study.folds
+
+
 def test_defaults_fill_what_the_file_leaves_out() -> None:
     recipe = parse_recipe(MINIMAL, "mine.toml")
     assert isinstance(recipe.corpora.target, CsvCorpus)
@@ -58,7 +93,7 @@ def test_defaults_fill_what_the_file_leaves_out() -> None:
     assert recipe.features.mels == 40
 
 
-@pytest.mark.parametrize("name", ["ravdess-emodb", "synthetic"])
+@pytest.mark.parametrize("name", ["paper", "ravdess-emodb", "synthetic"])
 def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
     recipe = load_recipe(name)
     save_recipe(recipe, tmp_path / "recipe.toml")
@@ -127,7 +162,9 @@ def test_unknown_reader_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["no-such-recipe", "no-such-recipe.toml"])
 def test_absent_recipe_names_the_shipped_ones(name) -> None:
-    with pytest.raises(ConfigError, match=f"recipe {name}: cannot be read; try: .*ravdess-emodb, synthetic"):
+    with pytest.raises(
+        ConfigError, match=f"recipe {name}: cannot be read; try: .*paper, ravdess-emodb, synthetic"
+    ):
         load_recipe(name)
 
 
@@ -153,3 +190,79 @@ def test_the_source_model_is_the_cnn_unless_it_says_otherwise() -> None:
 def test_a_wrong_source_model_is_named(table, problem) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"r: {problem}")):
         parse_recipe(f"{MINIMAL}[source_model]\n{table}\n", "r")
+
+
+MINE = """
+name = "mine"
+base = "ravdess-emodb"
+"""
+
+
+def test_a_recipe_is_its_base_with_what_it_says_itself() -> None:
+    recipe, base = (
+        parse_recipe(MINE + "[training.fit]\nepochs = 3\n", "mine.toml"),
+        load_recipe("ravdess-emodb"),
+    )
+    assert (recipe.name, recipe.training.fit.epochs) == ("mine", 3)
+    assert recipe.training.fit.model_copy(update={"epochs": base.training.fit.epochs}) == base.training.fit
+    assert recipe.model_dump(exclude={"name", "training"}) == base.model_dump(exclude={"name", "training"})
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('[corpora.target]\nreader = "csv"\nmanifest = "m.csv"', CsvCorpus(manifest="m.csv")),
+        (
+            '[corpora.target]\nvalidation_speakers = ["03"]',
+            EmodbCorpus(validation_speakers=("03",), test_speakers=("12", "14", "15", "16")),
+        ),
+        (
+            '[source_model]\nmodel = "wav2vec2"\ncheckpoint = "here"',
+            Wav2Vec2Recipe(model="wav2vec2", checkpoint="here"),
+        ),
+        ('[model]\nfamily = "cnn6"', PaperModelRecipe(family="cnn6")),
+        (
+            '[model]\nfamily = "residual_cnn"\nwidth = 0.5',
+            ResidualCnnRecipe(family="residual_cnn", width=0.5),
+        ),
+        ("[model]\nwidth = 0.5", ResidualCnnRecipe(family="residual_cnn", width=0.5)),
+        ('[study]\nfolds = { protocol = "leave_one_speaker_out" }', LeaveOneSpeakerOut()),
+    ],
+)
+def test_a_table_of_another_kind_replaces_that_of_the_base(table, expected) -> None:
+    recipe = parse_recipe(f"{MINE}{table}\n", "mine.toml")
+    assert expected in {
+        *(recipe.corpora.target, recipe.source_model, recipe.model, recipe.study.folds),
+    }
+
+
+def test_a_base_may_be_a_file_beside_the_recipe_and_have_a_base_itself(tmp_path) -> None:
+    (tmp_path / "first.toml").write_text(MINE + "seed = 7\n")
+    (tmp_path / "second.toml").write_text('name = "second"\nbase = "first.toml"\n[features]\nmels = 32\n')
+    recipe = load_recipe(tmp_path / "second.toml")
+    assert (recipe.name, recipe.seed, recipe.features.mels, recipe.features.frames) == ("second", 7, 32, 160)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('name = "r"\nbase = "none"', "r.toml: base none: cannot be read; try: a .toml file, or paper, rav"),
+        ('name = "r"\nbase = "none.toml"', "r.toml: base none.toml: cannot be read; try: a .toml file, or"),
+        ('name = "r"\nbase = 3', "r.toml: base = 3: Input should be the name or file of a recipe"),
+        ('name = "r"\nbase = "r.toml"', "r.toml: base = 'r.toml': is, in the end, its own base"),
+        ('name = "r"\nbase = "other.toml"', "other.toml: base = 'r.toml': is, in the end, its own base"),
+        ('name = "r"\nbase = "bad.toml"', "bad.toml: unknown key features.melz (value 4)"),
+        ('base = "synthetic"', "r.toml: key name is missing"),
+        ('name = "r"\nbase = "ravdess-emodb"\n[model]\nwidth = 9', "r.toml: model.width = 9: Input should"),
+        (
+            'name = "r"\nbase = "ravdess-emodb"\n[corpora.target]\nmanifest = "m.csv"',
+            "r.toml: unknown key corpora.target.manifest (value 'm.csv')",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_base_is_named(text, problem, tmp_path) -> None:
+    (tmp_path / "r.toml").write_text(text)
+    (tmp_path / "other.toml").write_text('name = "other"\nbase = "r.toml"\n')
+    (tmp_path / "bad.toml").write_text('name = "bad"\nbase = "synthetic"\n[features]\nmelz = 4\n')
+    with pytest.raises(ConfigError, match=f"^{re.escape(problem)}"):
+        load_recipe(tmp_path / "r.toml")

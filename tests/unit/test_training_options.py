@@ -144,6 +144,19 @@ def test_a_multiplier_of_zero_trains_no_source_model_and_leaves_no_former_one(ev
     assert {path.name.rsplit("-", 1)[0] for path in cache.iterdir()} == {"features", "recordings"}
 
 
+def test_embeddings_as_they_are_come_from_the_same_source_model(everything, place, recipe) -> None:
+    entries = {path.name for path in (place / "cache").iterdir()}
+    other = place / "kept.toml"
+    other.write_text(recipe.read_text().replace("[source_model]\n", "[source_model]\ncentred = false\n"))
+    kept = RunDir(place / "kept")
+    assert main(["train", str(kept.root), "--recipe", str(other), "--cache", str(place / "cache")]) == 0
+    assert {path.name for path in (place / "cache").iterdir() if "source-model" in path.name} <= entries
+    with np.load(everything.embeddings) as former, np.load(kept.embeddings) as latter:
+        centred, as_they_are = former["embeddings"], latter["embeddings"]
+    assert (as_they_are >= 0).all()
+    assert (centred == as_they_are - as_they_are.mean(axis=0)).all()
+
+
 def test_speeds_of_float64_features_go_through_every_stage(place) -> None:
     text = (TINY + NO_GRAPH).replace("[features]\n", '[features]\narithmetic = "float64"\n')
     other = place / "float64.toml"

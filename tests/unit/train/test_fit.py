@@ -224,3 +224,12 @@ def test_the_source_model_embeds_the_maps_it_ends_in() -> None:
     source = source_cnn.build((32, 16), 8, width=8)
     assert source.output_shape == (None, 8)
     assert embed(source, np.zeros((2, 32, 16), np.float32)).shape == (2, 32)
+
+
+def test_embeddings_are_centred_unless_the_recipe_says_otherwise() -> None:
+    source = source_cnn.build((32, 16), 8, width=8)
+    x = np.random.default_rng(1).normal(size=(6, 32, 16)).astype(np.float32)
+    centred, kept = embed(source, x), embed(source, x, centred=False)
+    assert np.abs(centred.mean(axis=0)).max() < 1e-6 < kept.mean()
+    assert (kept >= 0).all()
+    assert (centred == kept - kept.mean(axis=0)).all()
