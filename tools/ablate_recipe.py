@@ -2,8 +2,11 @@
 """What each part of a recipe is worth: .venv/bin/python tools/ablate_recipe.py --corpus-root ROOT --out DIR.
 
 Every fold of the recipe's [study] trains on its training speakers and is scored on its validation speakers,
-once as the recipe is and once without each part; its test speakers are not read. UAR is pooled over the folds
-as in a study: two validation speakers may have said a class once, and a mean over folds would rest on that.
+once as the recipe is and once without each part; its test speakers are not read. Over all folds every
+speaker validates, though: what is kept by these figures was chosen with the speakers that a study tests,
+each in another fold. UAR is pooled over the folds as in a study: two validation speakers may have said a
+class once, and a mean over folds would rest on that.
+
 The small model alone is trained, not pruned or quantised. What is finished is kept in DIR: the same command
 goes on where it stopped.
 """

@@ -33,7 +33,8 @@ A recipe for recordings of your own, mine.toml:
   test_speakers = ["anna", "ben"]    # everyone else trains
 
 The paths of `file` start at the manifest. RAVDESS stays the source corpus; without it, add the tables
-`[transfer]` with method = "none" and `[graph]` with multiplier = 0: then it is not read.
+`[transfer]` with method = "none" and `[graph]` with multiplier = 0: then it is not read. A study needs folds
+of your speakers, too: the table `[study]` with folds = { protocol = "leave_one_speaker_out" }.
 """
 
 

@@ -72,8 +72,13 @@ def without_speakers(corpus: Corpus, left_out: Iterable[str]) -> Corpus:
     return Corpus(corpus.name, tuple(one for one in corpus.utterances if one.speaker not in absent))
 
 
-def require_speakers(corpus: Corpus, speakers: Iterable[str]) -> None:
+def require_speakers(corpus: Corpus, speakers: Iterable[str], named_by: str = "split") -> None:
     """Check that a corpus has these speakers.
+
+    Args:
+        corpus: The corpus.
+        speakers: Names.
+        named_by: Subject of the error.
 
     Raises:
         ConfigError: It lacks one.
@@ -81,5 +86,7 @@ def require_speakers(corpus: Corpus, speakers: Iterable[str]) -> None:
     unknown = sorted(frozenset(speakers) - frozenset(corpus.speakers))
     if unknown:
         raise ConfigError(
-            "split", f"{corpus.name} has no speaker {unknown[0]}", hint=f"one of {', '.join(corpus.speakers)}"
+            named_by,
+            f"{corpus.name} has no speaker {unknown[0]}",
+            hint=f"one of {', '.join(corpus.speakers)}",
         )

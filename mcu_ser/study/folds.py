@@ -55,7 +55,7 @@ def make_folds(
 def _checked_groups(groups: tuple[tuple[str, ...], ...], corpus: Corpus) -> list[tuple[str, ...]]:
     """The groups, once they are known to divide the corpus."""
     counts = Counter(speaker for group in groups for speaker in group)
-    require_speakers(corpus, counts)
+    require_speakers(corpus, counts, "recipe study.folds")
     repeated = sorted(speaker for speaker, count in counts.items() if count > 1)
     if repeated:
         raise ConfigError("recipe study.folds", f"speaker {repeated[0]} is in the groups more than once")

@@ -75,7 +75,11 @@ def test_a_fixed_split_is_what_the_recipe_names() -> None:
         ),
         (SpeakerGroups(groups=(("a", "a"), ("b",), ("c", "d"))), TARGET, "speaker a is in the groups more"),
         (SpeakerGroups(groups=(("a",), ("b",), ("c",))), TARGET, "speaker d of toy is in no group; try: a g"),
-        (SpeakerGroups(groups=(("a",), ("b",), ("c", "d", "e"))), TARGET, "toy has no speaker e"),
+        (
+            SpeakerGroups(groups=(("a",), ("b",), ("c", "d", "e"))),
+            TARGET,
+            "recipe study.folds: toy has no speaker e",
+        ),
     ],
 )
 def test_speakers_that_cannot_be_divided_so_are_named(protocol, target, problem) -> None:

@@ -98,7 +98,10 @@ def test_another_recipe_does_not_get_into_the_directory(recipe_file, capsys) -> 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (('["t03"]', '["t04"]'), "split: synthetic-target has no speaker t04; try: one of t01, t02, t03"),
+        (
+            ('["t03"]', '["t04"]'),
+            "recipe study.folds: synthetic-target has no speaker t04; try: one of t01, t02, t03",
+        ),
         (('["t01"], ["t02"]', '["t01", "t02"], ["t02"]'), "speaker t02 is in the groups more than once"),
         (("neighbours = [3, 5, 6]", "neighbours = [3, 50]"), "recipe study.choices.neighbours: 50: Input"),
     ],
