@@ -6,10 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.study.statistics import holm, interval, paired_test, pooled_uars, training_share
+from mcu_ser.study.statistics import (
+    holm,
+    interval,
+    paired_test,
+    pooled_uars,
+    smallest_p,
+    training_p,
+    training_share,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mcu_ser.study.cell_result import Stage
     from mcu_ser.study.statistics import Tally
@@ -26,19 +34,19 @@ Tallies = Mapping[tuple[str, str], Mapping["Stage", "Tally"]]
 
 
 def compare(
-    tallies: Tallies, stages: Sequence[Stage], folds: int
+    tallies: Tallies, stages: Sequence[Stage], folds: Sequence[Collection[str]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """All comparisons, and the pairs that share no seed.
 
     The p-values of one stage, over all models, are one family of Holm's correction. A comparison is
-    significant by its p-value, and supported if its interval, which covers seeds too, also leaves out zero,
-    and it rests on more than one training of each approach: a speaker's term cannot tell an approach from the
-    luck of its only training.
+    significant by its p-value over speakers, and supported if its interval, which covers seeds too, also
+    leaves out zero, and the test over trainings agrees: the terms of speakers cannot tell an approach from
+    the luck of the few models that all of them met.
 
     Args:
         tallies: (model, approach) to stage to decisions.
         stages: Stages that there are.
-        folds: Of the study; each has trainings of its own.
+        folds: Test speakers of each.
     """
     compared: list[dict[str, Any]] = []
     apart: list[dict[str, Any]] = []
@@ -51,7 +59,7 @@ def compare(
             one, other = tallies[model, first][stage], tallies[model, second][stage]
             seeds = [seed for seed in one.seeds if seed in other.seeds]
             if seeds:
-                family.append(names | _comparison(one.of_seeds(seeds), other.of_seeds(seeds)))
+                family.append(names | _comparison(one.of_seeds(seeds), other.of_seeds(seeds), folds))
             else:
                 apart.append(names)
         adjusted = holm([comparison["p"] for comparison in family])
@@ -61,13 +69,24 @@ def compare(
                 "p_holm": p_holm,
                 "family": len(family),
                 "significant": significant,
-                "trainings": folds * len(comparison["seeds"]),
-                "supported": significant
-                and _excludes_zero(comparison["interval"])
-                and folds * len(comparison["seeds"]) > 1,
+                "supported": significant and doubt(comparison) is None,
             }
         compared += family
     return compared, apart
+
+
+def doubt(comparison: Mapping[str, Any]) -> str | None:
+    """What a comparison lacks, beside the p-value over speakers, to be called better or worse; or None."""
+    interval, trainings = comparison["interval"], comparison["trainings"]
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return "the interval holds zero"
+    if comparison["training_p"] <= LEVEL:
+        return None
+    if smallest_p(trainings) > LEVEL:
+        return f"{trainings} training{'s' * (trainings > 1)} of each cannot tell an approach from its luck"
+    return (
+        f"the {trainings} trainings of each do not agree (p = {comparison['training_p']:.3f} over trainings)"
+    )
 
 
 def difference(one: Tally, other: Tally) -> dict[str, Any]:
@@ -81,10 +100,6 @@ def limits(pair: tuple[float, float] | None) -> list[float] | None:
     return None if pair is None else list(pair)
 
 
-def _excludes_zero(interval: Sequence[float] | None) -> bool:
-    return interval is not None and (interval[0] > 0 or interval[1] < 0)
-
-
 def _pairs(tallies: Mapping[tuple[str, str], Any]) -> list[tuple[str, str, str]]:
     pairs = []
     for model in dict.fromkeys(model for model, _ in tallies):
@@ -96,7 +111,7 @@ def _pairs(tallies: Mapping[tuple[str, str], Any]) -> list[tuple[str, str, str]]
     return pairs
 
 
-def _comparison(one: Tally, other: Tally) -> dict[str, Any]:
+def _comparison(one: Tally, other: Tally, folds: Sequence[Collection[str]]) -> dict[str, Any]:
     test = paired_test(one, other)
     return {
         "difference": test.difference,
@@ -104,6 +119,8 @@ def _comparison(one: Tally, other: Tally) -> dict[str, Any]:
         "seeds": list(one.seeds),
         "difference_by_seed": [float(each) for each in pooled_uars(one) - pooled_uars(other)],
         "difference_by_speaker": test.by_speaker,
+        "trainings": len(folds) * len(one.seeds),
+        "training_p": training_p(one, other, folds),
         "training_share": training_share(one, other),
         "p": test.p,
         "smallest_p": test.smallest_p,

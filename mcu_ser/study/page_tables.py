@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.study.comparisons import COMPARED_STAGES
+from mcu_ser.study.comparisons import COMPARED_STAGES, doubt
 from mcu_ser.study.names import STAGE_NAMES, approach_name
 from mcu_ser.study.verdict import p_value, points, points_interval
 
@@ -231,7 +231,7 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
     if not comparison["significant"]:
         return "no difference shown"
     word = "better" if comparison["difference"] > 0 else "worse"
-    return word if comparison["supported"] else f"perhaps {word}: the interval holds zero"
+    return word if comparison["supported"] else f"perhaps {word}, but {doubt(comparison)}"
 
 
 def _figure(value: float | None) -> str:

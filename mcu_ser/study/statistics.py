@@ -24,15 +24,15 @@ import numpy as np
 from mcu_ser.intervals import percentile_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
 # Draws of an interval. With ten speakers and three seeds, other draws would move its ends by less than 0.001
 # UAR (one standard deviation).
 DRAWS = 20_000
-# So many speakers are enumerated, 2^16 assignments; more are sampled.
-ENUMERATED_SPEAKERS = 16
+# Of so many speakers or trainings all 2^16 assignments are counted; of more, a sample.
+ENUMERATED_UNITS = 16
 SAMPLED_ASSIGNMENTS = 99_999
 SEED = 20260101
 
@@ -169,21 +169,54 @@ def paired_test(first: Tally, second: Tally) -> PairedTest:
     """
     _require_pair(first, second)
     terms, denominator = _speaker_terms(first, second)
-    speakers = len(terms)
-    exact = speakers <= ENUMERATED_SPEAKERS
+    p, assignments, exact = _randomised(terms)
+    return PairedTest(
+        difference=sum(int(term) for term in terms) / denominator,
+        p=p,
+        smallest_p=smallest_p(len(terms)),
+        assignments=assignments,
+        exact=exact,
+        by_speaker={name: int(term) / denominator for name, term in zip(first.speakers, terms, strict=True)},
+    )
+
+
+def smallest_p(units: int) -> float:
+    """The smallest two-sided p-value of a randomisation test of so many units."""
+    return 0.5 ** (units - 1)
+
+
+def training_p(first: Tally, second: Tally, folds: Sequence[Collection[str]]) -> float:
+    """The p-value of the same test if trainings are swapped in place of speakers, each with all it decided.
+
+    Speakers whom the same models heard agree by the luck of these models, which the test over speakers takes
+    for a difference. A training is a fold and a seed.
+
+    Args:
+        first: Decisions of one approach.
+        second: Those of the other.
+        folds: Test speakers of each; every speaker is in one of them.
+
+    Raises:
+        ValueError: The two are not of the same utterances and seeds.
+    """
+    _require_pair(first, second)
+    terms = []
+    for seed in first.seeds:
+        of_seed, _ = _speaker_terms(first.of_seeds([seed]), second.of_seeds([seed]))
+        by_speaker = dict(zip(first.speakers, (int(term) for term in of_seed), strict=True))
+        terms += [sum(by_speaker[speaker] for speaker in fold) for fold in folds]
+    return _randomised(_whole_numbers(terms))[0]
+
+
+def _randomised(terms: NDArray[Any]) -> tuple[float, int, bool]:
+    """Share of sign changes whose sum is as far from zero; how many were looked at; whether those are all."""
+    exact = len(terms) <= ENUMERATED_UNITS
     sums = _all_signs(terms) if exact else _sampled_signs(terms)
     observed = abs(sum(int(term) for term in terms))
     as_extreme = int(np.count_nonzero(np.abs(sums) >= observed))
     # A sample does not hold the assignment that was observed, which is one of those that count.
     extra = 0 if exact else 1
-    return PairedTest(
-        difference=sum(int(term) for term in terms) / denominator,
-        p=(as_extreme + extra) / (len(sums) + extra),
-        smallest_p=2 / 2**speakers,
-        assignments=len(sums),
-        exact=exact,
-        by_speaker={name: int(term) / denominator for name, term in zip(first.speakers, terms, strict=True)},
-    )
+    return (as_extreme + extra) / (len(sums) + extra), len(sums), exact
 
 
 def training_share(first: Tally, second: Tally) -> float | None:
@@ -268,9 +301,13 @@ def _speaker_terms(first: Tally, second: Tally) -> tuple[NDArray[Any], int]:
     common = math.lcm(*(int(support[column]) for column in present))
     gained = (first.hits - second.hits).sum(axis=0)
     terms = [sum(int(row[column]) * (common // int(support[column])) for column in present) for row in gained]
+    return _whole_numbers(terms), common * len(present) * len(first.seeds)
+
+
+def _whole_numbers(terms: Sequence[int]) -> NDArray[Any]:
     # Class sizes without a common factor may need more than 64 bits; Python's integers have no limit.
     small = sum(abs(term) for term in terms) < 2**62
-    return np.array(terms, dtype=np.int64 if small else object), common * len(present) * len(first.seeds)
+    return np.array(terms, dtype=np.int64 if small else object)
 
 
 def _all_signs(terms: NDArray[Any]) -> NDArray[Any]:

@@ -52,7 +52,7 @@ def summarise(study: Study) -> Summary:
     rows = _rows(cells)
     tallies = {names: {stage: _tally(study, row, stage) for stage in stages} for names, row in rows.items()}
     results = [_result(study, names, row, tallies[names]) for names, row in rows.items()]
-    compared, apart = compare(tallies, stages, len(study.folds))
+    compared, apart = compare(tallies, stages, [fold.test for fold in study.folds])
     document = {
         "format": FORMAT,
         "mcu_ser": __version__,
@@ -63,7 +63,7 @@ def summarise(study: Study) -> Summary:
         "labels": list(study.labels),
         "stages": list(stages),
         "folds": _folds(study, cells),
-        "method": method(len(study.folds)),
+        "method": method(),
         "results": results,
         "comparisons": compared,
         "not_compared": apart,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.study.comparisons import FURTHER_PAIRS, LEVEL, REFERENCE
+from mcu_ser.study.comparisons import FURTHER_PAIRS, LEVEL, REFERENCE, doubt
 from mcu_ser.study.names import approach_name
 
 if TYPE_CHECKING:
@@ -121,11 +121,7 @@ def _sentence(comparison: dict[str, Any]) -> str:
     if not comparison["significant"]:
         return f"No difference is shown between {first} and {second}: {figures}, not significant."
     sentence = f"{_capital(first)} is {better_or_worse(comparison)} {second}: {figures}, significant"
-    if comparison["supported"]:
-        return f"{sentence}."
-    if comparison["trainings"] == 1:
-        return f"{sentence}, but one training of each cannot tell an approach from the luck of its training."
-    return f"{sentence}, but the interval holds zero."
+    return f"{sentence}." if comparison["supported"] else f"{sentence}, but {doubt(comparison)}."
 
 
 def _what_would_narrow(comparison: dict[str, Any]) -> list[str]:

@@ -108,9 +108,17 @@ def test_every_figure_is_there(html):
     )
     for text in (
         *(study.command, study.hardware, "1 h 30 min", "tensorflow", "2.21.0", study.corpora["source"]),
-        *(study.recipe, document["method"]["test"], document["method"]["interval"]),
+        *(study.recipe, *(document["method"][part] for part in ("test", "training_test", "interval"))),
     ):
         assert text in words
+
+
+def test_what_a_difference_lacks_is_said_in_the_table_and_in_words():
+    words = "".join(Page(page_of(rows=(("ds_cnn 16", tuple(CHANCES), (1,)),))).words)
+    reason = ", but 5 trainings of each cannot tell an approach from its luck"
+    assert f"perhaps better{reason}" in words
+    assert f"significant{reason}." in words
+    assert "holds zero" not in words
 
 
 def test_names_of_users_are_text():

@@ -17,6 +17,7 @@ from mcu_ser.study.statistics import (
     paired_test,
     pooled_uars,
     tally,
+    training_p,
     training_share,
 )
 
@@ -150,7 +151,7 @@ def test_sampled_p_is_near_the_exact_one_and_repeats(monkeypatch):
     random = np.random.default_rng(3)
     first, second = one_class(random.integers(3, 10, 12), random.integers(2, 9, 12))
     exact = paired_test(first, second)
-    monkeypatch.setattr(statistics, "ENUMERATED_SPEAKERS", 11)
+    monkeypatch.setattr(statistics, "ENUMERATED_UNITS", 11)
     sampled = paired_test(first, second)
     deviation = math.sqrt(exact.p * (1 - exact.p) / statistics.SAMPLED_ASSIGNMENTS)
     assert abs(sampled.p - exact.p) < 5 * deviation + 1 / statistics.SAMPLED_ASSIGNMENTS
@@ -169,11 +170,24 @@ def test_class_sizes_whose_common_multiple_needs_more_than_64_bits(monkeypatch, 
     second = Tally(("a", "b", "c"), (1,), hits, support)
     monkeypatch.setattr(statistics, "SAMPLED_ASSIGNMENTS", 999)
     if sampled:
-        monkeypatch.setattr(statistics, "ENUMERATED_SPEAKERS", 2)
+        monkeypatch.setattr(statistics, "ENUMERATED_UNITS", 2)
     result = paired_test(first, second)
     expected = sum(Fraction(3, int(size)) for size in support.sum(axis=0)) / 7
     assert result.difference == pytest.approx(float(expected), rel=1e-12)
     assert result.p == 1  # only a differs, and its sign alone decides: every assignment is as extreme
+
+
+def test_trainings_are_swapped_as_whole_folds_of_a_seed():
+    # Four speakers in two folds, two seeds: of the terms 3, 1, 2 and 2 every sign agrees.
+    first, second = one_class([9, 8, 6, 7, 7, 7, 7, 7], [7, 7, 6, 6, 6, 6, 5, 7], seeds=(1, 2))
+    assert training_p(first, second, [("s00", "s01"), ("s02", "s03")]) == 2 / 2**4
+    # One fold: of the terms 4 and 4 of the two seeds as well.
+    assert training_p(first, second, [("s00", "s01", "s02", "s03")]) == 2 / 2**2
+    # What one training alone decides is luck: the signs of the other terms do not matter.
+    lucky, plain = one_class([9, 9, 5, 5], [5, 5, 5, 5], seeds=(1, 2))
+    assert training_p(lucky, plain, [("s00", "s01")]) == 1
+    with pytest.raises(ValueError, match="same speakers and seeds"):
+        training_p(first, lucky, [("s00", "s01")])
 
 
 def test_false_alarms_are_as_many_as_promised():

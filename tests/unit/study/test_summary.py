@@ -105,6 +105,17 @@ def test_a_difference_is_supported_if_its_interval_leaves_out_zero(monkeypatch, 
     assert clear["supported"] is supported
 
 
+def test_a_difference_is_supported_if_the_trainings_agree():
+    one_seed = summarise(made_up_study((("ds_cnn 16", tuple(CHANCES), (1,)),))).document
+    clear = comparison(one_seed, "nsl_fine_tuning", "speech_only")
+    assert clear["significant"]
+    assert (clear["trainings"], clear["training_p"]) == (5, 2 / 2**5)
+    assert not clear["supported"]
+    three_seeds = comparison(summarise(made_up_study(ROWS)).document, "nsl_fine_tuning", "speech_only")
+    assert three_seeds["trainings"] == 15
+    assert three_seeds["supported"]
+
+
 def test_only_common_seeds_are_compared():
     rows = (
         ("ds_cnn 16", ("speech_only",), (1, 2, 3)),

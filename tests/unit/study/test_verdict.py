@@ -14,7 +14,14 @@ def result(approach, uar, steps=()):
 
 
 def comparison(first, second, difference, *, half=0.02, share=None, **figures):
-    figures = {"p_holm": 0.5, "supported": False, "smallest_p": 0.002, "family": 1, "trainings": 15} | figures
+    figures = {
+        "p_holm": 0.5,
+        "supported": False,
+        "smallest_p": 0.002,
+        "family": 1,
+        "trainings": 15,
+        "training_p": 0.001,
+    } | figures
     return {
         "model": "m",
         "stage": "int8",
@@ -107,14 +114,22 @@ def test_too_few_speakers_for_so_many_comparisons():
     )
 
 
-def test_one_training_of_each_shows_nothing():
+@pytest.mark.parametrize(
+    ("trainings", "training_p", "reason"),
+    [
+        (1, 1.0, "1 training of each cannot tell an approach from its luck"),
+        (5, 0.0625, "5 trainings of each cannot tell an approach from its luck"),
+        (6, 0.0625, "the 6 trainings of each do not agree (p = 0.062 over trainings)"),
+    ],
+)
+def test_trainings_that_do_not_agree_show_nothing(trainings, training_p, reason):
     found = said(
         [result("speech_only", 0.6), result("nsl", 0.7)],
-        [comparison("nsl", "speech_only", 0.1, p_holm=0.004, trainings=1)],
+        [comparison("nsl", "speech_only", 0.1, p_holm=0.004, trainings=trainings, training_p=training_p)],
     )
     assert found["sentences"] == [
         "NSL graph is perhaps better than speech only: +10.0 points of UAR (+8.0 to +12.0; p = 0.004 after "
-        "Holm), significant, but one training of each cannot tell an approach from the luck of its training."
+        f"Holm), significant, but {reason}."
     ]
 
 
