@@ -21,6 +21,7 @@ from typing import Any
 
 from mcu_ser import __version__
 from mcu_ser.errors import ConfigError
+from mcu_ser.shell_command import shell_command
 
 
 def sha256_hex(data: bytes) -> str:
@@ -43,7 +44,7 @@ def canonical_json(document: Any) -> str:
 
 
 @contextmanager
-def _writes(path: Path) -> Iterator[None]:
+def writes(path: Path) -> Iterator[None]:
     """Turn what the system says against writing `path` into a `ConfigError`."""
     try:
         yield
@@ -66,14 +67,14 @@ def replaced_file(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
-    with _writes(path):
+    with writes(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        with _writes(path):
+        with writes(path):
             temporary.chmod(0o644)
             temporary.replace(path)
     finally:
@@ -86,7 +87,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         ConfigError: It cannot be written.
     """
-    with replaced_file(path) as temporary, _writes(path):
+    with replaced_file(path) as temporary, writes(path):
         temporary.write_bytes(data)
 
 
@@ -106,7 +107,7 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     """
     with _staging(path) as staging:
         yield staging
-        with _writes(path):
+        with writes(path):
             _put_in_place(staging, path)
 
 
@@ -119,7 +120,7 @@ def first_directory(path: Path) -> Iterator[Path]:
     """
     with _staging(path) as staging:
         yield staging
-        with _writes(path):
+        with writes(path):
             try:
                 staging.rename(path)
             except OSError:
@@ -130,7 +131,7 @@ def first_directory(path: Path) -> Iterator[Path]:
 @contextmanager
 def _staging(path: Path) -> Iterator[Path]:
     """An empty directory beside `path`, removed in the end if it is still there."""
-    with _writes(path):
+    with writes(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
@@ -146,7 +147,7 @@ def copy_file(source: Path, path: Path) -> None:
     Raises:
         ConfigError: It cannot be written, or `source` not read.
     """
-    with replaced_file(path) as temporary, _writes(path):
+    with replaced_file(path) as temporary, writes(path):
         shutil.copyfile(source, temporary)
 
 
@@ -292,7 +293,7 @@ class RunDir:
                 self.root, f"cannot be read ({error.strerror})", hint="another run directory"
             ) from error
         self.read_manifest()  # a damaged one is found before hours of work, not after
-        with _writes(self.root):
+        with writes(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.root).close()
 
@@ -303,10 +304,14 @@ class RunDir:
             ConfigError: The file is absent.
         """
         if not path.exists():
-            raise ConfigError(
-                self.root, f"has no {path.relative_to(self.root)}", hint=f"mcu-ser {made_by} {self.root}"
-            )
+            raise ConfigError(self.root, f"has no {path.relative_to(self.root)}", hint=self.command(made_by))
         return path
+
+    def command(self, stage: str) -> str:
+        """The command that does a stage again, with the recipe of the run where there is one."""
+        # Without it, train would take the default recipe and write it in place of the run's.
+        recipe = ["--recipe", self.recipe] if stage == "train" and self.recipe.exists() else []
+        return shell_command("mcu-ser", stage, self.root, *recipe)
 
     def read_manifest(self) -> dict[str, Any]:
         """The manifest, or an empty one for a new run directory.

@@ -11,8 +11,9 @@ import mcu_ser
 
 # Whose code decides what a training comes to.
 TRAINING_CODE = ("compress", "convert", "corpus", "features", "metrics", "train")
-# A study also tells what the models take, and refuses those that no firmware runs.
-STUDY_CODE = (*TRAINING_CODE, "aot")
+# A study also tells what the models take, refuses those that no firmware runs, and chooses among candidates.
+_STUDY_MODULES = ("cell_result", "compute", "grid", "results")
+STUDY_CODE = (*TRAINING_CODE, "aot", *(f"study/{name}" for name in _STUDY_MODULES))
 
 
 @functools.cache

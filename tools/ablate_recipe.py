@@ -74,7 +74,7 @@ def ablate(recipe: Recipe, corpus_root: Path | None, out: Path, seeds: list[int]
     """Train what is not trained yet, and print the table."""
     study = StudyDir(out)
     study.open(recipe)
-    prepared = prepare(recipe, corpus_root)
+    prepared = prepare(recipe, corpus_root, graphs=recipe.graph.multiplier > 0)
     seeds = list(dict.fromkeys(seeds or [recipe.seed]))
     tried = {name: trials(one, prepared, seeds) for name, one in without(recipe).items()}
     every = [job for jobs_of_one in tried.values() for job in jobs_of_one]

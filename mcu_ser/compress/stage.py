@@ -13,7 +13,7 @@ from mcu_ser.compress.prune import prune
 from mcu_ser.compress.qat import quantization_aware, save_weights
 from mcu_ser.features.feature_set import FeatureSet
 from mcu_ser.progress import silent
-from mcu_ser.provenance import require_made_of_one_another
+from mcu_ser.provenance import recipe_tables, require_made_of_one_another
 from mcu_ser.recipe import load_recipe, save_recipe
 from mcu_ser.train.cache import Cache, trained_once
 from mcu_ser.train.fit import Descent, make_reproducible
@@ -47,9 +47,9 @@ def run(run_dir: RunDir, recipe: Recipe, track: Track = silent, cache: Cache | N
             directory gets a copy.
 
     Raises:
-        ConfigError: The train stage has not finished, or its files are of several runs.
+        ConfigError: The train stage has not finished, or files or recipe are not of one run.
     """
-    require_made_of_one_another(run_dir, ["train"])
+    require_made_of_one_another(run_dir, recipe, ["train"])
     target = load_target(run_dir)
     graph = load_graph(run_dir, recipe.graph, target.training)
     run_dir.pruned_pretrained_model.unlink(missing_ok=True)  # a former recipe's
@@ -89,6 +89,7 @@ def _record(run_dir: RunDir, recipe: Recipe, *, wrote_recipe: bool) -> None:
             run_dir.metrics(STAGE),
         ],
         versions=versions(),
+        facts={"recipe": recipe_tables(STAGE, recipe)},
     )
 
 

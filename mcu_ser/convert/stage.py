@@ -58,11 +58,11 @@ def run(
             without training on. Its decisions and scores are kept, its file is not.
 
     Raises:
-        ConfigError: The train or compress stage has not finished, or their files are of several runs.
+        ConfigError: The train or compress stage has not finished, or files or recipe are not of one run.
         ModelError: The converter wrote something no engine here runs.
         CheckFailedError: The file is not as sparse, or not as small, as the recipe asks.
     """
-    require_made_of_one_another(run_dir, ["train", "compress"])
+    require_made_of_one_another(run_dir, recipe, ["train", "compress"])
     target = load_target(run_dir)
     if target.test is None:
         raise ConfigError(run_dir.target_features, "holds no test utterances", hint="mcu-ser train again")

@@ -34,6 +34,8 @@ else:
     import tomli as tomllib
 
 DEFAULT_RECIPE = "synthetic"
+# Recipes under a recipe, each the base of the one before.
+MOST_BASES = 8
 
 
 class Recipe(Stage):
@@ -65,7 +67,7 @@ def load_recipe(name_or_path: str | Path = DEFAULT_RECIPE) -> Recipe:
     Raises:
         ConfigError: No such recipe, or one with an unknown key or an invalid value.
     """
-    return _load(_recipe_file(name_or_path), f"recipe {name_or_path}", ())
+    return _load(_recipe_file(name_or_path), f"recipe {name_or_path}", 0)
 
 
 def parse_recipe(text: str, file: str, directory: Path = Path()) -> Recipe:
@@ -79,25 +81,25 @@ def parse_recipe(text: str, file: str, directory: Path = Path()) -> Recipe:
     Raises:
         ConfigError: Not TOML, an unknown key, or an invalid value, in it or in its base.
     """
-    return _parse(text, file, directory, ())
+    return _parse(text, file, directory, 0)
 
 
-def _load(path: Path, subject: str, above: tuple[Path, ...]) -> Recipe:
-    """The recipe of a file; `above` are the files that are laid over it."""
+def _load(path: Path, subject: str, depth: int) -> Recipe:
+    """The recipe of a file that is the base of the base ... of `depth` others."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         raise ConfigError(
             subject, "cannot be read", hint=f"a .toml file, or {', '.join(list_recipes())}"
         ) from error
-    return _parse(text, path.name, path.parent, (*above, path.resolve()))
+    return _parse(text, path.name, path.parent, depth)
 
 
-def _parse(text: str, file: str, directory: Path, above: tuple[Path, ...]) -> Recipe:
+def _parse(text: str, file: str, directory: Path, depth: int) -> Recipe:
     try:
         tables = tomllib.loads(text)
         if "base" in tables:
-            tables = laid_over(_base(tables.pop("base"), file, directory, above), tables)
+            tables = laid_over(_base(tables.pop("base"), file, directory, depth), tables)
         return Recipe.model_validate(tables)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(file, f"is not TOML ({error})") from error
@@ -105,14 +107,15 @@ def _parse(text: str, file: str, directory: Path, above: tuple[Path, ...]) -> Re
         raise ConfigError(file, _first_problem(error)) from error
 
 
-def _base(named: Any, file: str, directory: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _base(named: Any, file: str, directory: Path, depth: int) -> dict[str, Any]:
     """The resolved tables of the recipe that a file names as its base; a recipe has its own name."""
     if not isinstance(named, str):
         raise ConfigError(file, f"base = {_shown(named)}: Input should be the name or file of a recipe")
     path = _recipe_file(named, directory)
-    if path.resolve() in above:
-        raise ConfigError(file, f"base = {named!r}: is, in the end, its own base")
-    tables = _tables(_load(path, f"{file}: base {named}", above))
+    if depth == MOST_BASES:
+        problem = f"base = {named!r}: more than {MOST_BASES} recipes under one another"
+        raise ConfigError(file, problem, hint="a base that is not, in the end, its own")
+    tables = _tables(_load(path, f"{file}: base {named}", depth + 1))
     del tables["name"]
     return tables
 

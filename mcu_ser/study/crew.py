@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcu_ser.claims import Claims, Owner
 from mcu_ser.code_digest import STUDY_CODE, code_digest
 from mcu_ser.device.process import SupervisedProcess, how_it_ended
 from mcu_ser.errors import CheckFailedError
-from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.plan import Plan
 from mcu_ser.study.progress import Progress, progress_of
 

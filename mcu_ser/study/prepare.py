@@ -53,15 +53,24 @@ class Prepared:
     inputs: Mapping[str, Any]
 
 
-def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
+def prepare(recipe: Recipe, corpus_root: Path | None, *, graphs: bool | None = None) -> Prepared:
     """Plan a study.
+
+    Args:
+        recipe: Its [study] is the plan.
+        corpus_root: Where recordings are; the synthetic corpus needs none.
+        graphs: Whether anything will be trained with a graph; by default, whether the plan says so.
 
     Raises:
         ConfigError: The recipe does not fit its corpora, or asks for what cannot be trained.
         CorpusError: A corpus is absent, empty or unreadable.
         ToolMissingError: An extra that the graph's source model or builder needs is not installed.
     """
-    graph_packages = _graph_packages(recipe)
+    with_graph = _compares_graphs(recipe) if graphs is None else graphs
+    # What only graphs need; what is missing is found before anything is trained.
+    graph_packages = (
+        require_source_model(recipe.source_model) | require_builder(recipe.graph) if with_graph else {}
+    )
     corpora = {
         "source": read_corpus(recipe.corpora.source, corpus_root),
         "target": read_corpus(recipe.corpora.target, corpus_root),
@@ -70,7 +79,7 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
     hashes = {role: corpus_sha256(corpus) for role, corpus in corpora.items()}
     versions = _versions() | graph_packages
     inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*STUDY_CODE)}
-    if _compares_graphs(recipe) and isinstance(recipe.source_model, Wav2Vec2Recipe):
+    if with_graph and isinstance(recipe.source_model, Wav2Vec2Recipe):
         # The recipe says where the checkpoint is, not what it is.
         inputs["checkpoint"] = find_checkpoint(recipe.source_model.checkpoint).digests()
     grid, jobs = make_jobs(recipe, folds, inputs)
@@ -88,13 +97,6 @@ def prepare(recipe: Recipe, corpus_root: Path | None) -> Prepared:
 
 def _compares_graphs(recipe: Recipe) -> bool:
     return any(WITH_GRAPH.intersection(row.approaches) for row in recipe.study.rows)
-
-
-def _graph_packages(recipe: Recipe) -> dict[str, str]:
-    """What only graphs need; what is missing is found before anything is trained."""
-    if not _compares_graphs(recipe):
-        return {}
-    return require_source_model(recipe.source_model) | require_builder(recipe.graph)
 
 
 def _versions() -> dict[str, str]:

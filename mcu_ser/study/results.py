@@ -66,7 +66,7 @@ def best_candidate(study: StudyDir, job: Job) -> Mapping[str, Any]:
         study: In which all candidates of the job are done.
         job: A cell; one without candidates has nothing chosen for it.
     """
-    scores = [read_json(study.cell(one.key) / CELL)["validation_uar"] for one in job.candidates]
+    scores = [read_figure(study, one.key, "validation_uar") for one in job.candidates]
     return job.candidates[scores.index(max(scores))].chosen if scores else {}
 
 
@@ -93,6 +93,19 @@ def read_cell(study: StudyDir, job: Job) -> CellResult:
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
     names = ("chosen", "processor_seconds", "parameters", "tflite_bytes", "weight_bytes", "activation_bytes")
     return {name: document[name] for name in (*names, "sparsity", "graph")}
+
+
+def read_figure(study: StudyDir, key: str, name: str) -> float:
+    """A number of a finished job.
+
+    Raises:
+        ConfigError: Its file is damaged.
+    """
+    path = study.cell(key) / CELL
+    figure = read_json(path).get(name)
+    if not isinstance(figure, float):
+        raise ConfigError(path, f"{name} is {figure!r}, which is not a number", hint=f"remove {path.parent}")
+    return figure
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcu_ser.errors import CheckFailedError
 from mcu_ser.study.calls import Call, all_calls
 from mcu_ser.study.crew import run_jobs
-from mcu_ser.study.results import CELL, PICTURE, read_cell, read_json
+from mcu_ser.study.results import PICTURE, read_cell, read_figure, read_json
 from mcu_ser.study.study import Study
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def gather(study: StudyDir, prepared: Prepared, command: str) -> Study:
         hardware=hardware,
         seconds=seconds,
         choosing_seconds=sum(
-            float(read_json(study.cell(job.key) / CELL)["processor_seconds"])
+            read_figure(study, job.key, "processor_seconds")
             for job in prepared.jobs
             if job.kind == "choice" and study.is_done(job.key)
         ),

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcu_ser.claims import Claims, Owner
 from mcu_ser.code_digest import STUDY_CODE, code_digest
 from mcu_ser.errors import McuSerError
-from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.plan import Plan
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.artifacts import canonical_json, copy_file, first_directory, sha256_hex, write_text
+from mcu_ser.artifacts import canonical_json, copy_file, first_directory, sha256_hex, write_text, writes
+from mcu_ser.claims import Claims, Owner
 from mcu_ser.code_digest import TRAINING_CODE, code_digest
 from mcu_ser.train.keras_file import save_model
 from mcu_ser.train.nsl_import import versions
@@ -27,25 +29,30 @@ if TYPE_CHECKING:
 
     from mcu_ser.features.feature_set import FeatureSet
 
+_LOOK_AGAIN_S = 1.0
+
 
 class Cache:
     """A directory of finished work, shared by runs and by processes; without a directory nothing is kept.
 
     Entries appear whole, by renaming. Two processes that miss at once both do the work, and the first to
-    finish keeps it: nobody waits, and the bytes are the same.
+    finish keeps it: the bytes are the same. Where that would be hours or gigabytes, the others wait.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
 
     @contextmanager
-    def entry(self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Iterator[Path]:
+    def entry(
+        self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *, alone: bool = False
+    ) -> Iterator[Path]:
         """A directory with what `make` wrote, now or earlier; to be read, and only while the block lasts.
 
         Args:
             kind: The first word of the entry's name.
             inputs: Everything that decides what `make` writes; plain data for JSON.
             make: Writes its files into the directory it is given.
+            alone: One process makes it, and the others wait until it is there or that process is dead.
 
         Raises:
             ConfigError: The cache directory cannot be written; what `make` raises is left as it is.
@@ -53,11 +60,28 @@ class Cache:
         text = canonical_json(inputs)
         with tempfile.TemporaryDirectory() as scratch:
             place = (self._directory or Path(scratch)) / f"{kind}-{sha256_hex(text.encode())}"
-            if not place.is_dir():
-                with first_directory(place) as staging:
-                    make(staging)
-                    write_text(staging / "inputs.json", text)
+            with self._turn(place) if alone else nullcontext():
+                if not place.is_dir():
+                    with first_directory(place) as staging:
+                        make(staging)
+                        write_text(staging / "inputs.json", text)
             yield place
+
+    @contextmanager
+    def _turn(self, place: Path) -> Iterator[None]:
+        """Wait while another process makes an entry; what follows is done by one at a time."""
+        if self._directory is not None:
+            claims = Claims(self._directory / "claims", Owner.this_process())
+            with writes(claims.directory):
+                claims.directory.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=claims.directory).close()
+            while not place.is_dir():
+                with claims.claimed(place.name) as got:
+                    if got:
+                        yield
+                        return
+                time.sleep(_LOOK_AGAIN_S)
+        yield
 
 
 def trained_once(

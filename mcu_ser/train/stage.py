@@ -16,6 +16,7 @@ from mcu_ser.corpus.splits import split_speakers
 from mcu_ser.errors import ConfigError
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
+from mcu_ser.provenance import recipe_tables
 from mcu_ser.recipe import Wav2Vec2Recipe, save_recipe
 from mcu_ser.train.cache import Cache
 from mcu_ser.train.corpus_features import corpus_features, corpus_recordings
@@ -70,7 +71,7 @@ def run(
         CorpusError: A corpus is absent, empty or unreadable.
     """
     finished = cache or Cache()
-    _graph_packages(recipe)  # what is missing is found now, not after the features
+    packages = versions() | _graph_packages(recipe)  # what is missing is found now, not after the features
     corpora: dict[str, Any] = {}
     source = None
     if _learns_source(recipe):
@@ -100,7 +101,7 @@ def run(
             document["transfer"] = keep_pretrained(run_dir, source, recipe, finished, track)
     model, document["target"] = _train_small(run_dir, recipe, track)
     save_model(model, run_dir.float_model)
-    _record(run_dir, recipe, document, corpora)
+    _record(run_dir, recipe, packages, corpora, document)
     return document
 
 
@@ -132,7 +133,13 @@ def _remove_former(run_dir: RunDir) -> None:
         path.unlink(missing_ok=True)
 
 
-def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any], corpora: dict[str, Any]) -> None:
+def _record(
+    run_dir: RunDir,
+    recipe: Recipe,
+    packages: dict[str, str],
+    corpora: dict[str, Any],
+    document: dict[str, Any],
+) -> None:
     write_text(run_dir.metrics(STAGE), canonical_json(document))
     run_dir.record_stage(
         STAGE,
@@ -146,8 +153,8 @@ def _record(run_dir: RunDir, recipe: Recipe, document: dict[str, Any], corpora: 
             run_dir.metrics(STAGE),
             *(path for path in _optional(run_dir) if path.exists()),
         ],
-        versions=versions() | _graph_packages(recipe),
-        facts={"corpora": corpora},
+        versions=packages,
+        facts={"corpora": corpora, "recipe": recipe_tables(STAGE, recipe)},
     )
 
 

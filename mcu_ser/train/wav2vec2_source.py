@@ -69,7 +69,10 @@ def wav2vec2_embeddings(
     heard = _recordings(source, recipe.corpora.source, corpus_root)
     inputs = _inputs(source, heard, recipe)
     with cache.entry(
-        "wav2vec2", inputs, lambda place: _keep_fine_tuned(place, source, heard, recipe, track)
+        "wav2vec2",
+        inputs,
+        lambda place: _keep_fine_tuned(place, source, heard, recipe, track),
+        alone=True,
     ) as found:
         tuned = _FineTuned(found, len(source.labels), recipe, inputs)
         rows: dict[str, NDArray[np.float32]] = {}

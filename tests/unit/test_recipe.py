@@ -244,13 +244,47 @@ def test_a_base_may_be_a_file_beside_the_recipe_and_have_a_base_itself(tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("base", "own", "kept"),
+    [
+        ("similarity_quantile = 0.98", "similarity_threshold = 0.9", None),
+        ("similarity_quantile = 0.98", "similarity_quantile = 0.5", 0.5),
+        ("similarity_quantile = 0.98", "neighbours = 4", 0.98),
+    ],
+)
+def test_a_threshold_takes_the_place_of_the_quantile_of_the_base(tmp_path, base, own, kept) -> None:
+    (tmp_path / "base.toml").write_text(f"{MINE}[graph]\n{base}\n")
+    (tmp_path / "own.toml").write_text(f'name = "own"\nbase = "base.toml"\n[graph]\n{own}\n')
+    assert load_recipe(tmp_path / "own.toml").graph.similarity_quantile == kept
+
+
+def test_a_stretch_takes_the_place_of_the_speeds_of_the_base() -> None:
+    text = MINE + "[training.fit.augmentation]\ntime_stretch_fraction = 0.1\n"
+    assert parse_recipe(text, "mine.toml").training.fit.augmentation.speeds == ()
+
+
+def test_another_manifest_is_another_corpus(tmp_path) -> None:
+    target = '[corpora.target]\nreader = "csv"\nmanifest = "{}"\n'
+    (tmp_path / "base.toml").write_text(MINE + target.format("a.csv") + 'test_speakers = ["anna"]\n')
+    own = 'name = "own"\nbase = "base.toml"\n'
+    (tmp_path / "same.toml").write_text(own + target.format("a.csv"))
+    (tmp_path / "other.toml").write_text(own + target.format("b.csv").replace('reader = "csv"', ""))
+    assert load_recipe(tmp_path / "same.toml").corpora.target.test_speakers == ("anna",)
+    assert load_recipe(tmp_path / "other.toml").corpora.target == CsvCorpus(manifest="b.csv")
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('name = "r"\nbase = "none"', "r.toml: base none: cannot be read; try: a .toml file, or paper, rav"),
         ('name = "r"\nbase = "none.toml"', "r.toml: base none.toml: cannot be read; try: a .toml file, or"),
         ('name = "r"\nbase = 3', "r.toml: base = 3: Input should be the name or file of a recipe"),
-        ('name = "r"\nbase = "r.toml"', "r.toml: base = 'r.toml': is, in the end, its own base"),
-        ('name = "r"\nbase = "other.toml"', "other.toml: base = 'r.toml': is, in the end, its own base"),
+        ('name = "r"\nbase = "a\\u0000b.toml"', "r.toml: base a\0b.toml: cannot be read"),
+        ('name = "r"\nbase = "loop.toml"', "r.toml: base loop.toml: cannot be read"),
+        (
+            'name = "r"\nbase = "r.toml"',
+            "r.toml: base = 'r.toml': more than 8 recipes under one another; try: a base that is not",
+        ),
+        ('name = "r"\nbase = "other.toml"', "r.toml: base = 'other.toml': more than 8 recipes under one"),
         ('name = "r"\nbase = "bad.toml"', "bad.toml: unknown key features.melz (value 4)"),
         ('base = "synthetic"', "r.toml: key name is missing"),
         ('name = "r"\nbase = "ravdess-emodb"\n[model]\nwidth = 9', "r.toml: model.width = 9: Input should"),
@@ -263,6 +297,7 @@ def test_a_base_may_be_a_file_beside_the_recipe_and_have_a_base_itself(tmp_path)
 def test_what_is_wrong_with_a_base_is_named(text, problem, tmp_path) -> None:
     (tmp_path / "r.toml").write_text(text)
     (tmp_path / "other.toml").write_text('name = "other"\nbase = "r.toml"\n')
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
     (tmp_path / "bad.toml").write_text('name = "bad"\nbase = "synthetic"\n[features]\nmelz = 4\n')
     with pytest.raises(ConfigError, match=f"^{re.escape(problem)}"):
         load_recipe(tmp_path / "r.toml")

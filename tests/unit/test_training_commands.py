@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tflite
 
-from mcu_ser.artifacts import RunDir, sha256_file, sha256_hex
+from mcu_ser.artifacts import RunDir, canonical_json, sha256_file, sha256_hex, write_text
 from mcu_ser.cli.main import main
 from mcu_ser.errors import BudgetError, CheckFailedError, ModelError
 from mcu_ser.programs import PACKAGES
+from mcu_ser.provenance import recipe_tables
 from mcu_ser.recipe import BudgetRecipe, PruningRecipe, load_recipe
 
 if find_spec("tensorflow") is None:
@@ -219,12 +220,18 @@ def test_samples_are_what_the_front_end_makes_of_the_recordings(run_dir) -> None
             assert (x[..., 0] == front_end.run(trimmed(recordings[str(id)], front_end.spec))).all()
 
 
-def test_features_of_float64_have_no_front_end(run_dir, tmp_path) -> None:
+def test_features_of_float64_have_no_front_end(run_dir, tmp_path, capsys) -> None:
     again = RunDir(tmp_path / "again")
     shutil.copytree(run_dir.root, again.root)
     resolved = again.recipe.read_text()
     assert resolved.count('arithmetic = "integer"') == 1
     again.recipe.write_text(resolved.replace('arithmetic = "integer"', 'arithmetic = "float64"'))
+    assert main(["convert", str(again.root)]) == 2
+    assert "recipe.toml: features is not what the train stage was made with" in capsys.readouterr().err
+    # As if it had been: the clips of the set are the same up to rounding.
+    manifest = again.read_manifest()
+    manifest["stages"]["train"]["recipe"] = recipe_tables("train", load_recipe(again.recipe))
+    write_text(again.manifest_path, canonical_json(manifest))
     assert main(["convert", str(again.root)]) == 0
     assert not again.front_end.exists()
     assert "convert/front_end.json" not in again.read_manifest()["stages"]["convert"]["wrote"]

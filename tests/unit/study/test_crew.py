@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mcu_ser.errors import CheckFailedError
+from mcu_ser.claims import Claims, Owner
+from mcu_ser.errors import CheckFailedError, ConfigError
 from mcu_ser.recipe import parse_recipe
 from mcu_ser.study import crew
-from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.crew import run_jobs
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.prepare import prepare
@@ -114,6 +114,26 @@ def test_of_equal_candidates_the_first_is_taken(study, prepared) -> None:
         with study.publish(one.key) as place:
             (place / "cell.json").write_text('{"validation_uar": 0.5}')
     assert best_candidate(study, job) == {"neighbours": 3}
+
+
+@pytest.mark.parametrize("content", ["{}", '{"validation_uar": "0.5"}', '{"validation_uar": null}'])
+def test_a_choice_without_its_figure_is_named(study, prepared, content) -> None:
+    job = next(job for job in prepared.jobs if job.candidates)
+    for one in job.candidates:
+        with study.publish(one.key) as place:
+            (place / "cell.json").write_text(content)
+    with pytest.raises(
+        ConfigError, match=r"cell\.json: validation_uar is .*, which is not a number; try: remove"
+    ):
+        best_candidate(study, job)
+
+
+def test_a_choice_without_its_duration_is_named_by_the_report(study, prepared) -> None:
+    run(study, prepared)
+    choice = next(job for job in prepared.jobs if job.kind == "choice")
+    (study.cell(choice.key) / "cell.json").write_text('{"validation_uar": 0.5}')
+    with pytest.raises(ConfigError, match=r"cell\.json: processor_seconds is None, which is not a number"):
+        gather(study, prepared, "")
 
 
 def test_what_is_done_is_not_done_again(study, prepared) -> None:

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from mcu_ser.claims import Claims, Owner
 from mcu_ser.cli.main import main
 from mcu_ser.corpus.voices import EMOTIONS
 from mcu_ser.recipe import load_recipe
 from mcu_ser.study import crew
-from mcu_ser.study.claims import Claims, Owner
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.prepare import prepare
 from mcu_ser.study.progress import Progress

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -14,6 +17,7 @@ from mcu_ser.corpus.utterance import AudioFile, Corpus
 from mcu_ser.errors import ConfigError, CorpusError
 from mcu_ser.features.feature_set import extract
 from mcu_ser.recipe import FeaturesRecipe
+from mcu_ser.train import cache as cache_module
 from mcu_ser.train.cache import Cache, features_digest, trained_once
 from mcu_ser.train.corpus_features import corpus_features
 from mcu_ser.train.nsl_import import keras
@@ -75,10 +79,50 @@ def test_of_two_that_miss_at_once_the_first_to_finish_stays(tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path) -> None:
+def test_who_asks_for_work_that_one_does_alone_waits_for_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(cache_module, "_LOOK_AGAIN_S", 0.01)
+    calls, begun, may_end = [], threading.Event(), threading.Event()
+
+    def slow(directory):
+        begun.set()
+        assert may_end.wait(60)
+        writes("slow", calls)(directory)
+
+    def ask(make):
+        with Cache(tmp_path).entry("kind", {}, make, alone=True) as place:
+            return (place / "file").read_text()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, slow)
+        assert begun.wait(60)
+        second = pool.submit(ask, writes("fast", calls))
+        time.sleep(0.2)
+        assert not second.done()
+        may_end.set()
+        assert first.result(60) == second.result(60) == "slow"
+    assert calls == ["slow"]
+    assert not list((tmp_path / "claims").iterdir())
+
+
+def test_who_waits_takes_over_from_work_that_failed(tmp_path) -> None:
+    def fails(_):
+        raise CorpusError("clip", "is empty")
+
+    cache, calls = Cache(tmp_path), []
+    with pytest.raises(CorpusError), cache.entry("kind", {}, fails, alone=True):
+        raise AssertionError
+    with cache.entry("kind", {}, writes("made", calls), alone=True) as place:
+        assert (place / "file").read_text() == "made"
+    with Cache().entry("kind", {}, writes("kept nowhere", calls), alone=True) as place:
+        assert (place / "file").read_text() == "kept nowhere"
+    assert calls == ["made", "kept nowhere"]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, alone) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
-        Cache(tmp_path / "file" / "cache").entry("kind", {}, lambda directory: None).__enter__()
+        Cache(tmp_path / "file" / "cache").entry("kind", {}, lambda directory: None, alone=alone).__enter__()
 
 
 def test_a_model_found_has_the_bytes_of_a_model_trained(tmp_path) -> None:

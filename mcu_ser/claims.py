@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims: files by which workers of any number of machines share out jobs without locks or a server.
+"""Claims: files by which processes of any number of machines share out work without locks or a server.
 
 A claim is a file that only one process can make. Its owner touches it from time to time; one that
 nobody touches belongs to a dead process and is moved away, by a rename that only one process wins. Claims

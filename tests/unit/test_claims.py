@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from mcu_ser.study.claims import Claims, Owner
+from mcu_ser.claims import Claims, Owner
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_the_claim_of_a_machine_that_fell_silent_is_taken_over(directory) -> Non
 
 def test_the_claim_of_a_dead_process_of_this_machine_is_taken_over_at_once(directory) -> None:
     program = (
-        "import os, pathlib, sys; from mcu_ser.study.claims import Claims, Owner\n"
+        "import os, pathlib, sys; from mcu_ser.claims import Claims, Owner\n"
         "with Claims(pathlib.Path(sys.argv[1]), Owner.this_process()).claimed('job'): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(directory)], check=False).returncode == 9
