@@ -13,7 +13,15 @@ from mcu_ser.recipe.corpora import (
 from mcu_ser.recipe.features import FeaturesRecipe
 from mcu_ser.recipe.fit import AugmentationRecipe, FitRecipe
 from mcu_ser.recipe.graph import GraphRecipe
-from mcu_ser.recipe.recipe import DEFAULT_RECIPE, Recipe, list_recipes, load_recipe, parse_recipe, save_recipe
+from mcu_ser.recipe.recipe import (
+    DEFAULT_RECIPE,
+    Recipe,
+    list_recipes,
+    load_recipe,
+    parse_recipe,
+    resolved_toml,
+    save_recipe,
+)
 from mcu_ser.recipe.small_model import (
     DsCnnRecipe,
     ModelRecipe,
@@ -52,5 +60,6 @@ __all__ = [
     "list_recipes",
     "load_recipe",
     "parse_recipe",
+    "resolved_toml",
     "save_recipe",
 ]

@@ -126,8 +126,13 @@ def _recipe_file(name_or_path: str | Path, directory: Path = Path()) -> Path:
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write the resolved recipe: every value spelled out, defaults included; TOML leaves out what is None."""
-    write_text(path, tomli_w.dumps(_tables(recipe)))
+    """Write the resolved recipe."""
+    write_text(path, resolved_toml(recipe))
+
+
+def resolved_toml(recipe: Recipe) -> str:
+    """TOML with every value spelled out, defaults included; it leaves out what is None."""
+    return tomli_w.dumps(_tables(recipe))
 
 
 def _tables(recipe: Recipe) -> dict[str, Any]:

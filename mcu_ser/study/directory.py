@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The directory of a study: what is done, what failed, and where things are.
 
-    study.toml        the resolved recipe; another recipe is refused
+    study.toml        the resolved recipe; one that differs in more than the grid is refused
     cells/KEY/        what a job came to; there once it is whole
     failures/KEY.json why a job has no result
     claims/           who works on what
@@ -66,6 +66,8 @@ class StudyDir:
     def open(self, recipe: Recipe) -> None:
         """Make the directory, or take one that holds this recipe's study.
 
+        The grid may be another: more seeds later, or another approach, find what they share done.
+
         Raises:
             ConfigError: It holds something else or cannot be written.
         """
@@ -80,15 +82,15 @@ class StudyDir:
         if not self.recipe.exists():
             save_recipe(recipe, self.recipe)
         kept = load_recipe(self.recipe)
-        if kept != recipe:
-            key, there, here = next(
-                _differences(kept.model_dump(mode="json"), recipe.model_dump(mode="json"))
-            )
+        if difference := next(_differences(_of_cells(kept), _of_cells(recipe)), None):
+            key, there, here = difference
             raise ConfigError(
                 self.root,
                 f"holds the study of another recipe ({key} is {there} there, {here} here)",
                 hint=_ANOTHER,
             )
+        if kept != recipe:
+            save_recipe(recipe, self.recipe)
 
     def publish(self, key: str) -> AbstractContextManager[Path]:
         """A directory that becomes `cell(key)` when the block ends, unless another worker was first."""
@@ -154,6 +156,11 @@ class State:
     def is_over(self) -> bool:
         """Whether nothing more can be done."""
         return not self.ready and not self.waiting
+
+
+def _of_cells(recipe: Recipe) -> dict[str, Any]:
+    """What decides cells; the rest says which there are."""
+    return recipe.model_dump(mode="json", exclude={"name", "study"})
 
 
 def _differences(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

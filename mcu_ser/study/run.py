@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.errors import CheckFailedError
+from mcu_ser.recipe import resolved_toml
 from mcu_ser.study.calls import Call, all_calls
 from mcu_ser.study.crew import run_jobs
 from mcu_ser.study.results import PICTURE, read_cell, read_figure, read_json
@@ -74,7 +75,7 @@ def gather(study: StudyDir, prepared: Prepared, command: str) -> Study:
     seconds, hardware = all_calls(study.calls)
     return Study(
         name=prepared.recipe.name,
-        recipe=study.recipe.read_text(encoding="utf-8"),
+        recipe=resolved_toml(prepared.recipe),
         labels=prepared.labels,
         folds=prepared.folds,
         grid=prepared.grid,

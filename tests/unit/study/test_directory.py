@@ -48,6 +48,19 @@ def test_another_recipe_is_refused_with_its_first_difference(study) -> None:
         study.open(other)
 
 
+def test_a_grid_may_grow(study) -> None:
+    study.open(RECIPE)
+    finish(study, "a")
+    more = parse_recipe(
+        'name = "more"\nbase = "synthetic"\n[[study.rows]]\nseeds = [1, 2, 3, 4]\n', "more.toml"
+    )
+    study.open(more)
+    assert study.is_done("a")
+    assert load_recipe(study.recipe) == more
+    study.open(RECIPE)
+    assert load_recipe(study.recipe) == RECIPE
+
+
 def test_a_recipe_that_says_the_same_otherwise_is_the_same(study, tmp_path) -> None:
     study.open(RECIPE)
     save_recipe(RECIPE, tmp_path / "resolved.toml")

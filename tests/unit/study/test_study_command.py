@@ -89,10 +89,24 @@ def test_a_failed_cell_leaves_no_report(recipe_file, capsys, monkeypatch) -> Non
 
 def test_another_recipe_does_not_get_into_the_directory(recipe_file, capsys) -> None:
     assert study(recipe_file) == 0
-    recipe_file.write_text(RECIPE.replace("seeds = [1, 2]", "seeds = [1, 3]"))
+    recipe_file.write_text("seed = 2\n" + RECIPE)
     capsys.readouterr()
     assert study(recipe_file) == 2
-    assert "holds the study of another recipe (study.rows is" in capsys.readouterr().err
+    assert "holds the study of another recipe (seed is 1 there, 2 here)" in capsys.readouterr().err
+
+
+def test_more_seeds_later_train_what_is_new_alone(recipe_file, capsys) -> None:
+    assert study(recipe_file) == 0
+    cells = recipe_file.parent / "out" / "cells"
+    before = {path.parent.name: path.stat().st_mtime_ns for path in cells.glob("*/cell.json")}
+    recipe_file.write_text(RECIPE.replace("seeds = [1, 2]", "seeds = [1, 2, 3]"))
+    capsys.readouterr()
+    assert study(recipe_file) == 0
+    grown = {path.parent.name: path.stat().st_mtime_ns for path in cells.glob("*/cell.json")}
+    assert before.items() <= grown.items()
+    document = json.loads((recipe_file.parent / "out" / "study.json").read_text())
+    assert {tuple(result["seeds"]) for result in document["results"]} == {(1, 2, 3)}
+    assert "seeds = [\n    1,\n    2,\n    3,\n]" in document["recipe"]
 
 
 @pytest.mark.parametrize(
