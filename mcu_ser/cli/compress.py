@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcu_ser.cli.console import Output, add_json_option
-from mcu_ser.cli.recipe_options import add_cache_option
+from mcu_ser.cli.recipe_options import add_cache_option, at_least_one
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=("unstructured", "block4"),
         help="what becomes zero: single weights, or fours along the input channels, which leave the firmware "
         "less to do, in place of pruning.structure in RUN/recipe.toml",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=at_least_one,
+        metavar="N",
+        help="epochs of pruning, in place of pruning.fit.epochs in RUN/recipe.toml: a model that is to "
+        "lose more weights needs more of them",
     )
     add_cache_option(parser)
     add_json_option(parser)
@@ -69,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_options(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     given = {"sparsity_fraction": args.sparsity, "structure": args.structure}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if args.epochs is not None:
+        changes["fit"] = recipe.pruning.fit.model_copy(update={"epochs": args.epochs})
     return recipe.model_copy(update={"pruning": recipe.pruning.model_copy(update=changes)})
 
 

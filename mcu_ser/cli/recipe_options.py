@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +28,10 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
         help="keep features and models of the source corpus here, by the hash of their inputs, and take "
         "those that are",
     )
+
+
+def at_least_one(text: str) -> int:
+    """A count: the type of an option that takes a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 1 or more")
+    return int(text)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcu_ser.cli.console import Output, add_json_option
-from mcu_ser.cli.recipe_options import add_recipe_options
+from mcu_ser.cli.recipe_options import add_recipe_options, at_least_one
 from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_recipe_options(parser)
     parser.add_argument(
         "--jobs",
-        type=_at_least_one,
+        type=at_least_one,
         metavar="N",
         help="worker processes (default: as many as there are cores)",
     )
@@ -85,12 +85,6 @@ def _command(args: argparse.Namespace) -> str:
 
 def _recipe_options(args: argparse.Namespace) -> list[object]:
     return ["--recipe", args.recipe, *(["--corpus-root", args.corpus_root] if args.corpus_root else [])]
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of 1 or more")
-    return int(text)
 
 
 @contextmanager

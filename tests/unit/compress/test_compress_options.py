@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compress --sparsity and --structure, and the check of what the converter made of it."""
+"""compress --sparsity, --structure and --epochs, and the check of what the converter made of it."""
 
 import json
 import shutil
@@ -67,11 +67,18 @@ def test_a_layer_with_too_few_zero_blocks_is_refused() -> None:
 def test_compress_prunes_in_blocks_on_request(run_dir, tmp_path) -> None:
     changed = RunDir(tmp_path / "changed")
     shutil.copytree(run_dir.root, changed.root)
-    assert main(["compress", str(changed.root), "--sparsity", "0.5", "--structure", "block4"]) == 0
+    options = ["--sparsity", "0.5", "--structure", "block4", "--epochs", "2"]
+    assert main(["compress", str(changed.root), *options]) == 0
     before, after = load_recipe(run_dir.recipe), load_recipe(changed.recipe)
     assert after.pruning == before.pruning.model_copy(
-        update={"sparsity_fraction": 0.5, "structure": "block4"}
+        update={
+            "sparsity_fraction": 0.5,
+            "structure": "block4",
+            "fit": before.pruning.fit.model_copy(update={"epochs": 2}),
+        }
     )
+    fit = json.loads(changed.metrics("compress").read_text())["pruned"]["fit"]
+    assert len(fit["loss"]) == 2
     assert after == before.model_copy(update={"pruning": after.pruning})
     wrote = changed.read_manifest()["stages"]["compress"]["wrote"]
     assert wrote["recipe.toml"] == sha256_file(changed.recipe)
@@ -92,3 +99,11 @@ def test_a_sparsity_that_cannot_be_is_refused(run_dir, wrong, capsys) -> None:
         main(["compress", str(run_dir.root), f"--sparsity={wrong}"])
     assert stopped.value.code == 2
     assert f"{wrong} is not a number from 0 to below 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "2.5", "many"])
+def test_a_number_of_epochs_that_cannot_be_is_refused(run_dir, wrong, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["compress", str(run_dir.root), f"--epochs={wrong}"])
+    assert stopped.value.code == 2
+    assert f"{wrong} is not a number of 1 or more" in capsys.readouterr().err
