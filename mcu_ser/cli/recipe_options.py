@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of every command that starts from corpora."""
+"""The options that commands which train have in common, and their types."""
 
 from __future__ import annotations
 

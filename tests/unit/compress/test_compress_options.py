@@ -93,17 +93,15 @@ def test_compress_prunes_in_blocks_on_request(run_dir, tmp_path) -> None:
     assert load_recipe(changed.recipe) == after
 
 
-@pytest.mark.parametrize("wrong", ["1", "-0.1", "half", "nan"])
-def test_a_sparsity_that_cannot_be_is_refused(run_dir, wrong, capsys) -> None:
+@pytest.mark.parametrize(
+    ("option", "wrong", "right"),
+    [
+        *(("--sparsity", wrong, "number from 0 to below 1") for wrong in ("1", "-0.1", "half", "nan")),
+        *(("--epochs", wrong, "number of 1 or more") for wrong in ("0", "-1", "2.5", "many")),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(run_dir, option, wrong, right, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["compress", str(run_dir.root), f"--sparsity={wrong}"])
+        main(["compress", str(run_dir.root), f"{option}={wrong}"])
     assert stopped.value.code == 2
-    assert f"{wrong} is not a number from 0 to below 1" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", ["0", "-1", "2.5", "many"])
-def test_a_number_of_epochs_that_cannot_be_is_refused(run_dir, wrong, capsys) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["compress", str(run_dir.root), f"--epochs={wrong}"])
-    assert stopped.value.code == 2
-    assert f"{wrong} is not a number of 1 or more" in capsys.readouterr().err
+    assert f"{wrong} is not a {right}" in capsys.readouterr().err

@@ -93,6 +93,7 @@ def test_clips_and_neighbours_are_one_forward_pass(tmp_path) -> None:
     passes.clear()
     graph = GraphRegularization(three_nodes(tmp_path / "graph.tsv"), 0.1, "embedding")
     fitted = Descent(model, VECTORS, ONE_STEP, what="test", seed=1, graph=graph).run()
+    # float32 against numbers worked out by hand, as in the tests above.
     assert fitted.epochs[0].graph_loss == pytest.approx(BY_HAND, abs=1e-6)
     # The compiled step holds the model once; how many neighbours a batch has is known only when it runs.
     assert passes == [None]
