@@ -37,7 +37,7 @@ def prune(
     """The pruned model, without pruning wrappers, and its descent.
 
     Args:
-        model: The trained model; it is left as it was.
+        model: The trained model. TFMOT wraps its layers and trains them: it is of no use afterwards.
         training: The clips it was trained on.
         recipe: Sparsity, its structure and schedule, and the descent.
         seed: Of order and augmentation.
