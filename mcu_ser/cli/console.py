@@ -47,12 +47,10 @@ class Output:
     def console(self) -> Console:
         """The rich console for people; made when first used (rich takes 0.1 s to import)."""
         if self._rich is None:
-            from rich.console import Console
-
             # A pipe has no width of its own; 110 columns keep tables whole in CI logs.
             width = None if sys.stdout.isatty() else 110
             # Names and labels are the user's; markup in them is text.
-            self._rich = Console(
+            self._rich = _piped_console()(
                 stderr=self._as_json, highlight=False, markup=False, emoji=False, width=width
             )
         return self._rich
@@ -92,6 +90,18 @@ class Output:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=total)
             yield lambda count: bar.advance(task, count)
+
+
+def _piped_console() -> type[Console]:
+    """A rich console that leaves a reader who went away to `main`."""
+    from rich.console import Console
+
+    class PipedConsole(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would exit with 1, which says that a check failed.
+            raise BrokenPipeError
+
+    return PipedConsole
 
 
 def _line_progress(what: str, total: int) -> Advance:
