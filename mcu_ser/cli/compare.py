@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     comparison = compare((a, b), samples, ports=(args.port_a, args.port_b), track=output.track)
     document = comparison.document()
     _show(output, document)
-    output.document(document)
     wrote = [comparison.write(args.out)] if args.out else []
+    output.document(document)  # last: an error of writing is a document too, and a program reads one
     output.wrote(*wrote, next_command=shell_command("mcu-ser", "inspect", a.model_path, "--board", "all"))
     return 0 if comparison.passed else 1
 

@@ -91,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
     require_optimization(args.engine or "aot", Optimization(args.optimize))
     assessment = assess(model, str(args.model), boards, engines, size, Optimization(args.optimize))
     check_runnable(assessment)
-    output.document(_document(args.model, assessment, hearing) | {"taken_off": quantized.taken_off})
     if not args.json:
         _print_model(output, assessment)
         if quantized.taken_off:
@@ -105,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
     for board in boards:
         if board.id in named:
             check_assessment(assessment, board)
+    # Last: an error is a document too, and a program reads one.
+    output.document(_document(args.model, assessment, hearing) | {"taken_off": quantized.taken_off})
     options = [] if args.front_end is None else ["--front-end", args.front_end]
     chosen = _next_options(assessment)
     if args.optimize != "speed" and "tflm" not in chosen:
