@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcu_ser.artifacts import canonical_json, sha256_file, write_text
-from mcu_ser.errors import BuildError, ConfigError
+from mcu_ser.errors import ConfigError
 from mcu_ser.shell_command import shell_command
 from mcu_ser.toolchain.footprint import Footprint, measure
 
@@ -43,7 +43,8 @@ def finish_build(project: Project, compile_firmware: Callable[[Path], None]) -> 
         compile_firmware: Leaves the ELF at `project.elf_path`, or raises; takes the path of the log.
 
     Raises:
-        BuildError: PROJECT/build cannot be written, or there is no good ELF.
+        ConfigError: PROJECT/build cannot be written, or there is no good ELF.
+        BuildError: The ELF is not one for the board.
         BudgetError: The firmware does not fit the board.
     """
     log = project.build_dir / LOG_NAME
@@ -83,7 +84,7 @@ def discard_firmware(project: Project) -> None:
     """Remove what an earlier build left: it must not pass for the firmware of a build that fails.
 
     Raises:
-        BuildError: It cannot be removed.
+        ConfigError: It cannot be removed.
     """
     images = (project.elf_path.with_suffix(suffix) for suffix in _IMAGE_SUFFIXES)
     try:
@@ -117,8 +118,8 @@ def _input_hashes(project: Project) -> dict[str, str]:
     return {name: sha256_file(path) for name, path in paths.items() if path.is_file()}
 
 
-def _unwritable(project: Project, error: OSError) -> BuildError:
-    return BuildError(
+def _unwritable(project: Project, error: OSError) -> ConfigError:
+    return ConfigError(
         project.build_dir,
         f"cannot be written ({error.strerror or error})",
         hint="remove or rename it, or give it write permission",

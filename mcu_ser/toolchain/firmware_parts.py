@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mcu_ser.errors import BuildError
-from mcu_ser.toolchain.footprint import ElfSection
+from mcu_ser.toolchain.footprint import ElfSection, unusable_output
 from mcu_ser.toolchain.link_map import FILL, InputSection, OutputSection, parse_link_map
 
 MAP_SUFFIX = ".map"
@@ -92,7 +91,7 @@ def find_parts(elf: Path) -> FirmwareParts | None:
     """The parts of a linked firmware; None if the build left no map beside it.
 
     Raises:
-        BuildError: The ELF or the map cannot be read, or the map is that of another ELF.
+        ConfigError: The ELF or the map cannot be read, or the map is that of another ELF.
     """
     map_file = elf.with_suffix(MAP_SUFFIX)
     if not map_file.is_file():
@@ -101,13 +100,12 @@ def find_parts(elf: Path) -> FirmwareParts | None:
     try:
         text = map_file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise BuildError(map_file, f"cannot be read ({error.strerror})", hint="mcu-ser build") from error
+        raise unusable_output(map_file, f"cannot be read ({error.strerror})") from error
     sections = {(s.name, s.address, s.bytes): s for s in parse_link_map(text)}
     wanted = [(s.name, s.address, s.bytes) for s in allocated]
     for key in wanted:
         if key not in sections:
-            problem = f"is not the map of {elf.name}: section {key[0]} differs"
-            raise BuildError(map_file, problem, hint="mcu-ser build")
+            raise unusable_output(map_file, f"is not the map of {elf.name}: section {key[0]} differs")
     # Only those: debugging sections have addresses from 0, where some boards have their flash.
     return divide(loaded, allocated, [sections[key] for key in wanted])
 
@@ -219,5 +217,5 @@ def _read_elf(path: Path) -> tuple[tuple[range, ...], tuple[ElfSection, ...]]:
                 if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]
             )
     except (OSError, ELFError) as error:
-        raise BuildError(path, f"is not a readable ELF file ({error})", hint="mcu-ser build") from error
+        raise unusable_output(path, f"is not a readable ELF file ({error})") from error
     return loaded, allocated

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcu_ser.errors import BudgetError, BuildError
+from mcu_ser.errors import BudgetError, BuildError, ConfigError
+from mcu_ser.generate.manifest import MANIFEST_NAME
+from mcu_ser.shell_command import shell_command
 
 if TYPE_CHECKING:
     from mcu_ser.board import Board, MemoryRegion
@@ -79,7 +81,8 @@ def measure(elf: Path, board: Board) -> Footprint:
     """Flash and RAM of a linked firmware.
 
     Raises:
-        BuildError: The file is no ELF, or a section lies outside of the board's memory.
+        ConfigError: The file cannot be read, or is no ELF.
+        BuildError: A section lies outside of the board's memory.
         BudgetError: It does not fit the board; says by how much and names the largest symbols.
     """
     facts = _read_elf(elf)
@@ -128,6 +131,12 @@ def over_budget(
 def _which(board: Board, region: MemoryRegion | None) -> str:
     alike = [one for one in board.memory if region is not None and one.kind == region.kind]
     return f" region {region.name}" if region is not None and len(alike) > 1 else ""
+
+
+def unusable_output(path: Path, problem: str) -> ConfigError:
+    """The error for a file of a build that does not serve; the hint builds the project that it lies in."""
+    roots = [parent for parent in path.parents if (parent / MANIFEST_NAME).is_file()]
+    return ConfigError(path, problem, hint=shell_command("mcu-ser", "build", *(roots[:1] or ["PROJECT"])))
 
 
 def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
@@ -181,9 +190,9 @@ def _read_elf(path: Path) -> _ElfFacts:
             elf = ELFFile(stream)
             return _ElfFacts(_sections(elf), _loads(elf), _symbols(elf))
     except OSError as error:
-        raise BuildError(path, f"cannot be read ({error.strerror})", hint="mcu-ser build") from error
-    except ELFError as error:
-        raise BuildError(path, f"is not an ELF file ({error})", hint="mcu-ser build") from error
+        raise unusable_output(path, f"cannot be read ({error.strerror})") from error
+    except (ELFError, AttributeError) as error:  # the latter of a symbol table that has another type
+        raise unusable_output(path, f"is not an ELF file ({error})") from error
 
 
 def _sections(elf: Any) -> tuple[ElfSection, ...]:

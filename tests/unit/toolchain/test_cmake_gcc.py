@@ -219,7 +219,7 @@ def test_edit_while_the_build_runs_counts_as_a_later_one(
 
 def test_build_directory_that_is_a_file_is_a_clear_error(host_project: Project) -> None:
     host_project.build_dir.write_text("mine")
-    with pytest.raises(BuildError, match=r"cannot be written \(Not a directory\); try: remove or rename it"):
+    with pytest.raises(ConfigError, match=r"cannot be written \(Not a directory\); try: remove or rename it"):
         build(host_project)
     assert host_project.build_dir.read_text() == "mine"
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_ser.errors import BuildError
+from mcu_ser.errors import ConfigError
 from mcu_ser.toolchain.firmware_parts import (
     Part,
     divide,
@@ -110,5 +110,14 @@ def test_without_a_map_nothing_is_known(tmp_path):
 def test_what_is_no_elf_is_an_error(tmp_path):
     (tmp_path / "firmware.elf").write_bytes(b"MZ")
     (tmp_path / "firmware.map").write_text("")
-    with pytest.raises(BuildError, match="not a readable ELF file"):
+    with pytest.raises(ConfigError, match="not a readable ELF file"):
+        find_parts(tmp_path / "firmware.elf")
+
+
+def test_the_map_of_another_firmware_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "firmware.map").write_text("")
+    text = ElfSection(".text", 0, 4, writable=False)
+    monkeypatch.setattr("mcu_ser.toolchain.firmware_parts._read_elf", lambda path: ((), (text,)))
+    message = r"is not the map of firmware\.elf: section \.text differs; try: mcu-ser build PROJECT"
+    with pytest.raises(ConfigError, match=message):
         find_parts(tmp_path / "firmware.elf")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcu_ser.board import Board, load_board, parse_board
-from mcu_ser.errors import BudgetError, BuildError
+from mcu_ser.errors import BudgetError, BuildError, ConfigError
 from mcu_ser.toolchain.footprint import Symbol, measure, object_symbols, over_budget
 
 SOURCE = """
@@ -128,9 +128,26 @@ def test_blame_is_left_out_when_nothing_is_known() -> None:
 
 
 def test_what_is_no_elf_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"cannot be read \(No such file or directory\); try: mcu-ser build"):
-        measure(tmp_path / "gone.elf", load_board("host"))
+    build_dir = tmp_path / "my project" / "build"
+    build_dir.mkdir(parents=True)
+    message = r"cannot be read \(No such file or directory\); try: mcu-ser build "
+    with pytest.raises(ConfigError, match=f"{message}PROJECT$"):
+        measure(build_dir / "gone.elf", load_board("host"))
+    (tmp_path / "my project" / "project.json").write_text("{}")
+    with pytest.raises(ConfigError, match=f"{message}'{tmp_path}/my project'$"):
+        measure(build_dir / "gone.elf", load_board("host"))
     for content in (b"", b"text", b"\x7fELF", b"\x7fELF" + b"\x00" * 60, b"\x7fELF\x01\x01" + b"\xff" * 50):
         (tmp_path / "bad.elf").write_bytes(content)
-        with pytest.raises(BuildError, match="is not an ELF file"):
+        with pytest.raises(ConfigError, match="is not an ELF file"):
             measure(tmp_path / "bad.elf", load_board("host"))
+
+
+def test_symbol_table_that_is_damaged_is_an_error(elf: Path, tmp_path: Path) -> None:
+    content = elf.read_bytes()
+    # Elf64_Ehdr.e_shoff and e_shnum; Elf64_Shdr.sh_type of the symbol table is 2.
+    table, count = int.from_bytes(content[0x28:0x30], "little"), int.from_bytes(content[0x3C:0x3E], "little")
+    places = [table + 64 * index + 4 for index in range(count)]
+    (place,) = (at for at in places if content[at : at + 4] == b"\x02\0\0\0")
+    (tmp_path / "bad.elf").write_bytes(content[:place] + b"\x01" + content[place + 1 :])
+    with pytest.raises(ConfigError, match="is not an ELF file"):
+        measure(tmp_path / "bad.elf", load_board("host"))
