@@ -62,21 +62,26 @@ def writes(path: Path) -> Iterator[None]:
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` when the block ends without an error.
 
-    The temporary name keeps the suffix of `path`: some writers choose the format by it.
+    The temporary name keeps the suffix of `path`: some writers choose the format by it. A link stays one:
+    what is written is the file that it leads to.
 
     Raises:
         ConfigError: `path` cannot be written; what the block itself raises is left as it is.
     """
     with writes(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        # Renaming would put a file in place of a device or a pipe; a directory refuses by itself.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ConfigError(path, "is not a regular file", hint="another place")
+        real = Path(os.path.realpath(path))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         with writes(path):
             temporary.chmod(0o644)
-            temporary.replace(path)
+            temporary.replace(real)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -97,6 +97,29 @@ def test_what_cannot_be_written_is_a_clear_error(tmp_path):
     assert everything_in(tmp_path) == ["directory", "file"]
 
 
+def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "link"):
+        with pytest.raises(ConfigError, match="is not a regular file; try: another place"):
+            write_text(path, "text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path("/dev/null").is_char_device()
+    assert everything_in(tmp_path) == ["link", "pipe"]
+
+
+def test_a_link_stays_one_and_its_file_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "old").write_text("old")
+    for name in ("old", "new"):
+        link = tmp_path / f"link to {name}"
+        link.symlink_to(Path("there", name))
+        write_text(link, "text")
+        assert link.is_symlink()
+        assert (tmp_path / "there" / name).read_text() == "text"
+    assert everything_in(tmp_path / "there") == ["new", "old"]
+
+
 def test_a_run_directory_that_cannot_be_used_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     for root, problem in (
