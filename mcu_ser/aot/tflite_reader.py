@@ -40,8 +40,8 @@ NUMPY_TYPES = {
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 31
 
-# An honest file shares little between its vectors; one that claims more than this many times its own
-# length overlaps them in order to keep a reader busy.
+# Converters share the buffers of equal constants, which are counted once, and next to no other vectors. So a
+# file that claims more than this many times its own length overlaps them in order to keep a reader busy.
 _CLAIMS_PER_BYTE = 8
 
 _FLATBUFFER_FAULTS = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError)
@@ -53,14 +53,27 @@ class _Bounds:
     def __init__(self, name: str, model: bytes) -> None:
         self._name = name
         self._length = len(model)
-        self._left = _CLAIMS_PER_BYTE * len(model)
+        self._claimed = 0
+        self._constants: dict[int, bytes] = {}
 
     def vector(self, count: int, item_bytes: int, what: str) -> int:
         """Return `count` if the file can hold a vector of that many items of that size."""
-        self._left -= count * item_bytes + 4
-        if count * item_bytes > self._length or self._left < 0:
+        self._claimed += count * item_bytes + 4
+        if count * item_bytes > self._length:
             raise ModelError(self._name, f"is damaged: claims {count} {what}", limit=f"{self._length} bytes")
+        most = _CLAIMS_PER_BYTE * self._length
+        if self._claimed > most:
+            problem = f"is damaged: claims {self._claimed} bytes in all, up to {count} {what}"
+            limit = f"{most} bytes, {_CLAIMS_PER_BYTE} times its length"
+            raise ModelError(self._name, problem, limit=limit)
         return count
+
+    def constant(self, index: int, buffer: Any) -> bytes:
+        """The data of a buffer, which is counted and copied for the first of the tensors that share it."""
+        if index not in self._constants:
+            size = self.vector(buffer.DataLength(), 1, "bytes of a constant")
+            self._constants[index] = buffer.DataAsNumpy().tobytes() if size else b""
+        return self._constants[index]
 
 
 def read_model(model: bytes, name: str = "model") -> Graph:
@@ -223,14 +236,14 @@ def _read_constant(
     buffer = root.Buffers(buffer_index)
     if buffer.Offset() > 1:
         raise ModelError(name, f"{where} is stored outside of the flatbuffer, which the engine does not read")
-    size = bounds.vector(buffer.DataLength(), 1, "bytes of a constant")
-    if size == 0 or dtype not in NUMPY_TYPES:
+    data = bounds.constant(buffer_index, buffer)
+    if not data or dtype not in NUMPY_TYPES:
         return None
     numpy_type = np.dtype(NUMPY_TYPES[dtype])
     expected = int(np.prod(shape, dtype=np.int64)) * numpy_type.itemsize
-    if size != expected:
-        raise ModelError(name, f"{where} needs {expected} bytes of data and has {size}")
-    constant: Constant = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=numpy_type).reshape(shape)
+    if len(data) != expected:
+        raise ModelError(name, f"{where} needs {expected} bytes of data and has {len(data)}")
+    constant: Constant = np.frombuffer(data, dtype=numpy_type).reshape(shape)
     return constant
 
 
