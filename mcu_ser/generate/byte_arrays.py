@@ -151,23 +151,28 @@ def tflm_values(model: bytes, graph: Graph) -> TflmValues:
 def resolver_registrations(graph: Graph) -> tuple[str, ...]:
     """The calls of the resolver that register exactly the model's operators, sorted.
 
+    An operator is registered in its form for int8, if it has one, unless a layer of the model is int16.
+
     Raises:
         ModelError: The resolver method of an operator is not known.
     """
     opcodes = {operator.opcode for operator in graph.operators}
+    # The form for int8 takes the elements of an int16 layer for int8 ones, without an error.
+    wide = {operator.opcode for operator in graph.operators if graph.is_int16(operator)}
     unknown = sorted(opcodes - RESOLVER_METHODS.keys())
     if unknown:
         raise ModelError(graph.name, f"no TFLite-Micro resolver method is known for {', '.join(unknown)}")
-    return tuple(sorted(f"{RESOLVER_METHODS[opcode]}({_registration(opcode)})" for opcode in opcodes))
+    arguments = {opcode: _registration(opcode, is_int16=opcode in wide) for opcode in opcodes}
+    return tuple(sorted(f"{RESOLVER_METHODS[opcode]}({argument})" for opcode, argument in arguments.items()))
 
 
-def _registration(opcode: str) -> str:
-    """The argument of a resolver's method: nothing, for the library's default."""
-    return f"Register_{opcode}_INT8()" if opcode in _INT8_REGISTRATIONS else ""
+def _registration(opcode: str, *, is_int16: bool) -> str:
+    """The argument of a resolver's method: nothing, for the library's default, which takes all types."""
+    return f"Register_{opcode}_INT8()" if opcode in _INT8_REGISTRATIONS and not is_int16 else ""
 
 
 def estimate_arena(graph: Graph) -> TflmArena:
-    """The arena that the interpreter needs on a 32-bit core.
+    """The arena that the interpreter needs on a 32-bit core; `check_layers` has seen to the layers.
 
     Activations are the largest sum of simultaneously live tensors, each rounded up to 16 bytes; unlike the
     ahead-of-time engine, the interpreter gives every tensor a buffer of its own. Scratch buffers are those of

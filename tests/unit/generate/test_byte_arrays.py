@@ -58,6 +58,49 @@ def test_resolver_registers_each_operator_once() -> None:
     assert resolver_registrations(doubled) == resolver_registrations(graph)
 
 
+def _softmaxes(*dtypes: str) -> bytes:
+    """A SOFTMAX of each type, side by side."""
+    model = TfliteBuilder()
+    ends = [
+        (model.tensor((1, 4), dtype, scale=0.5), model.tensor((1, 4), dtype, scale=0.5)) for dtype in dtypes
+    ]
+    for x, y in ends:
+        model.operator("SOFTMAX", [x], [y], Beta=1.0)
+    return model.build([x for x, _ in ends], [y for _, y in ends])
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "argument"),
+    [
+        (("INT8", "INT8"), "Register_SOFTMAX_INT8()"),
+        (("INT16",), ""),
+        # The resolver has one registration for all layers of an operator.
+        (("INT8", "INT16"), ""),
+        (("INT16", "INT8"), ""),
+    ],
+)
+def test_an_operator_with_an_int16_layer_is_registered_for_all_types(
+    dtypes: tuple[str, ...], argument: str
+) -> None:
+    assert resolver_registrations(read_model(_softmaxes(*dtypes))) == (f"AddSoftmax({argument})",)
+
+
+def test_int16_layers_of_one_operator_leave_the_others_in_their_int8_form() -> None:
+    model = TfliteBuilder()
+    x = model.tensor((1, 4), scale=0.5)
+    wide = model.tensor((1, 4), "INT16", scale=0.5)
+    total = model.tensor((1, 4), "INT16", scale=0.5)
+    y = model.tensor((1, 4), scale=0.5)
+    model.operator("QUANTIZE", [x], [wide])
+    model.operator("ADD", [wide, wide], [total])
+    model.operator("SOFTMAX", [x], [y], Beta=1.0)
+    assert resolver_registrations(read_model(model.build([x], [total, y]))) == (
+        "AddAdd()",
+        "AddQuantize()",
+        "AddSoftmax(Register_SOFTMAX_INT8())",
+    )
+
+
 def test_every_operator_of_the_engine_has_a_resolver_method() -> None:
     assert KERNELS.keys() | ALIASING <= RESOLVER_METHODS.keys()
 

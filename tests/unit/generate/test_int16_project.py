@@ -64,6 +64,15 @@ def test_a_manifest_of_another_type_is_refused(project, key, value, text):
         Project.load(project.root)
 
 
+def test_the_interpreter_gets_no_kernel_that_takes_its_layers_for_int8(tmp_path):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(ds_cnn())
+    project = generate(model, load_board("netduinoplus2"), "aot", tmp_path / "project")
+    header = (project.root / "src" / "tflm" / "op_resolver.h").read_text()
+    assert "resolver.AddConv2D()" in header
+    assert "_INT8" not in header
+
+
 def test_engine_tflm_takes_int8_alone(tmp_path):
     model = tmp_path / "model.tflite"
     model.write_bytes(ds_cnn())
