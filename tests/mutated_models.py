@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damages .tflite files, and says what becomes of them in the compiler: for its fuzzer and its tests.
 
-Only a McuSerError may come of a damaged file, or a model that compiles. Reader, rules and compiler are tried;
-files whose tensors were made huge end behind the rules.
+Only a McuSerError may come of a damaged file, or a model that compiles. Reader, rules and compiler are tried,
+and what engine tflm asks of a model; files whose tensors were made huge end behind the rules.
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ import random
 import signal
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 
 from hypothesis import HealthCheck, given, settings
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.aot.float_edges import without_float_edges
+from mcu_ser.aot.ir import Graph
 from mcu_ser.aot.supported import check_supported
 from mcu_ser.aot.tflite_reader import read_model
+from mcu_ser.board import Board, load_board
 from mcu_ser.errors import McuSerError
+from mcu_ser.generate.byte_arrays import resolver_registrations
+from mcu_ser.generate.engine_model import engine_model
+from mcu_ser.tflm.requirements import tflm_requirements
+from mcu_ser.tflm.runtime_support import CURRENT_TFLM
 from tests.edged_model import edged
 from tests.layered_model import layered_model
 from tests.random_elements import ELEMENTS
@@ -162,6 +169,7 @@ def outcome(file: bytes) -> str:
             graph = read_model(file)
         except McuSerError:
             return "read error"
+        _ask_interpreter(file, graph)
         try:
             check_supported(graph)
         except McuSerError:
@@ -174,6 +182,20 @@ def outcome(file: bytes) -> str:
         except McuSerError:
             return "not supported"
         return "compiled"
+
+
+def _ask_interpreter(file: bytes, graph: Graph) -> None:
+    """What engine tflm makes of a file, and what it asks of those, too, that its rules refuse."""
+    with suppress(McuSerError):
+        engine_model(file, "model", _board(), "tflm")
+    with suppress(McuSerError):
+        tflm_requirements(file, graph, CURRENT_TFLM)
+        resolver_registrations(graph)
+
+
+@cache
+def _board() -> Board:
+    return load_board("netduinoplus2")
 
 
 @contextmanager

@@ -91,6 +91,9 @@ _DATA_PLACES = {
     "TRANSPOSE_CONV": slice(2, 3),
 }
 
+# Operators with any number of inputs.
+_SEVERAL_INPUTS = frozenset({"PACK"})
+
 # Operators with one output per part of their input.
 _SEVERAL_OUTPUTS = frozenset({"SPLIT", "SPLIT_V", "UNPACK"})
 
@@ -148,9 +151,15 @@ def _parameters(graph: Graph, operator: Operator) -> Iterator[tuple[int, Tensor]
 
 def operands_are_complete(graph: Graph, operator: Operator) -> str | None:
     """Its operands must be those that TensorFlow Lite defines."""
+    return wrong_operands(operator, MAX_PARTS)
+
+
+def wrong_operands(operator: Operator, most_parts: int) -> str | None:
+    """What breaks the rule above, where an operator of any number of parts may have `most_parts`."""
     fewest, most = OPERANDS[operator.opcode]
+    most = most_parts if operator.opcode in _SEVERAL_INPUTS else most
     outputs = len(operator.outputs)
-    outputs_right = 1 <= outputs <= MAX_PARTS if operator.opcode in _SEVERAL_OUTPUTS else outputs == 1
+    outputs_right = 1 <= outputs <= most_parts if operator.opcode in _SEVERAL_OUTPUTS else outputs == 1
     if not (fewest <= len(operator.inputs) <= most and outputs_right):
         return f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs"
     required = operator.inputs[:fewest] if operator.opcode in _BIAS_MAY_BE_ABSENT else operator.inputs

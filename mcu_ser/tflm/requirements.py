@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcu_ser.aot.ir import BatchMatmulOptions, LstmOptions
 from mcu_ser.generate.byte_arrays import estimate_arena
+from mcu_ser.tflm.layer_shapes import check_layers
 from mcu_ser.tflm.runtime_support import Refusal, Runtime, find_refusals
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ class TflmRequirements:
 
 
 def tflm_requirements(model: bytes, graph: Graph, runtime: Runtime) -> TflmRequirements:
-    """The needs of `model`, of which `graph` is what `tflite_reader` reads in it."""
+    """The needs of `model`, of which `graph` is what `tflite_reader` reads in it.
+
+    Raises:
+        ModelError: A layer lacks operands or dimensions that it must have.
+    """
+    check_layers(graph)
     arena = estimate_arena(graph)
     return TflmRequirements(
         flash_bytes=len(model),

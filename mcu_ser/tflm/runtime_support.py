@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mcu_ser.aot.ir import short_name
 from mcu_ser.board.arduino import ArduinoBuild
 from mcu_ser.errors import ConfigError, ModelError
+from mcu_ser.tflm.layer_shapes import broken_layer
 
 if TYPE_CHECKING:
     from mcu_ser.aot.ir import Graph, Operator
@@ -189,6 +190,11 @@ def _version_is_known(graph: Graph, operator: Operator, runtime: Runtime) -> tup
     return reason, f"int8 weights and data when converting, or {_OTHER_ENGINE}"
 
 
+def _layer_is_whole(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
+    broken = broken_layer(graph, operator)
+    return None if broken is None else (broken, "converting the model again")
+
+
 def _data_is_int8(graph: Graph, operator: Operator, runtime: Runtime) -> tuple[str, str] | None:
     place = _DATA_OPERANDS.get(operator.opcode, 0)
     data = [t for t in graph.operands(operator)[place : place + 1] if t is not None]
@@ -258,6 +264,8 @@ _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _RULES: tuple[_Rule, ...] = (
     _operator_is_known,
     _version_is_known,
+    # Those behind it rely on this one.
+    _layer_is_whole,
     _data_is_int8,
     _bias_is_int32,
     _dense_scales_are_known,
