@@ -13,7 +13,9 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcu_ser import __version__
@@ -89,7 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process exit code (see `errors`)."""
-    words = sys.argv[1:] if argv is None else argv
+    _replace_closed_streams()
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    finally:
+        _let_go_of_failing_streams()
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         args = build_parser().parse_args(words)
     except _UsageError as error:
@@ -101,11 +110,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if args.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()  # here, where what the system says against it has an exit code
+        return code
     except McuSerError as error:
         return _fail(args, str(error), error.exit_code, error)
     except BrokenPipeError:
-        _let_go_of_stdout()
         return 141
     except OSError as error:
         # The file system has more ways to fail than are foreseen where it is used.
@@ -116,9 +126,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(args: argparse.Namespace, message: str, exit_code: int, error: McuSerError | None = None) -> int:
-    if args.debug:
-        traceback.print_exc()
-    sys.stderr.write(f"mcu-ser: error: {message}\n")
+    with suppress(OSError):  # nobody, or a full disk, takes it: the exit code says what it can
+        if args.debug:
+            traceback.print_exc()
+        sys.stderr.write(f"mcu-ser: error: {message}\n")
     if getattr(args, "json", False):
         _print_error(message, exit_code, error)
     return exit_code
@@ -129,17 +140,28 @@ def _print_error(message: str, exit_code: int, error: McuSerError | None = None)
     document: dict[str, Any] = {"message": message, "exit_code": exit_code}
     for name in ("subject", "problem", "limit", "hint"):
         document[name] = getattr(error, name, None)
-    try:
+    with suppress(OSError):
         sys.stdout.write(json.dumps({"error": document}, sort_keys=True) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go_of_stdout()
 
 
-def _let_go_of_stdout() -> None:
-    # Whoever read our output has closed it (`mcu-ser inspect ... | head`); Python would complain again when
-    # it flushes.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _replace_closed_streams() -> None:
+    """Let a stream that the shell has closed (`>&-`), None in Python, take what is printed and drop it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+
+
+def _let_go_of_failing_streams() -> None:
+    """Drop what nobody takes: Python would complain when it flushes at its end, and exit with 120.
+
+    Whoever read our output has closed it (`mcu-ser inspect ... | head`), or its disk is full.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":
