@@ -135,8 +135,8 @@ def _which(board: Board, region: MemoryRegion | None) -> str:
 
 def unusable_output(path: Path, problem: str) -> ConfigError:
     """The error for a file of a build that does not serve; the hint builds the project that it lies in."""
-    roots = [parent for parent in path.parents if (parent / MANIFEST_NAME).is_file()]
-    return ConfigError(path, problem, hint=shell_command("mcu-ser", "build", *(roots[:1] or ["PROJECT"])))
+    roots = (parent for parent in path.parents if (parent / MANIFEST_NAME).is_file())
+    return ConfigError(path, problem, hint=shell_command("mcu-ser", "build", next(roots, "PROJECT")))
 
 
 def object_symbols(build_dir: Path) -> tuple[Symbol, ...]:
