@@ -6,8 +6,8 @@
 
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
-/* Exactly the operators of the model, in their int8 form where the library has one: what they can do besides
- * then takes no flash. */
+/* Exactly the operators of the model, in their int8 form where the library has one and no layer of the
+ * operator is int16: what they can do besides then takes no flash. */
 namespace tflite {
 namespace micro {}
 }  // namespace tflite
