@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcu_ser.artifacts import write_text
+from mcu_ser.artifacts import write_text, writes
 from mcu_ser.listen.wav import write_recording
 
 if TYPE_CHECKING:
@@ -26,9 +27,15 @@ class Recorder:
 
     Args:
         directory: Where they go; made if it is not there.
+
+    Raises:
+        ConfigError: It cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
+        with writes(directory):  # found before hours of listening, not after
+            directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=directory).close()
         self._directory = directory
         self._pcm = bytearray()
         self._lines: list[str] = []
@@ -55,9 +62,12 @@ class Recorder:
         return np.frombuffer(bytes(self._pcm), "<i2").astype(np.int16)
 
     def write(self) -> tuple[Path, Path]:
-        """Write both files; returns their paths."""
+        """Write both files; returns their paths.
+
+        Raises:
+            ConfigError: They cannot be written.
+        """
         paths = self._directory / WAV_NAME, self._directory / DECISIONS_NAME
-        self._directory.mkdir(parents=True, exist_ok=True)
         write_recording(paths[0], bytes(self._pcm))
         write_text(paths[1], "".join(self._lines))
         return paths

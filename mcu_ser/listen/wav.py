@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcu_ser.artifacts import replaced_file
+from mcu_ser.artifacts import replaced_file, writes
 from mcu_ser.errors import ConfigError, CorpusError
 from mcu_ser.features.clip import SAMPLE_RATE_HZ, pcm16
 
@@ -58,8 +58,12 @@ def _plain(path: Path) -> NDArray[np.int16] | None:
 
 
 def write_recording(path: Path, pcm: bytes) -> None:
-    """Write 16-bit little-endian samples as a wav, whole or not at all."""
-    with replaced_file(path) as temporary, wave.open(str(temporary), "wb") as file:
+    """Write 16-bit little-endian samples as a wav, whole or not at all.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    with replaced_file(path) as temporary, writes(path), wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)

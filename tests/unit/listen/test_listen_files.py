@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings that are read and written, and how decisions are shown."""
 
+import errno
 import io
 import json
+import shutil
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +69,29 @@ def test_what_is_no_recording_is_refused(tmp_path) -> None:
     (tmp_path / "text.wav").write_text("no sound at all")
     with pytest.raises(ConfigError, match=r"text\.wav: cannot be read as audio.*; try: a wav or flac file"):
         read_recording(tmp_path / "text.wav")
+
+
+def test_a_record_that_cannot_be_kept_is_refused_before_anything_is_heard(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "record", Path("/proc/no-such-place")):
+        with pytest.raises(ConfigError, match=r"cannot be written \(.*\); try: another place"):
+            Recorder(place)
+    recorder = Recorder(tmp_path / "new" / "directory")
+    assert list((tmp_path / "new" / "directory").iterdir()) == []
+    shutil.rmtree(tmp_path / "new")
+    (tmp_path / "new").write_text("")
+    with pytest.raises(ConfigError, match=r"heard\.wav: cannot be written \(a part of its path is a file\)"):
+        recorder.write()
+
+
+def test_a_full_disk_under_a_recording_is_a_clear_error(tmp_path, monkeypatch) -> None:
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(wave.Wave_write, "writeframes", full)
+    with pytest.raises(ConfigError, match=r"a\.wav: cannot be written \(No space left on device\)"):
+        write_recording(tmp_path / "a.wav", PCM.tobytes())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_gaps_of_the_sound_are_zeros_and_counted(tmp_path) -> None:
