@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -164,11 +165,16 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        # After an error the system says the same again, in worse words.
+        with nullcontext() if error is None else suppress(ConfigError):
+            self._close()
 
     def _close(self) -> None:
         if self._stream is not None:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:  # it flushes what an earlier flush could not
+                raise _unwritable(self.path, error) from error
 
 
 def read_journal(path: Path, identity: RunIdentity) -> tuple[tuple[Record, ...], int]:

@@ -201,6 +201,19 @@ def test_a_place_that_cannot_be_written(tmp_path):
         journal.append(Task(0, again=False), "a", Answer(bytes(5), 1, True))
 
 
+def test_of_a_full_disk_the_first_error_is_kept(tmp_path):
+    (tmp_path / JOURNAL_NAME).symlink_to("/dev/full")
+    with (
+        pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\); try: another"),
+        Journal.begin(tmp_path, identity()) as journal,
+    ):
+        journal.append(Task(0, again=False), "a", Answer(bytes(5), 1, True))
+    with pytest.raises(DeviceFaultError), Journal.begin(tmp_path, identity()) as journal:
+        with pytest.raises(ConfigError):
+            journal.append(Task(0, again=False), "a", Answer(bytes(5), 1, True))
+        raise DeviceFaultError("board", "crashed")
+
+
 def test_an_older_journal_stays_until_the_first_answer(tmp_path):
     path = written(tmp_path, entry(), entry(sample=2))
     before = path.read_bytes()
