@@ -6,7 +6,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -43,13 +43,12 @@ def read_arrays(path: Path, expected: str) -> dict[str, NDArray[Any]]:
         expected: What it should be, for errors.
 
     Raises:
-        SamplesError: It is absent, or no .npz of plain arrays.
+        SamplesError: It is absent, cannot be read, or is no .npz of plain arrays.
     """
-    if not path.is_file():
-        raise SamplesError(path, "is not a file", hint=expected)
+    file = _opened(path, expected)
     try:
         # Pickled objects could run code when loaded; plain arrays are all that is needed.
-        with path.open("rb") as stream:
+        with file as stream:
             archive = np.load(stream, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise SamplesError(path, "is a single .npy array", hint=expected)
@@ -60,6 +59,16 @@ def read_arrays(path: Path, expected: str) -> dict[str, NDArray[Any]]:
         if not isinstance(array, np.ndarray):
             raise SamplesError(path, f"{name} is not an array", hint=expected)
     return arrays
+
+
+def _opened(path: Path, expected: str) -> BinaryIO:
+    try:
+        if not path.is_file():
+            raise SamplesError(path, "is not a file", hint=expected)
+        return path.open("rb")
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or error})"
+        raise SamplesError(path, problem, hint="read permission for it") from error
 
 
 def class_indices(path: Path, y: NDArray[Any] | None, count: int, classes: int) -> NDArray[np.int64] | None:
@@ -81,11 +90,21 @@ def strings(path: Path, arrays: Mapping[str, NDArray[Any]], key: str, count: int
     """`count` names, if there are any.
 
     Raises:
-        SamplesError: There are another number.
+        SamplesError: There are another number, or one is not text that a report can hold.
     """
     if key not in arrays:
         return None
     values = arrays[key]
     if values.shape != (count,):
         raise SamplesError(path, f"{key} has shape {values.shape}, not ({count},)")
-    return tuple(str(value) for value in values)
+    return tuple(_text(path, values, key, index) for index in range(count))
+
+
+def _text(path: Path, values: NDArray[Any], key: str, index: int) -> str:
+    try:
+        value = values[index]
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        text.encode()  # lone surrogates have no UTF-8, in which reports are written
+    except (SystemError, ValueError) as error:  # the former of NumPy, of what is no character
+        raise SamplesError(path, f"{key} has at index {index} what is not UTF-8 text") from error
+    return text
