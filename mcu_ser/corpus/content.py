@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from mcu_ser.artifacts import canonical_json, sha256_file, sha256_hex
 from mcu_ser.corpus.utterance import AudioFile
-from mcu_ser.errors import CorpusError
+from mcu_ser.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcu_ser.corpus.utterance import Corpus, Utterance
 
 
@@ -21,6 +23,30 @@ def corpus_sha256(corpus: Corpus) -> str:
     """
     rows = [[one.id, one.speaker, one.emotion, audio_content(one)] for one in corpus.utterances]
     return sha256_hex(canonical_json(rows).encode())
+
+
+def require_unheard(source: Corpus, target: Corpus, held_out: Iterable[str]) -> None:
+    """Check that a source corpus has no recording that the target holds out: a test set must be news.
+
+    Args:
+        source: Without the speakers that it tests itself: nothing learns from them.
+        target: The corpus to be recognised.
+        held_out: Its speakers who validate or test.
+
+    Raises:
+        ConfigError: One recording is in both.
+        CorpusError: A recording cannot be read.
+    """
+    speakers = frozenset(held_out)
+    kept = {audio_content(one): one for one in target.utterances if one.speaker in speakers}
+    for one in source.utterances:
+        other = kept.get(audio_content(one))
+        if other:
+            raise ConfigError(
+                "recipe corpora.source",
+                f"{one.id} of speaker {one.speaker} is {other.id}, which corpora.target holds out",
+                hint="its speaker among corpora.source.left_out_speakers",
+            )
 
 
 def audio_content(utterance: Utterance) -> str:

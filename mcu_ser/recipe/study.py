@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from mcu_ser.recipe.small_model import DsCnnRecipe, ModelRecipe
+from mcu_ser.recipe.small_model import ModelRecipe
 from mcu_ser.recipe.table import Stage
 
 Approach = Literal["speech_only", "fine_tuning", "frozen_features", "nsl", "nsl_fine_tuning"]
@@ -54,7 +54,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 class GridRow(Stage):
     """A model, the approaches it is trained with, and the seeds of each."""
 
-    model: ModelRecipe = DsCnnRecipe()
+    model: ModelRecipe | None = Field(default=None, description="the recipe's [model] if absent")
     approaches: Annotated[tuple[Approach, ...], Field(strict=False, min_length=1)] = APPROACHES
     seeds: Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)] = (1, 2, 3)
 
@@ -82,6 +82,14 @@ class ChoicesRecipe(Stage):
     multiplier: Annotated[tuple[float, ...], Field(strict=False)] = ()
     multiplier_schedule: Annotated[tuple[str, ...], Field(strict=False)] = ()
     layer: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _one_limit_of_similarity(self) -> ChoicesRecipe:
+        if self.similarity_threshold and self.similarity_quantile:
+            raise ValueError(
+                "similarity_threshold and similarity_quantile stand for each other; leave one out"
+            )
+        return self
 
 
 class StudyRecipe(Stage):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from mcu_ser.artifacts import canonical_json, sha256_hex
 from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import GraphRecipe, Recipe
+from mcu_ser.recipe.base import laid_over
 from mcu_ser.recipe.study import StudyRecipe
 from mcu_ser.study.study import GridCell, StudyFold
 
@@ -85,13 +86,15 @@ def make_jobs(
     Args:
         recipe: The study's recipe.
         folds: From `folds.make_folds`.
-        inputs: What else decides results, as JSON values: hashes of the corpora, versions.
+        inputs: What else decides results, as JSON values: hashes of the corpora, versions. What only
+            graphs depend on is under `graph`.
 
     Raises:
         ConfigError: An approach or a candidate that cannot be trained.
     """
     jobs: dict[str, Job] = {}
-    for row in recipe.study.rows:
+    rows = _rows(recipe)
+    for row in rows:
         bases = {approach: _approached(recipe, row.model, approach) for approach in row.approaches}
         # Seed by seed: what all folds of a seed share is computed once, and a first answer is there early.
         for seed, (index, fold), approach in product(row.seeds, enumerate(folds), row.approaches):
@@ -106,10 +109,32 @@ def make_jobs(
             jobs[key] = Job(key, "cell", place, cell, candidates)
     grid = tuple(
         GridCell(model_name(row.model), approach, fold, seed)
-        for row in recipe.study.rows
+        for row in rows
         for approach, seed, fold in product(row.approaches, row.seeds, range(len(folds)))
     )
     return grid, tuple(jobs.values())
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the grid, whose model is known."""
+
+    model: ModelRecipe
+    approaches: tuple[Approach, ...]
+    seeds: tuple[int, ...]
+
+
+def _rows(recipe: Recipe) -> tuple[_Row, ...]:
+    rows = tuple(_Row(row.model or recipe.model, row.approaches, row.seeds) for row in recipe.study.rows)
+    models = [row.model for row in rows]
+    repeated = [model for index, model in enumerate(models) if model in models[:index]]
+    if repeated:
+        raise ConfigError(
+            "recipe study.rows",
+            f"two rows have the model {model_name(repeated[0])}; a row that names none has that of [model]",
+            hint="one row with all approaches and seeds",
+        )
+    return rows
 
 
 def with_choice(recipe: Recipe, chosen: Mapping[str, Any]) -> Recipe:
@@ -119,7 +144,7 @@ def with_choice(recipe: Recipe, chosen: Mapping[str, Any]) -> Recipe:
         ConfigError: A value that [graph] does not take.
     """
     try:
-        graph = GraphRecipe.model_validate({**recipe.graph.model_dump(), **chosen})
+        graph = GraphRecipe.model_validate(laid_over(recipe.graph.model_dump(), chosen))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -201,6 +226,8 @@ def _key(kind: str, recipe: Recipe, candidates: tuple[Candidate, ...], inputs: M
         # The name is for people, and the grid decides which jobs there are, not what they come to.
         "recipe": recipe.model_dump(mode="json", exclude={"name", "study"}),
         "candidates": [[dict(one.chosen), one.key] for one in candidates],
-        "inputs": dict(inputs),
+        "inputs": {
+            name: value for name, value in inputs.items() if name != "graph" or recipe.graph.multiplier
+        },
     }
     return sha256_hex(canonical_json(document).encode())

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcu_ser import __version__
 from mcu_ser.code_digest import STUDY_CODE, code_digest
-from mcu_ser.corpus.content import corpus_sha256
+from mcu_ser.corpus.content import corpus_sha256, require_unheard
 from mcu_ser.corpus.read import read_corpus
+from mcu_ser.corpus.splits import without_speakers
 from mcu_ser.programs import package_versions
 from mcu_ser.recipe import Wav2Vec2Recipe
 from mcu_ser.study.folds import make_folds
@@ -76,12 +77,20 @@ def prepare(recipe: Recipe, corpus_root: Path | None, *, graphs: bool | None = N
         "target": read_corpus(recipe.corpora.target, corpus_root),
     }
     folds = make_folds(recipe.study.folds, recipe.corpora.target, corpora["target"])
+    if _learns_source(recipe):
+        held_out = {speaker for fold in folds for speaker in (*fold.validation, *fold.test)}
+        source = without_speakers(corpora["source"], recipe.corpora.source.test_speakers)
+        require_unheard(source, corpora["target"], held_out)
     hashes = {role: corpus_sha256(corpus) for role, corpus in corpora.items()}
-    versions = _versions() | graph_packages
-    inputs = {"corpora": hashes, "versions": versions, "code": code_digest(*STUDY_CODE)}
+    inputs: dict[str, Any] = {
+        "corpora": hashes,
+        "versions": _versions(),
+        "code": code_digest(*STUDY_CODE),
+        "graph": {"versions": graph_packages},
+    }
     if with_graph and isinstance(recipe.source_model, Wav2Vec2Recipe):
         # The recipe says where the checkpoint is, not what it is.
-        inputs["checkpoint"] = find_checkpoint(recipe.source_model.checkpoint).digests()
+        inputs["graph"]["checkpoint"] = find_checkpoint(recipe.source_model.checkpoint).digests()
     grid, jobs = make_jobs(recipe, folds, inputs)
     return Prepared(
         recipe,
@@ -89,7 +98,7 @@ def prepare(recipe: Recipe, corpus_root: Path | None, *, graphs: bool | None = N
         folds,
         grid,
         jobs,
-        versions,
+        _versions() | graph_packages,
         {role: _line(corpus, hashes[role]) for role, corpus in corpora.items()},
         inputs,
     )
@@ -97,6 +106,10 @@ def prepare(recipe: Recipe, corpus_root: Path | None, *, graphs: bool | None = N
 
 def _compares_graphs(recipe: Recipe) -> bool:
     return any(WITH_GRAPH.intersection(row.approaches) for row in recipe.study.rows)
+
+
+def _learns_source(recipe: Recipe) -> bool:
+    return any(approach != "speech_only" for row in recipe.study.rows for approach in row.approaches)
 
 
 def _versions() -> dict[str, str]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcu_ser.artifacts import canonical_json, write_text
-from mcu_ser.corpus.content import corpus_sha256
+from mcu_ser.corpus.content import corpus_sha256, require_unheard
 from mcu_ser.corpus.read import read_corpus
-from mcu_ser.corpus.splits import split_speakers
+from mcu_ser.corpus.splits import split_speakers, without_speakers
 from mcu_ser.errors import ConfigError
 from mcu_ser.features.normalization import Normalization
 from mcu_ser.progress import silent
@@ -75,6 +75,7 @@ def run(
     corpora: dict[str, Any] = {}
     source = None
     if _learns_source(recipe):
+        _require_unheard_target(recipe, corpus_root)
         source, corpora["source"] = _features("source", recipe, corpus_root, finished, track)
     target, corpora["target"] = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
@@ -110,6 +111,17 @@ def _graph_packages(recipe: Recipe) -> dict[str, str]:
     if not recipe.graph.multiplier:
         return {}
     return require_source_model(recipe.source_model) | require_builder(recipe.graph)
+
+
+def _require_unheard_target(recipe: Recipe, corpus_root: Path | None) -> None:
+    """Check that nothing learns from, or chooses by, a recording that the target holds out."""
+    source = read_corpus(recipe.corpora.source, corpus_root)
+    target = recipe.corpora.target
+    require_unheard(
+        without_speakers(source, recipe.corpora.source.test_speakers),
+        read_corpus(target, corpus_root),
+        (*target.validation_speakers, *target.test_speakers),
+    )
 
 
 def _learns_source(recipe: Recipe) -> bool:
@@ -209,7 +221,7 @@ def _train_small(run_dir: RunDir, recipe: Recipe, track: Track) -> tuple[Any, di
         recipe.training.fit,
         what="small model",
         seed=recipe.seed,
-        validation=target.choosing(recipe),
+        validation=target.choosing(recipe.corpora.target),
         graph=graph,
     ).run(track)
     return model, {"fit": fitted.as_document(), "parameters": model.count_params(), **scores(model, target)}

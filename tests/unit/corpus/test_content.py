@@ -2,9 +2,9 @@
 import pytest
 
 from mcu_ser.corpus import synthetic
-from mcu_ser.corpus.content import corpus_sha256
+from mcu_ser.corpus.content import corpus_sha256, require_unheard
 from mcu_ser.corpus.utterance import AudioFile, Corpus, Utterance
-from mcu_ser.errors import CorpusError
+from mcu_ser.errors import ConfigError, CorpusError
 
 
 def corpus(directory, *, audio=b"sound", speaker="a", emotion="joy", id="a1") -> Corpus:
@@ -37,3 +37,15 @@ def test_a_recording_that_cannot_be_read_is_named(tmp_path) -> None:
     (tmp_path / "one.wav").unlink()
     with pytest.raises(CorpusError, match=r"recording .*one\.wav: cannot be read \(No such file"):
         corpus_sha256(gone)
+
+
+def test_a_recording_that_the_target_holds_out_is_no_source_whatever_its_name(tmp_path) -> None:
+    source, target = corpus(tmp_path / "a", id="x9", speaker="z"), corpus(tmp_path / "b")
+    require_unheard(source, target, ["b"])
+    require_unheard(corpus(tmp_path / "c", audio=b"noise"), target, ["a"])
+    with pytest.raises(
+        ConfigError,
+        match=r"corpora\.source: x9 of speaker z is a1, which corpora\.target holds out; "
+        r"try: its speaker among corpora\.source\.left_out_speakers",
+    ):
+        require_unheard(source, target, ["a"])

@@ -9,6 +9,7 @@ from mcu_ser.errors import ConfigError
 from mcu_ser.recipe import GraphRecipe, parse_recipe
 from mcu_ser.recipe.study import APPROACHES, ChoicesRecipe
 from mcu_ser.study.grid import make_jobs, model_name
+from mcu_ser.study.prepare import prepare
 from mcu_ser.study.study import GridCell, StudyFold
 
 BASE = """
@@ -112,6 +113,43 @@ def test_every_seed_of_a_fold_waits_for_the_same_choice_and_comes_after_it() -> 
         assert [one.recipe.graph.neighbours for one in tried] == [3, 3, 3, 6, 6, 6]
 
 
+def test_a_row_without_a_model_has_that_of_the_recipe() -> None:
+    table = '[model]\nfamily = "residual_cnn"\nwidth = 2.0\n'
+    grid, jobs = jobs_of(table + row(["nsl"], [1]), FOLDS[:1])
+    assert [one.model for one in grid] == ["residual_cnn 2"]
+    assert {job.recipe.model.family for job in jobs} == {"residual_cnn"}
+    twice = table + row() + '[[study.rows]]\nmodel = {family = "residual_cnn", width = 2.0}\n'
+    with pytest.raises(ConfigError, match=r"study\.rows: two rows have the model residual_cnn 2;"):
+        jobs_of(twice)
+
+
+def test_a_candidate_takes_the_place_of_what_stands_for_it() -> None:
+    quantile = "[graph]\nsimilarity_quantile = 0.9\n"
+    _, jobs = jobs_of(quantile + "[study.choices]\nsimilarity_threshold = [0.2, 0.5]\n" + row(["nsl"], [1]))
+    tried = [job.recipe.graph for job in jobs if job.kind == "choice"]
+    assert [(one.similarity_threshold, one.similarity_quantile) for one in tried] == [
+        (0.2, None),
+        (0.5, None),
+    ] * 3
+
+
+def test_what_only_a_graph_depends_on_is_in_the_keys_of_graphs_alone() -> None:
+    def keys(version):
+        inputs = {**INPUTS, "graph": {"faiss": version}}
+        return {job.place.approach: job.key for job in jobs_of(row(seeds=(1,)), FOLDS[:1], inputs)[1]}
+
+    before, after = keys("1"), keys("2")
+    assert {name for name in before if before[name] != after[name]} == {"nsl", "nsl_fine_tuning"}
+
+
+def test_a_study_whose_source_has_the_recordings_that_a_fold_holds_out_is_refused() -> None:
+    same = BASE.replace('language = "source"', 'language = "target"')
+    folds = '[study.folds]\nprotocol = "leave_one_speaker_out"\n'
+    with pytest.raises(ConfigError, match=r"of speaker t01 is \S+, which corpora\.target holds"):
+        prepare(parse_recipe(same + row() + folds, "toy.toml"), None)
+    assert prepare(parse_recipe(same + row(["speech_only"]) + folds, "toy.toml"), None).jobs
+
+
 def test_one_candidate_is_no_choice() -> None:
     _, jobs = jobs_of("[study.choices]\nneighbours = [9]\n" + row(["nsl"]))
     assert {(job.kind, job.recipe.graph.neighbours) for job in jobs} == {("cell", 9)}
@@ -178,6 +216,10 @@ def test_a_choice_needs_someone_to_judge() -> None:
         (row(approaches=("nsl", "nsl")), "'nsl' is in the list twice"),
         (row() + row(), "two rows have the same model"),
         ('[study]\nfolds = {protocol = "speaker_groups", groups = [["a"], ["b"]]}', "study.folds.groups = "),
+        (
+            "[study.choices]\nsimilarity_threshold = [0.5]\nsimilarity_quantile = [0.9]",
+            "similarity_threshold and similarity_quantile stand for each other",
+        ),
         ("[study.choices]\nneighbors = [3]", "unknown key study.choices.neighbors"),
     ],
 )
