@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--epochs",
-        type=at_least_one,
+        type=_epochs,
         metavar="N",
         help="epochs of pruning, in place of pruning.fit.epochs in RUN/recipe.toml: a model that is to "
         "lose more weights needs more of them",
@@ -80,6 +80,15 @@ def _with_options(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     if args.epochs is not None:
         changes["fit"] = recipe.pruning.fit.model_copy(update={"epochs": args.epochs})
     return recipe.model_copy(update={"pruning": recipe.pruning.model_copy(update=changes)})
+
+
+def _epochs(text: str) -> int:
+    from mcu_ser.recipe.fit import MOST_EPOCHS
+
+    epochs = at_least_one(text)
+    if epochs > MOST_EPOCHS:
+        raise argparse.ArgumentTypeError(f"{text} is above {MOST_EPOCHS}")
+    return epochs
 
 
 def _sparsity(text: str) -> float:

@@ -76,10 +76,15 @@ def _wrapped(model: Any, schedule: Any, *, head_only: bool) -> Any:
 
     def wrapper(layer: Any) -> Any:
         if layer is not head:
-            return layer
+            # A layer in two models has two outputs, and a graph loss would ask for that of the other one.
+            return type(layer).from_config(layer.get_config())
         return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
 
-    return keras.models.clone_model(model, clone_function=wrapper)
+    wrapped = keras.models.clone_model(model, clone_function=wrapper)
+    for layer in model.layers:
+        if layer is not head:
+            wrapped.get_layer(layer.name).set_weights(layer.get_weights())
+    return wrapped
 
 
 def _schedule(recipe: PruningRecipe, steps: int) -> Any:

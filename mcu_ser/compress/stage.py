@@ -108,7 +108,7 @@ def _prune_trunk(run_dir: RunDir, recipe: Recipe, cache: Cache, track: Track) ->
             corpus.training.clips,
             recipe.pruning,
             seed=recipe.seed,
-            validation=corpus.validation.clips if corpus.validation else None,
+            validation=corpus.choosing(recipe.corpora.source),
             track=track,
         )
         return pruned, {"fit": fitted.as_document(), **scores(pruned, corpus)}
@@ -130,7 +130,7 @@ def _prune(
         target.training.clips,
         recipe.pruning,
         seed=recipe.seed,
-        validation=target.choosing(recipe),
+        validation=target.choosing(recipe.corpora.target),
         graph=graph,
         head_only=_is_frozen(recipe),
         track=track,
@@ -153,7 +153,7 @@ def _train_quantized(
         recipe.qat.fit,
         what="quantisation-aware training",
         seed=recipe.seed,
-        validation=target.choosing(recipe),
+        validation=target.choosing(recipe.corpora.target),
         graph=graph,
     )
     fitted = descent.run(track)

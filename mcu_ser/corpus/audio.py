@@ -31,7 +31,7 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
         float32 (n,), n >= 1, full scale = 1.0.
 
     Raises:
-        CorpusError: The file is unreadable or holds no samples.
+        CorpusError: The file is unreadable, or holds no samples or some that are not finite.
         ToolMissingError: The [train] extra is not installed.
     """
     try:
@@ -49,6 +49,8 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
         ) from error
     if not len(channels):
         raise CorpusError(path, "holds zero samples", hint="the corpus's download again")
+    if not np.isfinite(channels).all():
+        raise CorpusError(path, "holds samples that are no finite numbers", hint="another copy of it")
     mono = channels.mean(axis=1, dtype=np.float32)
     if file_rate_hz != rate_hz:
         mono = soxr.resample(mono, file_rate_hz, rate_hz)

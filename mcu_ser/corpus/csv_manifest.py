@@ -25,7 +25,8 @@ def read(manifest: Path) -> Corpus:
         CorpusError: The manifest or a file it names is absent, or a row lacks a value.
     """
     try:
-        with manifest.open(encoding="utf-8", newline="") as stream:
+        # Spreadsheets put a byte-order mark before the first column.
+        with manifest.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream)
             missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
             if missing:

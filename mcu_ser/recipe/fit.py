@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from mcu_ser.recipe.table import Fraction, Stage
+
+MOST_EPOCHS = 100_000
+Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+
+# Of frames or bands: more than any clip has, and nothing that overflows.
+_MOST_PLACES = 1 << 16
 
 
 class AugmentationRecipe(Stage):
@@ -18,16 +24,18 @@ class AugmentationRecipe(Stage):
         description="true speeds of the recordings, pitch included; a clip is cut from one of them at a "
         "random place, in place of time_shift_frames; tilt is then in natural logarithm of power",
     )
-    time_shift_frames: int = Field(default=64, ge=0, description="circular; not used with speeds")
+    time_shift_frames: int = Field(
+        default=64, ge=0, le=_MOST_PLACES, description="circular; not used with speeds"
+    )
     time_stretch_fraction: Fraction = Field(default=0.0, description="faster or slower, as a share of 1")
     mel_warp_fraction: Fraction = Field(default=0.0, description="longer or shorter vocal tract")
     mel_shift_bands: float = Field(default=0.0, ge=0, description="with the warp")
     tilt: float = Field(
         default=0.0, ge=0, description="standard deviation, not a bound: of a microphone's slope, normalised"
     )
-    time_mask_frames: int = Field(default=16, ge=0)
-    mel_mask_bands: int = Field(default=6, ge=0)
-    masks: int = Field(default=1, ge=0, description="of each kind")
+    time_mask_frames: int = Field(default=16, ge=0, le=_MOST_PLACES)
+    mel_mask_bands: int = Field(default=6, ge=0, le=_MOST_PLACES)
+    masks: int = Field(default=1, ge=0, le=100, description="of each kind")
 
     @model_validator(mode="after")
     def _one_kind_of_speed(self) -> AugmentationRecipe:
@@ -45,9 +53,9 @@ class FitRecipe(Stage):
     `step_epochs` epochs, warm-up included.
     """
 
-    epochs: PositiveInt
+    epochs: Epochs
     batch_size: PositiveInt = 32
-    learning_rate: PositiveFloat
+    learning_rate: float = Field(gt=0, le=10)
     warmup_fraction: Fraction = 0.1
     schedule: Literal["cosine", "steps"] = "cosine"
     step_factor: float = Field(default=0.9, gt=0, le=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
+from pydantic import Discriminator, Field, PositiveInt, Tag
 
-from mcu_ser.recipe.fit import FitRecipe
+from mcu_ser.recipe.fit import Epochs, FitRecipe
 from mcu_ser.recipe.table import Fraction, Stage
 
 
@@ -32,9 +32,9 @@ class Wav2Vec2Recipe(Stage):
         min_length=1, description="a directory with config.json and weights; nothing is ever downloaded"
     )
     max_seconds: float = Field(default=6.0, gt=0.1, le=60, description="of a longer clip, its middle")
-    epochs: PositiveInt = 10
+    epochs: Epochs = 10
     batch_size: PositiveInt = 8
-    learning_rate: PositiveFloat = 5e-5
+    learning_rate: float = Field(default=5e-5, gt=0, le=10)
     warmup_fraction: Fraction = 0.1
     weight_decay: float = Field(default=0.01, ge=0)
     class_balance: bool = True

@@ -13,4 +13,4 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class Stage(BaseModel):
     """The tables of one stage."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

@@ -4,8 +4,8 @@
 Features of a speaker, source models and pretrained small models are the same in every run of one study that
 has the same corpora, recipe tables and seed. An entry's name is the SHA-256 of everything its content
 depends on, the code and the versions of packages among it, so an entry is never stale. What is not in the
-hash is the machine: another processor may round otherwise in training, and whichever machine comes first
-decides.
+hash is the machine: another processor, or number of threads, may round otherwise in training, and whoever
+comes first decides.
 """
 
 from __future__ import annotations

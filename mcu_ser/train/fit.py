@@ -2,7 +2,7 @@
 """Turns a model and training clips into trained weights: one descent, with or without the graph loss.
 
 Serves the source model, the small model, pruning and quantisation-aware training alike. The same model, data,
-recipe and seed give the same weights on one machine.
+recipe and seed give the same weights on one machine, with the same number of threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcu_ser.errors import ConfigError
 from mcu_ser.progress import silent
 from mcu_ser.train.evaluate import score
 from mcu_ser.train.nsl_import import keras, tf
@@ -134,7 +135,11 @@ class Descent:
     after_epoch: Callable[[], None] | None = None
 
     def run(self, track: Track = silent) -> Fitted:
-        """Train the model and leave it with the weights of the chosen epoch."""
+        """Train the model and leave it with the weights of the chosen epoch.
+
+        Raises:
+            ConfigError: The weights are no longer finite.
+        """
         steps = steps_per_epoch(self.training, self.recipe)
         step = TrainingStep(
             self.model, self.training, self.recipe, steps=self.recipe.epochs * steps, graph=self.graph
@@ -173,6 +178,12 @@ class Descent:
         if self.after_epoch:
             self.after_epoch()
         mean: NDArray[np.float64] = np.mean(losses, axis=0)
+        if not np.isfinite(mean).all() or not all(np.isfinite(one).all() for one in self.model.get_weights()):
+            raise ConfigError(
+                f"recipe, {self.what}",
+                f"diverged in epoch {number} at a learning rate of {self.recipe.learning_rate:g}",
+                hint="a lower learning_rate",
+            )
         return mean
 
     def _evaluated(self, number: int, losses: NDArray[np.float64], evaluate: Predictor) -> Epoch:

@@ -74,6 +74,7 @@ def _keep_cnn(
         "source": features_digest(source),
         # What is done with its embeddings does not decide the model.
         "source_model": recipe.source_model.model_dump(mode="json", exclude={"centred"}),
+        "validation_use": recipe.corpora.source.validation_use,
         "seed": recipe.seed,
     }
     return trained_once(
@@ -92,6 +93,6 @@ def _train_cnn(features: FeatureSet, recipe: Recipe, track: Track) -> tuple[Any,
         recipe.source_model.fit,
         what="source model",
         seed=recipe.seed,
-        validation=corpus.validation.clips if corpus.validation else None,
+        validation=corpus.choosing(recipe.corpora.source),
     ).run(track)
     return model, {"fit": fitted.as_document(), "parameters": model.count_params(), **scores(model, corpus)}

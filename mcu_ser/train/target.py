@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mcu_ser.artifacts import RunDir
-    from mcu_ser.recipe import GraphRecipe, Recipe
+    from mcu_ser.recipe import CorpusRecipe, GraphRecipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,9 @@ class Target:
     test: Part | None
     labels: tuple[str, ...]
 
-    def choosing(self, recipe: Recipe) -> Clips | None:
-        """The validation clips if the recipe lets them choose the epoch."""
-        chooses = recipe.corpora.target.validation_use == "chooses_epoch"
+    def choosing(self, recipe: CorpusRecipe) -> Clips | None:
+        """The validation clips if the recipe of the corpus lets them choose the epoch."""
+        chooses = recipe.validation_use == "chooses_epoch"
         return self.validation.clips if self.validation and chooses else None
 
     @property

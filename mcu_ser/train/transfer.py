@@ -67,6 +67,7 @@ def pretraining_inputs(source: FeatureSet, recipe: Recipe) -> dict[str, Any]:
         "source": features_digest(source),
         "model": recipe.model.model_dump(mode="json"),
         "fit": recipe.transfer.fit.model_dump(mode="json"),
+        "validation_use": recipe.corpora.source.validation_use,
         "seed": recipe.seed,
     }
 
@@ -81,7 +82,7 @@ def _pretrained(source: FeatureSet, recipe: Recipe, track: Track) -> tuple[Any, 
         recipe.transfer.fit,
         what="small model on the source corpus",
         seed=recipe.seed,
-        validation=corpus.validation.clips if corpus.validation else None,
+        validation=corpus.choosing(recipe.corpora.source),
     ).run(track)
     return model, {"fit": fitted.as_document(), **scores(model, corpus)}
 

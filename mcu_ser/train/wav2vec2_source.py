@@ -116,6 +116,7 @@ def _inputs(source: FeatureSet, heard: Recordings, recipe: Recipe) -> dict[str, 
         "parts": {str(id): str(part) for id, part in zip(source.ids, source.split, strict=True)},
         "checkpoint": find_checkpoint(chosen.checkpoint).digests(),
         "source_model": chosen.model_dump(mode="json", exclude={"checkpoint"}),
+        "validation_use": recipe.corpora.source.validation_use,
         "trimming": recipe.features.model_dump(mode="json"),
         "seed": recipe.seed,
         "code": code_digest(*TRAINING_CODE),
@@ -156,7 +157,8 @@ def _keep_fine_tuned(
                 [_latents(model, heard[str(id)], recipe.features) for id in part.ids], part.y
             )
             advance(len(part))
-    validation = parts["validation"] if len(parts["validation"].y) else None
+    chooses = recipe.corpora.source.validation_use == "chooses_epoch" and len(parts["validation"].y)
+    validation = parts["validation"] if chooses else None
     fit = FineTuning(model, parts["train"], validation, chosen, recipe.seed).run(track)
     document: dict[str, Any] = {"fit": fit, "parameters": model.model.count_params()}
     for name in ("validation", "test"):

@@ -125,6 +125,16 @@ def test_resolved_recipe_reads_back_equal(name, tmp_path) -> None:
             "[pruning.fit]\nepochs = 1\nlearning_rate = 0.1\nweight_averaging = 0.9",
             "weight_averaging would bring pruned weights back; leave it at 0 here",
         ),
+        (
+            "[training.fit]\nepochs = 3\nlearning_rate = inf",
+            "training.fit.learning_rate = inf: Input should be",
+        ),
+        ("[training.fit]\nepochs = 3\nlearning_rate = 1e300", "learning_rate = 1e+300: Input should be less"),
+        (
+            "[training.fit]\nepochs = 100001\nlearning_rate = 0.1",
+            "training.fit.epochs = 100001: Input should",
+        ),
+        ("[graph]\nmultiplier = nan", "graph.multiplier = nan: Input should be a finite number"),
         ("[pruning]\nbegin_fraction = 0.9", "begin_fraction 0.9 is not below end_fraction 0.6"),
         ("[training.fit]\nepochs = 3", "mine.toml: key training.fit.learning_rate is missing"),
         ('[model]\nfamily = "ds_cnn"\nwidth = 10', "model.width = 10: Input should be a multiple of 8"),

@@ -181,3 +181,35 @@ def test_a_model_is_not_tested_on_speakers_that_it_learnt_from(everything, place
     assert "is not what the compress stage was made from" in said
     assert f"try: mcu-ser compress {again.root}" in said
     assert again.tflite.read_bytes() == before
+
+
+def test_validation_speakers_of_the_source_that_only_measure_choose_nothing(
+    everything, place, recipe
+) -> None:
+    """Neither a source model, nor a pretrained one, nor its pruned trunk; nor one of the cache."""
+    chosen = json.loads(everything.metrics("train").read_text())
+    assert [len(chosen[one]["fit"]["validation_uar"]) for one in ("source", "transfer")] == [1, 1]
+    other = place / "measures.toml"
+    measures = 'validation_speakers = ["s03"]\nvalidation_use = "measures"\n'
+    text = recipe.read_text().replace('validation_speakers = ["s03"]\n', measures)
+    other.write_text(text.replace("fine_tuning", "frozen_features"))
+    run_dir = RunDir(place / "measures")
+    shared = ["--cache", str(place / "cache")]
+    assert main(["train", str(run_dir.root), "--recipe", str(other), *shared]) == 0
+    assert main(["compress", str(run_dir.root), *shared]) == 0
+    trained, compressed = (json.loads(run_dir.metrics(one).read_text()) for one in ("train", "compress"))
+    for document in (trained["source"], trained["transfer"], compressed["pruned_pretrained"]):
+        assert document["fit"]["validation_uar"] == []
+        assert "uar" in document["validation"]
+
+
+def test_a_source_that_has_what_the_target_tests_is_refused(place, capsys) -> None:
+    other = place / "leak.toml"
+    other.write_text(
+        (TINY + TRANSFER.replace("METHOD", "fine_tuning"))
+        .replace('"source"', '"target"')
+        .replace("s03", "t02")
+    )
+    assert main(["train", str(place / "leak"), "--recipe", str(other)]) == 2
+    assert ", which corpora.target holds out" in capsys.readouterr().err
+    assert not (place / "leak" / "train").exists()

@@ -174,6 +174,12 @@ def test_csv_errors(tmp_path, text, problem) -> None:
         csv_manifest.read(manifest(tmp_path, text))
 
 
+def test_csv_of_a_spreadsheet_may_begin_with_a_byte_order_mark(tmp_path) -> None:
+    record(tmp_path / "a.wav")
+    path = manifest(tmp_path, "\ufefffile,speaker,emotion\na.wav,ben,joy\n")
+    assert [one.id for one in csv_manifest.read(path).utterances] == ["a"]
+
+
 def test_csv_absent_or_not_text(tmp_path) -> None:
     with pytest.raises(CorpusError, match="cannot be read"):
         csv_manifest.read(tmp_path / "absent.csv")
@@ -205,6 +211,13 @@ def test_wav_of_zero_samples_is_refused(tmp_path) -> None:
     path = record(tmp_path / "empty.wav", samples=[])
     with pytest.raises(CorpusError, match=r"empty\.wav: holds zero samples; try: "):
         read_audio(path, 16000)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path, value) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([0, value], np.float32), 44100, subtype="FLOAT")
+    with pytest.raises(CorpusError, match=r"a\.wav: holds samples that are no finite numbers; try: another"):
+        read_audio(tmp_path / "a.wav", 16000)
 
 
 def test_unreadable_audio_is_refused(tmp_path) -> None:

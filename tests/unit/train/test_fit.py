@@ -52,6 +52,15 @@ def pairs(count=48) -> Neighbours:
     return Neighbours(rows, np.ones((count, 1), np.float32))
 
 
+def test_weights_that_are_no_numbers_are_not_kept() -> None:
+    broken = clips()
+    broken.x[3, 2, 1] = np.nan
+    with pytest.raises(
+        ConfigError, match=r"recipe, toy: diverged in epoch 1 at a learning rate of 0\.03; try: a lo"
+    ):
+        Descent(model(), broken, RECIPE, "toy", seed=1).run()
+
+
 def test_learns_what_can_be_learnt() -> None:
     one = model()
     fitted = Descent(one, clips(), RECIPE, "toy", seed=1).run()
