@@ -62,12 +62,12 @@ def made_up_uar(neighbours) -> float:
 
 
 def made_up_confusion(key) -> list[list[int]]:
-    """Of 1, 5, 9 and 13 utterances; who is missed is taken for the next class."""
-    rows = np.zeros((4, 4), int)
-    for label, byte in enumerate(sha256_hex(key.encode())[:4]):
+    """Of 1, 5, 9, ... utterances of the six synthetic emotions; who is missed is taken for the next class."""
+    rows = np.zeros((6, 6), int)
+    for label, byte in enumerate(sha256_hex(key.encode())[:6]):
         said = 1 + 4 * label
         rows[label, label] = min(said, int(byte, 16))
-        rows[label, (label + 1) % 4] += said - rows[label, label]
+        rows[label, (label + 1) % 6] += said - rows[label, label]
     return rows.tolist()
 
 

@@ -23,8 +23,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from mcu_ser.corpus.read import read_corpus
+from mcu_ser.corpus.splits import without_speakers
 from mcu_ser.errors import McuSerError
 from mcu_ser.recipe import Recipe, load_recipe
+from mcu_ser.recipe.study import GridRow, StudyRecipe
 from mcu_ser.study.crew import available_cores, run_jobs
 from mcu_ser.study.directory import StudyDir
 from mcu_ser.study.grid import choice_job, model_name
@@ -35,6 +38,7 @@ from mcu_ser.study.study import GridCell
 from mcu_ser.study.verdict import points, points_interval
 
 if TYPE_CHECKING:
+    from mcu_ser.corpus.utterance import Corpus
     from mcu_ser.study.grid import Job
     from mcu_ser.study.prepare import Prepared
     from mcu_ser.study.progress import Progress
@@ -46,9 +50,9 @@ FIT_PARTS: dict[str, dict[str, Any]] = {
     "balanced classes": {"class_balance": False},
     "label smoothing": {"label_smoothing": 0.0},
 }
-# The same for their augmentation. Without speeds, clips are shifted in time instead.
+# The same for their augmentation. One speed still cuts clips from whole recordings, and tilt keeps its unit.
 AUGMENTATION_PARTS: dict[str, dict[str, Any]] = {
-    "speeds": {"speeds": ()},
+    "speeds": {"speeds": (1.0,)},
     "length of the vocal tract": {"mel_warp_fraction": 0.0, "mel_shift_bands": 0.0},
     "tilt of the microphone": {"tilt": 0.0},
     "masks": {"masks": 0},
@@ -74,14 +78,17 @@ def ablate(recipe: Recipe, corpus_root: Path | None, out: Path, seeds: list[int]
     """Train what is not trained yet, and print the table."""
     study = StudyDir(out)
     study.open(recipe)
-    prepared = prepare(recipe, corpus_root, graphs=recipe.graph.multiplier > 0)
+    folds_alone = StudyRecipe(folds=recipe.study.folds, rows=(GridRow(approaches=("speech_only",)),))
+    plan = recipe.model_copy(update={"study": folds_alone})
+    prepared = prepare(plan, corpus_root, graphs=recipe.graph.multiplier > 0)
+    places = class_places(read_corpus(recipe.corpora.target, corpus_root), prepared)
     seeds = list(dict.fromkeys(seeds or [recipe.seed]))
     tried = {name: trials(one, prepared, seeds) for name, one in without(recipe).items()}
     every = [job for jobs_of_one in tried.values() for job in jobs_of_one]
     state = run_jobs(study, every, corpus_root=corpus_root, workers=jobs, watch=say)
     if state.failed:
         sys.exit(f"{len(state.failed)} trainings failed; {out / 'failures'} has the reasons")
-    print_table({name: counted(study, jobs_of_one, seeds) for name, jobs_of_one in tried.items()})
+    print_table({name: counted(study, jobs_of_one, places) for name, jobs_of_one in tried.items()})
 
 
 def without(recipe: Recipe) -> dict[str, Recipe]:
@@ -94,8 +101,12 @@ def without(recipe: Recipe) -> dict[str, Recipe]:
     for name, keys in FIT_PARTS.items():
         made[name] = changed(recipe, {stage: {"fit": keys} for stage in ("transfer", "training")})
     for name, keys in AUGMENTATION_PARTS.items():
-        fit = {"fit": {"augmentation": keys}}
-        made[name] = changed(recipe, {stage: fit for stage in ("transfer", "training")})
+        having = [
+            stage
+            for stage in ("transfer", "training")
+            if any(getattr(getattr(recipe, stage).fit.augmentation, key) for key in keys)
+        ]
+        made[name] = changed(recipe, {stage: {"fit": {"augmentation": keys}} for stage in having})
     return {name: one for name, one in made.items() if name == AS_IT_IS or one != recipe}
 
 
@@ -122,15 +133,32 @@ def trials(recipe: Recipe, prepared: Prepared, seeds: list[int]) -> list[Job]:
     ]
 
 
-def counted(study: StudyDir, jobs: list[Job], seeds: list[int]) -> Tally:
-    """Decisions on the validation speakers of each fold, whom the train stage finds where a test would be."""
+def class_places(corpus: Corpus, prepared: Prepared) -> list[list[int]]:
+    """For each fold, where its classes are among all: those of its test speakers may be nobody else's."""
+    return [
+        [prepared.labels.index(emotion) for emotion in without_speakers(corpus, fold.test).emotions]
+        for fold in prepared.folds
+    ]
+
+
+def counted(study: StudyDir, jobs: list[Job], places: list[list[int]]) -> Tally:
+    """Decisions on the validation speakers of each fold, whom the train stage finds where a test would be.
+
+    Args:
+        study: In which all jobs are done.
+        jobs: From `trials`.
+        places: From `class_places`.
+    """
     tests = [read_json(study.cell(job.key) / METRICS)["train"]["target"]["test"] for job in jobs]
-    confusions = np.array([test["confusion"] for test in tests], np.int64)
-    classes = confusions.shape[-1]
-    confusions = confusions.reshape(len(seeds), -1, classes, classes)
+    classes = 1 + max(max(known) for known in places)
+    confusions = np.zeros((len(jobs) // len(places), len(places), classes, classes), np.int64)
+    for index, test in enumerate(tests):
+        seed, fold = divmod(index, len(places))
+        confusions[seed, fold][np.ix_(places[fold], places[fold])] = test["confusion"]
     # A fold's speakers share its model: folds are what an interval is over.
     names = tuple(f"fold {number}" for number in range(1, confusions.shape[1] + 1))
-    return Tally(names, tuple(seeds), np.diagonal(confusions, axis1=2, axis2=3), confusions[0].sum(axis=2))
+    seeds = tuple(job.place.seed for job in jobs[:: len(places)])
+    return Tally(names, seeds, np.diagonal(confusions, axis1=2, axis2=3), confusions[0].sum(axis=2))
 
 
 def print_table(counts: dict[str, Tally]) -> None:
