@@ -75,7 +75,6 @@ def run(
     corpora: dict[str, Any] = {}
     source = None
     if _learns_source(recipe):
-        _require_unheard_target(recipe, corpus_root)
         source, corpora["source"] = _features("source", recipe, corpus_root, finished, track)
     target, corpora["target"] = _features("target", recipe, corpus_root, finished, track)
     if not len(target.part("test")):
@@ -174,6 +173,8 @@ def _features(
     role: Literal["source", "target"], recipe: Recipe, corpus_root: Path | None, cache: Cache, track: Track
 ) -> tuple[FeatureSet, dict[str, Any]]:
     """Features of a corpus, and what the manifest says of it: content and split."""
+    if role == "source":
+        _require_unheard_target(recipe, corpus_root)
     corpus_recipe: CorpusRecipe = getattr(recipe.corpora, role)
     corpus = read_corpus(corpus_recipe, corpus_root)
     if len(corpus.emotions) < 2:

@@ -7,7 +7,7 @@ import pytest
 
 from mcu_ser.aot.compile import compile_model
 from mcu_ser.board import load_board
-from mcu_ser.errors import BuildError
+from mcu_ser.errors import ConfigError
 from mcu_ser.toolchain.cmake_gcc import BuildResult, build
 from mcu_ser.toolchain.firmware_parts import Part, find_parts
 from tests.stm32_firmware import generate_tiny, require_tools
@@ -60,5 +60,5 @@ def test_the_map_of_another_firmware_is_refused(result: BuildResult, tmp_path) -
     text = result.elf.with_suffix(".map").read_text()
     size = f"{result.footprint.sections[1].bytes:#x}"
     elf.with_suffix(".map").write_text(text.replace(f" {size}\n", " 0x4\n", 1))
-    with pytest.raises(BuildError, match=r"firmware\.map: is not the map of firmware\.elf: section \.text"):
+    with pytest.raises(ConfigError, match=r"firmware\.map: is not the map of firmware\.elf: section \.text"):
         find_parts(elf)
