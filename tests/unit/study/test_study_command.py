@@ -161,11 +161,15 @@ def test_results_are_of_the_checkpoints_content(recipe_file, monkeypatch) -> Non
 
     def keys(weights):
         (checkpoint / "model.safetensors").write_bytes(weights)
-        return {job.key for job in prepare(load_recipe(recipe_file), None).jobs}
+        jobs = prepare(load_recipe(recipe_file), None).jobs
+        return {job.key: job.recipe.graph.multiplier > 0 for job in jobs}
 
     first = keys(b"one")
     assert keys(b"one") == first
-    assert not keys(b"two") & first
+    # What has no graph does not know of the checkpoint, and is not trained again.
+    shared = keys(b"two").keys() & first.keys()
+    assert shared == {key for key, with_graph in first.items() if not with_graph}
+    assert 0 < len(shared) < len(first)
 
 
 def test_what_a_study_has_in_common_is_kept_in_its_own_directory(recipe_file, capsys) -> None:
